@@ -1,0 +1,49 @@
+// The one door to atomics, locks and the compiler barrier.
+//
+// Every protocol header of the scheduler names its shared words through this file, so that a test build can put
+// other types behind the same names and explore the interleavings of the shipped source.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <mutex>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+template <class T>
+using atomic = std::atomic<T>;
+using mutex = std::mutex;
+
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+using std::memory_order_release;
+using std::memory_order_seq_cst;
+
+// Lines that different threads write are kept this far apart.
+inline constexpr std::size_t cache_line = 64;
+
+// Keeps the compiler from moving memory accesses across; the processor is not told. The owner's half of an
+// asymmetric pair: the other half is platform::barrier_on_every_thread().
+inline void compiler_barrier() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+// Tells the processor that this thread polls.
+inline void relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// A counter that one thread writes and others read: a plain load, add and store, no locked instruction.
+template <class T>
+inline void add_as_only_writer(atomic<T>& counter, T amount, std::memory_order order) noexcept {
+  counter.store(counter.load(memory_order_relaxed) + amount, order);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

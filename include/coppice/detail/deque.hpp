@@ -1,0 +1,265 @@
+// The split deque: the frames of one worker, a private part on top and a shared part below.
+//
+//   index   0        tail            split              head
+//           | taken  | shared: thieves | private: owner | free
+//
+// Who writes what. `head_` and `slots_` (non-null): the owner. `word_` (tail, split, strand): thieves move tail, the
+// owner moves split and strand, an exposing thief moves split; all by compare-exchange. `limit_`: whoever holds
+// `lock_`. `slots_[i] = null`: the thief that took i, its last access to the slot.
+//
+// A strand is what the owner runs between finding its deque empty and finding it empty again: one stolen or injected
+// frame and what came of it. Its number is part of the word, so a steal can be made to fail unless the owner is still
+// at what the thief thinks it is at (leapfrogging, idle.md).
+//
+// Invariant
+//   I1  tail <= split <= head + 1, in wrapping order; outside a pop split <= head. head_, limit_ and bound_ count in 32
+//       bits, the word holds the low 24 of tail and split; they are never further apart than Capacity.
+//   I2  split <= limit while the lock is held, split == limit while it is free. The owner takes an index without the
+//       lock only at or above limit.
+//   I3  slot i is written again only when i + capacity < bound_, and bound_ passes i + capacity only after the thief
+//       of i has left null in the slot: a thief reads its slot after the exchange and still finds its frame.
+//   I4  steals take the oldest: when index i was taken by a thief, everything below i is taken.
+//
+// Orders
+//   push     head_ release             pairs with head_ acquire in expose(): frames and slots below head are visible.
+//   pop      head_ store, compiler barrier, limit_ load: relaxed. Pairs with limit_ store, barrier on every thread,
+//            head_ load in expose(): of the two loads at least one sees the other side's store.
+//   share    word_ release             pairs with word_ acquire in steal().
+//   expose   word_ release             as share; what the exposer acquired through head_ travels along.
+//   steal    word_ acquire on success  the frame's contents are visible.
+//   steal    slot null, release        pairs with the acquire in find_room(): the thief's read is over.
+//
+// deque.md beside the worker's sources holds the argument. Sources: van Dijk and van de Pol, Lace: Non-blocking Split
+// Deque for Work-Stealing (2014), changed: a ring of pointers, no all-stolen state, exposure by a thief; Frigo,
+// Leiserson and Randall, The implementation of Cilk-5 (1998), section 5, the THE protocol; Dice, Huang and Yang,
+// Asymmetric Dekker synchronization (2001).
+#pragma once
+
+#include <coppice/detail/atomic.hpp>
+#include <coppice/detail/config.hpp>
+#include <coppice/detail/frame.hpp>
+#include <cstdint>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+template <std::uint32_t Capacity>
+class basic_split_deque {
+  static_assert((Capacity & (Capacity - 1)) == 0, "a power of two");
+  static_assert(Capacity <= 1u << 22, "tail and split have 24 bits");
+
+ public:
+  static constexpr std::uint32_t capacity = Capacity;
+
+  // ---- owner -----------------------------------------------------------------------------------
+
+  // Whether push() may be called. False: run the child inline.
+  bool has_room() noexcept {
+    if (head_.load(memory_order_relaxed) != bound_) [[likely]] return true;
+    return find_room();
+  }
+
+  // Requires has_room(). Returns the frame's index, for pop_if_private().
+  std::uint32_t push(frame& f) noexcept {
+    const std::uint32_t h = head_.load(memory_order_relaxed);
+    slots_[h & mask].store(&f, memory_order_relaxed);
+    // order(push): release; pairs with the acquire of head_ in expose().
+    head_.store(h + 1, memory_order_release);
+    return h;
+  }
+
+  // Takes the frame with this index if it is on top and private. The un-stolen join. The index comes from the
+  // caller, not from head_: so a chain of forks and joins does not wait for each store to be read back.
+  bool pop_if_private(std::uint32_t h) noexcept {
+    if (head_.load(memory_order_relaxed) != h + 1) [[unlikely]] return false;
+    head_.store(h, memory_order_relaxed);
+    compiler_barrier();
+    // order(pop): relaxed; pairs with the barrier on every thread in expose().
+    if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0) [[likely]] return true;
+    head_.store(h + 1, memory_order_relaxed);
+    return false;
+  }
+
+  // Takes the newest frame; null when the deque is empty.
+  frame* pop() noexcept {
+    const std::uint32_t h = head_.load(memory_order_relaxed) - 1;
+    head_.store(h, memory_order_relaxed);
+    compiler_barrier();
+    // order(pop): relaxed; pairs with the barrier on every thread in expose().
+    if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0) [[likely]]
+      return slots_[h & mask].load(memory_order_relaxed);
+    return pop_shared(h);
+  }
+
+  // Gives thieves the older half of the private part, at least one frame. Returns how many it gave.
+  std::uint32_t share() noexcept { return share_part(2); }
+  // Gives thieves all of it: the owner is going to stand still.
+  std::uint32_t share_all() noexcept { return share_part(1); }
+
+  // The owner starts something unrelated to what it did before.
+  void begin_strand() noexcept {
+    std::uint64_t w = word_.load(memory_order_relaxed);
+    // order(strand): release; pairs with the acquire of strand(): what the owner published of the new strand is seen.
+    while (!word_.compare_exchange_weak(w, w + one_strand, memory_order_release, memory_order_relaxed)) {
+    }
+  }
+
+ private:
+  std::uint32_t share_part(std::uint32_t divisor) noexcept {
+    const std::lock_guard hold(lock_);
+    const std::uint32_t h = head_.load(memory_order_relaxed);
+    const std::uint32_t s = near(split_of(word_.load(memory_order_relaxed)), h);
+    const std::uint32_t mine = h - s;
+    if (mine == 0) return 0;
+    const std::uint32_t given = (mine + divisor - 1) / divisor;
+    limit_.store(s + given, memory_order_relaxed);
+    move_split(s + given);
+    return given;
+  }
+
+ public:
+  std::uint32_t top() const noexcept { return head_.load(memory_order_relaxed); }
+  // The owner's own view: nothing left to pop. Exact: only thieves can empty it further.
+  bool empty_for_owner() const noexcept {
+    return tail_of(word_.load(memory_order_relaxed)) == (head_.load(memory_order_relaxed) & low24);
+  }
+
+  // ---- thieves ---------------------------------------------------------------------------------
+
+  // Takes the oldest shared frame; null when there is none or another thief was faster.
+  frame* steal() noexcept { return steal_seen(word_.load(memory_order_relaxed)); }
+
+  // The same in two steps: look, decide, then steal only if nothing has changed, the owner's strand included.
+  // order(strand): acquire; pairs with the release of begin_strand().
+  std::uint64_t look() const noexcept { return word_.load(memory_order_acquire); }
+  frame* steal_seen(std::uint64_t w) noexcept {
+    const std::uint32_t t = tail_of(w);
+    if (t == split_of(w)) return nullptr;
+    const std::uint64_t taken = (w & ~low24_64) | ((t + 1) & low24);
+    // order(steal): acquire; pairs with the release of share() and expose().
+    if (!word_.compare_exchange_strong(w, taken, memory_order_acquire, memory_order_relaxed)) return nullptr;
+    atomic<frame*>& slot = slots_[t & mask];
+    frame* const f = slot.load(memory_order_relaxed);
+    // order(steal-slot): release; pairs with the acquire in find_room(). The last access to the slot.
+    slot.store(nullptr, memory_order_release);
+    return f;
+  }
+
+  // order(look-again): seq_cst; pairs with the seq_cst exchange of move_split(): the sleeper's half of announce and
+  // look.
+  bool has_shared() const noexcept {
+    const std::uint64_t w = word_.load(memory_order_seq_cst);
+    return tail_of(w) != split_of(w);
+  }
+  bool has_private() const noexcept {
+    return is_after(head_.load(memory_order_relaxed), split_of(word_.load(memory_order_relaxed)));
+  }
+  // For people: may be out of date.
+  std::uint32_t size() const noexcept {
+    const std::uint32_t h = head_.load(memory_order_relaxed);
+    const std::uint32_t n = h - near(tail_of(word_.load(memory_order_relaxed)), h);
+    return n <= Capacity ? n : 0;
+  }
+
+  // Shares half of the private part on the owner's behalf while the owner is busy in a leaf. `barrier` must act as a
+  // full fence on every running thread of the process. Returns how many frames became visible to thieves.
+  template <class Barrier>
+  std::uint32_t expose(Barrier&& barrier) noexcept {
+    const std::unique_lock hold(lock_, std::try_to_lock);
+    if (!hold.owns_lock()) return 0;
+    const std::uint32_t s = limit_.load(memory_order_relaxed);  // I2
+    const auto mine = static_cast<std::int32_t>(head_.load(memory_order_relaxed) - s);
+    if (mine <= 0) return 0;
+    const std::uint32_t wanted = s + static_cast<std::uint32_t>(mine - mine / 2);
+    limit_.store(wanted, memory_order_relaxed);
+    barrier();
+    // From here on the owner takes nothing below `wanted` without the lock.
+    // order(expose): acquire; pairs with the release of push().
+    const std::uint32_t h = head_.load(memory_order_acquire);
+    const std::uint32_t reached = static_cast<std::int32_t>(h - wanted) >= 0 ? wanted
+                                  : static_cast<std::int32_t>(h - s) > 0     ? h
+                                                                             : s;
+    limit_.store(reached, memory_order_relaxed);
+    if (reached == s) return 0;
+    move_split(reached);
+    return reached - s;
+  }
+
+ private:
+  static constexpr std::uint32_t mask = Capacity - 1;
+  static constexpr std::uint32_t low24 = 0xffffff;
+  static constexpr std::uint64_t low24_64 = low24;
+  static constexpr std::uint64_t one_strand = std::uint64_t{1} << 48;
+
+  static std::uint32_t tail_of(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w & low24_64); }
+  static std::uint32_t split_of(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w >> 24 & low24_64); }
+  static std::uint64_t with_split(std::uint64_t w, std::uint32_t split) noexcept {
+    return (w & ~(low24_64 << 24)) | (std::uint64_t{split & low24} << 24);
+  }
+  // The 32-bit index nearest to `there` with these low bits.
+  static std::uint32_t near(std::uint32_t low, std::uint32_t there) noexcept {
+    return there + static_cast<std::uint32_t>(static_cast<std::int32_t>((low - there) << 8) >> 8);
+  }
+  static bool is_after(std::uint32_t index, std::uint32_t low) noexcept {
+    return static_cast<std::int32_t>((index - low) << 8) > 0;
+  }
+
+  // Holds the lock: only tail can move meanwhile.
+  void move_split(std::uint32_t split) noexcept {
+    std::uint64_t w = word_.load(memory_order_relaxed);
+    // order(share): seq_cst, which includes the release that steal() acquires; the total order is the sharer's half
+    // of the announce-and-look pair of the idle protocol (idle.md).
+    while (!word_.compare_exchange_weak(w, with_split(w, split), memory_order_seq_cst, memory_order_relaxed)) {
+    }
+  }
+
+  // The owner wants index h and has stored head = h, but h lies below the limit.
+  COPPICE_COLD frame* pop_shared(std::uint32_t h) noexcept {
+    const std::lock_guard hold(lock_);
+    std::uint64_t w = word_.load(memory_order_relaxed);
+    if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0)  // an exposure was under way
+      return slots_[h & mask].load(memory_order_relaxed);
+    for (;;) {
+      const std::uint32_t t = near(tail_of(w), h);
+      if (t == h + 1) {  // I4: all taken
+        head_.store(h + 1, memory_order_relaxed);
+        return nullptr;
+      }
+      // Back comes the newer half, at least h itself.
+      const std::uint32_t split = t + (h + 1 - t) / 2;
+      // order(take-back): relaxed; the frames are the owner's own, tail decides against a thief's exchange.
+      if (word_.compare_exchange_weak(w, with_split(w, split), memory_order_relaxed, memory_order_relaxed)) {
+        limit_.store(split, memory_order_relaxed);
+        return slots_[h & mask].load(memory_order_relaxed);
+      }
+    }
+  }
+
+  // Moves the bound over the slots whose thieves are done with them.
+  COPPICE_COLD bool find_room() noexcept {
+    const std::uint32_t h = head_.load(memory_order_relaxed);
+    const std::uint32_t tail = near(tail_of(word_.load(memory_order_relaxed)), h);
+    std::uint32_t read = bound_ - Capacity;
+    // order(room): acquire; pairs with the release of the null in steal().
+    while (read != tail && slots_[read & mask].load(memory_order_acquire) == nullptr) ++read;
+    bound_ = read + Capacity;
+    return h != bound_;
+  }
+
+  // The owner's line. Thieves touch it only to expose.
+  alignas(cache_line) atomic<std::uint32_t> head_{0};
+  atomic<std::uint32_t> limit_{0};
+  std::uint32_t bound_ = Capacity;
+  // The thieves' line.
+  alignas(cache_line) atomic<std::uint64_t> word_{0};
+  mutex lock_;
+  alignas(cache_line) atomic<frame*> slots_[Capacity] = {};
+};
+
+// 8192 frames, 64 KiB: a recursion 8192 forks deep is stealable at every level; beyond, children run inline.
+using split_deque = basic_split_deque<8192>;
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,78 @@
+// The core of a task group: how many children live, what failed, whether the unstarted ones are still wanted.
+//
+// Who writes what. `local_`: the owner's thread, plain. `remote_`: everybody else, twice the count, and in its lowest
+// bit that the owner sleeps. The group is over when both add up to zero; before it sleeps the owner moves its part
+// into `remote_`, so that the last child brings that to zero.
+//
+// Orders
+//   remote_   fetch_sub(acq_rel) of a child's end, its last access to the group; pairs with the acquire in over(): what
+//             the children did is seen after wait().
+#pragma once
+
+#include <coppice/detail/atomic.hpp>
+#include <coppice/detail/config.hpp>
+#include <coppice/detail/worker.hpp>
+#include <cstdint>
+#include <exception>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+class error_set;
+
+class COPPICE_API group_core {
+ public:
+  group_core() noexcept;
+  group_core(const group_core&) = delete;
+  group_core& operator=(const group_core&) = delete;
+  ~group_core();
+
+  void wait();
+
+  // A child of this group that is run at once, because this thread is no worker.
+  bool runs_serially() const noexcept { return this_worker == nullptr; }
+  bool serial_failed() const noexcept { return stopped_.load(memory_order_relaxed); }
+  COPPICE_COLD void serial_child_failed() noexcept;  // in the handler
+
+  bool stopped() const noexcept { return stopped_.load(memory_order_acquire); }
+  void child_spawned(const worker& w) noexcept {
+    if (&w == owner_) [[likely]]
+      ++local_;
+    else
+      remote_.fetch_add(2, memory_order_relaxed);
+  }
+  // The child's last access.
+  void child_ended(const worker& w) noexcept {
+    if (&w == owner_) [[likely]]
+      --local_;
+    else
+      child_ended_elsewhere();
+  }
+  void child_skipped() noexcept { lost_.store(true, memory_order_relaxed); }
+  void child_failed(error_set&& errors, bool stop) noexcept;
+  void child_starts_strand(worker& w) noexcept;
+
+ private:
+  class all_children_end;
+  void child_ended_elsewhere() noexcept;
+  bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }
+  void join_children() noexcept;
+
+  worker* const owner_;
+  task_frame* const task_;
+  const std::uint32_t floor_;
+  const int uncaught_;
+  std::int64_t local_ = 0;
+  atomic<std::int64_t> remote_{0};
+  atomic<bool> stopped_{false};
+  atomic<bool> lost_{false};
+  atomic<worker*> runner_{nullptr};
+  mutex lock_;
+  error_set* errors_ = nullptr;       // under lock_
+  std::exception_ptr serial_error_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

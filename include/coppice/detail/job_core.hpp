@@ -1,0 +1,100 @@
+// The core of a job: its root frame, its counts, its errors, its stop. job_value and job_body add the types.
+//
+// Life. A job is held by its handle, by the scheduler while it is not quiet, by workers that count for it, by the
+// jobs submitted from within it. It is quiet when all its tasks have ended (tally.hpp); the worker that finds this
+// out makes the report and wakes who waits. job.md holds the states.
+//
+// Who writes what. `stop_` under `lock_`; read everywhere. `done_` once, by the worker that found the job quiet. The
+// result: the root's worker before it counts the root's end; then the handle's owner after it has seen `done_`.
+//
+// Orders
+//   stop_   store seq_cst under the lock, after the record is written; pairs with the acquire in stopping().
+//   done_   store release; pairs with the acquire in done().
+#pragma once
+
+#include <chrono>
+#include <coppice/detail/atomic.hpp>
+#include <coppice/detail/config.hpp>
+#include <coppice/detail/tally.hpp>
+#include <coppice/detail/task_frame.hpp>
+#include <coppice/error.hpp>
+#include <coppice/job_options.hpp>
+#include <coppice/stop.hpp>
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+class scheduler_core;
+class error_set;
+struct job_state;  // the private part
+
+enum class stop_reason : std::uint32_t { none, cancelled, deadline, failed };
+
+class COPPICE_API job_core {
+ public:
+  job_core(const job_core&) = delete;
+  job_core& operator=(const job_core&) = delete;
+
+  bool stopping() const noexcept { return stop_.load(memory_order_acquire) != stop_reason::none; }
+  bool stops_at_failure() const noexcept { return policy_.stops_at_failure(); }
+  bool done() const noexcept { return done_.load(memory_order_acquire) != 0; }
+
+  // The handle's side.
+  void wait();
+  bool wait_until(std::chrono::steady_clock::time_point when);
+  bool cancel(std::string reason);
+  std::stop_token stop_token();
+  void detach() noexcept;
+  const job_report& report() const noexcept;  // requires done()
+  [[noreturn]] void throw_report() const;     // requires done() and not completed
+  void abandon() noexcept;                    // the handle goes: cancels and joins if nobody has waited
+
+  void acquire() noexcept { references_.fetch_add(1, memory_order_relaxed); }
+  void release() noexcept;
+
+  task_frame root;
+  tally counts;
+
+ protected:
+  job_core(scheduler_core& home, job_options&& options);
+  virtual ~job_core();
+
+  virtual void run_body() = 0;       // may throw
+  virtual void drop_body() = 0;      // destroys the closure; may throw
+  virtual void drop_value() noexcept = 0;
+
+ private:
+  friend struct job_state;
+  friend class scheduler_core;
+  class ends;
+  static void run_root(frame* f, worker& w) noexcept;
+
+  const error_policy policy_;
+  atomic<stop_reason> stop_{stop_reason::none};
+  atomic<std::uint32_t> done_{0};
+  atomic<std::uint32_t> references_{1};
+  std::unique_ptr<job_state> state_;
+};
+
+// Admission, in two steps: a callable is moved only when there is room for it.
+COPPICE_API admission admit(scheduler_core& s, bool wait, const job_options& options);
+COPPICE_API void withdraw(scheduler_core& s) noexcept;
+// Takes over one reference.
+COPPICE_API void launch(scheduler_core& s, job_core& job) noexcept;
+// The failure of a child that was spawned outside of any job. In the handler.
+COPPICE_API void report_serial_failure(std::string_view name) noexcept;
+[[noreturn]] COPPICE_API void refuse_empty_callable();
+[[noreturn]] COPPICE_API void refuse_empty_job();
+[[noreturn]] COPPICE_API void refuse_second_get();
+[[noreturn]] COPPICE_API void refuse_stopped(const scheduler_core& s);
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

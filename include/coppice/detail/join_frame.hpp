@@ -1,0 +1,141 @@
+// The frame of one forked branch of a join, on the forking function's stack, and the running of a stolen one.
+//
+// Written once by the fork: run, state, the place, the closure's address. The value at the end is touched only when
+// the branch was stolen: by its thief before it ends the frame, then by the joiner.
+#pragma once
+
+#include <coppice/detail/config.hpp>
+#include <coppice/detail/frame.hpp>
+#include <coppice/detail/place.hpp>
+#include <coppice/detail/worker.hpp>
+#include <coppice/error.hpp>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+// What a branch's result is in the tuple that join returns: void counts as std::monostate.
+template <class F>
+using branch_result = std::conditional_t<std::is_void_v<std::invoke_result_t<F>>, std::monostate,
+                                         std::invoke_result_t<F>>;
+
+template <class F>
+[[gnu::always_inline]] inline branch_result<F> call_branch(F&& f) {
+  if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
+    std::forward<F>(f)();
+    return {};
+  } else {
+    return std::forward<F>(f)();
+  }
+}
+
+// The thief's part of a stolen branch: its place, the checks before and the record after.
+class COPPICE_API stolen_branch {
+ public:
+  stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t branch) noexcept;
+  bool may_run() const noexcept;
+  // In a handler: the end word that carries the exception and its place; skipped when it is the cancellation itself.
+  std::uintptr_t failed() noexcept;
+  // The last step: f may be gone afterwards.
+  void end(std::uintptr_t end_word) noexcept;
+
+ private:
+  worker& w_;
+  frame& f_;
+  place* const outer_;
+  stolen_place here_;
+};
+
+// A branch has thrown before the later branch `f` of the same join: takes f back from the deque if it was pushed, or
+// waits for its thief, and runs it if the job's policy wants every branch run. In a handler. True: f ended with a
+// value that nobody will use.
+COPPICE_API bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexcept;
+
+// The last branch of a join has thrown on the joiner's own thread. In a handler.
+COPPICE_API void own_branch_failed(worker& w, place& here) noexcept;
+
+// Rethrows what the thief kept.
+[[noreturn]] COPPICE_API void rethrow_failure(worker& w, failure* kept);
+
+// How a frame holds the closure of its branch. A small trivial temporary is copied, so that the joiner's own copy
+// never leaves its registers; anything else is pointed to.
+template <class G>
+inline constexpr bool travels_by_copy =
+    !std::is_lvalue_reference_v<G> && std::is_trivially_copyable_v<std::remove_cvref_t<G>> &&
+    std::is_trivially_destructible_v<std::remove_cvref_t<G>> && sizeof(std::remove_cvref_t<G>) <= 2 * sizeof(void*);
+
+template <class G, bool Copied = travels_by_copy<G>>
+struct branch_closure {
+  std::remove_reference_t<G>* body;
+  explicit branch_closure(std::remove_reference_t<G>& g) noexcept : body(std::addressof(g)) {}
+  G&& get() noexcept { return static_cast<G&&>(*body); }
+};
+
+template <class G>
+struct branch_closure<G, true> {
+  std::remove_cvref_t<G> body;
+  explicit branch_closure(const std::remove_reference_t<G>& g) noexcept : body(g) {}
+  G&& get() noexcept { return static_cast<G&&>(body); }
+};
+
+// The frame of branch I of a join.
+template <std::size_t I, class G>
+struct join_frame : frame, place {
+  using result = branch_result<G>;
+  using stored = std::conditional_t<std::is_reference_v<result>, std::remove_reference_t<result>*, result>;
+
+  branch_closure<G> closure;
+  union {
+    stored value;
+  };
+
+  join_frame(std::remove_reference_t<G>& g, const place* above) noexcept
+      : frame{&run_stolen, fresh}, place{link(above, place_kind::join), I - 1}, closure(g) {}
+  ~join_frame() {}  // NOLINT(modernize-use-equals-default): the union is ended by take() or drop_value()
+  join_frame(const join_frame&) = delete;
+  join_frame& operator=(const join_frame&) = delete;
+
+  // The result of a branch that its thief has ended.
+  result take(worker& w) {
+    const std::uintptr_t end = state.load(memory_order_relaxed);
+    if (failure* const kept = failure_of(end)) rethrow_failure(w, kept);
+    if (end == skipped) throw cancelled{};
+    if constexpr (std::is_reference_v<result>) {
+      return static_cast<result>(*value);
+    } else {
+      struct drop {
+        stored& v;
+        ~drop() { std::destroy_at(&v); }
+      } const after{value};
+      return std::move(value);
+    }
+  }
+  void drop_value() noexcept { std::destroy_at(&value); }
+
+  static void run_stolen(frame* f, worker& w) noexcept {
+    auto& self = *static_cast<join_frame*>(f);
+    stolen_branch branch(w, self, self, I);
+    std::uintptr_t end = skipped;
+    if (branch.may_run()) {
+      try {
+        if constexpr (std::is_reference_v<result>)
+          ::new (static_cast<void*>(&self.value)) stored(std::addressof(self.closure.get()()));
+        else
+          ::new (static_cast<void*>(&self.value)) stored(call_branch(self.closure.get()));
+        end = with_value;
+      } catch (...) {
+        end = branch.failed();
+      }
+    }
+    branch.end(end);
+  }
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

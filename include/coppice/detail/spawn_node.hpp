@@ -1,0 +1,111 @@
+// The node of a spawned child: its frame and its closure, in a worker's slab.
+#pragma once
+
+#include <coppice/detail/config.hpp>
+#include <coppice/detail/group_core.hpp>
+#include <coppice/detail/job_core.hpp>
+#include <coppice/detail/slab.hpp>
+#include <coppice/detail/task_run.hpp>
+#include <coppice/detail/worker.hpp>
+#include <memory>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+// A closure that does not fit into a node.
+template <class F>
+struct boxed {
+  std::unique_ptr<F> body;
+  explicit boxed(F&& f) : body(std::make_unique<F>(std::move(f))) {}
+  explicit boxed(const F& f) : body(std::make_unique<F>(f)) {}
+  void operator()() { std::move (*body)(); }
+  ~boxed() noexcept(std::is_nothrow_destructible_v<F>) {
+    // unique_ptr's own destructor lets nothing out; C-08 wants it out.
+    F* const f = body.release();
+    struct storage {
+      F* at;
+      ~storage() {
+        if constexpr (alignof(F) > __STDCPP_DEFAULT_NEW_ALIGNMENT__)
+          ::operator delete(static_cast<void*>(at), sizeof(F), std::align_val_t{alignof(F)});
+        else
+          ::operator delete(static_cast<void*>(at), sizeof(F));
+      }
+    } const freed{f};
+    f->~F();
+  }
+};
+
+inline constexpr std::size_t closure_bytes = slab::node_bytes - sizeof(task_frame);
+
+template <class F>
+using node_closure = std::conditional_t<(sizeof(F) <= closure_bytes && alignof(F) <= 64), F, boxed<F>>;
+
+template <class F>
+struct spawn_node : task_frame {
+  node_closure<F> closure;
+
+  static void run_node(frame* f, worker& w) noexcept {
+    auto& self = *static_cast<spawn_node*>(f);
+    task_run run(w, self);
+    if (run.begin()) {
+      try {
+        static_cast<void>(std::move(self.closure)());
+      } catch (...) {
+        run.failed();
+      }
+    }
+    if constexpr (std::is_nothrow_destructible_v<node_closure<F>>) {
+      self.closure.~node_closure<F>();
+    } else {
+      try {
+        self.closure.~node_closure<F>();
+      } catch (...) {
+        run.destructor_failed();
+      }
+    }
+    run.end();
+  }
+};
+
+// Links a node whose closure is in place to the running task, counts it, and pushes it or runs it at once. Nothing
+// throws but recursion_too_deep and bad_alloc, before anything is counted.
+COPPICE_API void name_node(worker& w, task_frame& node, std::string_view name);
+COPPICE_API void enqueue(worker& w, task_frame& node, group_core* group) noexcept;
+// False: the job or the group is being stopped; the refused child is counted as skipped.
+COPPICE_API bool may_spawn(worker& w, group_core* group) noexcept;
+
+template <class F>
+bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
+  using node = spawn_node<std::decay_t<F>>;
+  static_assert(sizeof(node) <= slab::node_bytes);
+  if (!may_spawn(w, group)) return false;
+  void* const room = w.nodes->take();
+  node* child = nullptr;
+  try {
+    child = static_cast<node*>(room);
+    ::new (static_cast<void*>(&child->closure)) node_closure<std::decay_t<F>>(std::forward<F>(f));
+  } catch (...) {
+    slab::give(w.nodes, room);
+    throw;
+  }
+  ::new (static_cast<void*>(static_cast<task_frame*>(child))) task_frame{
+      {&node::run_node, frame::fresh}, {0, 0}, nullptr, nullptr, 0, task_frame::body_runs, nullptr};
+  try {
+    name_node(w, *child, name);
+  } catch (...) {
+    child->closure.~node_closure<std::decay_t<F>>();
+    slab::give(w.nodes, room);
+    throw;
+  }
+  enqueue(w, *child, group);
+  return true;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,61 @@
+// The frame of a task that the scheduler accounts for: a job's root or a spawned child.
+//
+// 64 bytes; a spawned child's closure follows it in the same slab node. The header outlives the closure while
+// descendants live, because their paths lead through it.
+//
+// Who writes what. `live`: the thread that runs the body, plain. `rem`: everybody else. While the body runs `rem`
+// carries a bias, so that it cannot reach zero; when the body ends its thread adds live and takes the bias away. From
+// then on every child's end takes one from `rem`, and who brings it to zero frees the header.
+//
+// Orders
+//   rem      fetch_sub(acq_rel) of a child's end; pairs with the fetch_add(acq_rel) of the body's end and with the
+//            other children's: the freeing thread sees all that happened in the node.
+#pragma once
+
+#include <coppice/detail/atomic.hpp>
+#include <coppice/detail/frame.hpp>
+#include <coppice/detail/place.hpp>
+#include <cstdint>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+class job_core;
+class group_core;
+struct task_extra;  // what few tasks have: a name, a longer link to the parent, errors kept until the end
+
+struct task_frame : frame, place {
+  job_core* job;
+  group_core* group;  // null: a child of the job alone
+  std::int32_t live;
+  atomic<std::int32_t> rem;
+  task_extra* extra;
+
+  static constexpr std::int32_t body_runs = 1 << 30;
+
+  bool run_by(const worker& who) const noexcept {
+    return state.load(memory_order_relaxed) == tagged(&who, frame_tag::running);
+  }
+  // Asked by the body's own thread only.
+  bool body_ended() const noexcept { return rem.load(memory_order_relaxed) < body_runs / 2; }
+};
+static_assert(sizeof(void*) != 8 || sizeof(task_frame) == 64, "one cache line before the closure");
+
+// The task that a place belongs to. Cost: one load for each join between the place and its worker's steal or task.
+inline task_frame* task_of(place* p) noexcept {
+  for (;;) {
+    switch (p->kind()) {
+      case place_kind::task:
+        return static_cast<task_frame*>(p);
+      case place_kind::stolen:
+        return static_cast<stolen_place*>(p)->owner;
+      case place_kind::join:
+        p = const_cast<place*>(p->above());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+    }
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

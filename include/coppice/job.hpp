@@ -1,0 +1,105 @@
+// A job, seen from outside: the handle of one submitted tree.
+//
+// A handle belongs to one thread at a time; cancel(), done() and stop_token() may be called from any thread meanwhile.
+//
+//   coppice::job<long> job = scheduler.submit([] { return fib(30); }, {.name = "fib"});
+//   if (!job.wait_until(std::chrono::steady_clock::now() + 1s)) job.cancel("took too long");
+//   try {
+//     std::cout << job.get() << '\n';
+//   } catch (const coppice::job_exception& e) {
+//     std::cerr << e.report();
+//   }
+#pragma once
+
+#include <chrono>
+#include <coppice/detail/job_body.hpp>
+#include <coppice/error.hpp>
+#include <coppice/job_options.hpp>
+#include <coppice/stop.hpp>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+namespace coppice {
+inline namespace v0 {
+
+class scheduler;
+
+/// The handle of a job. Destroying one that was not waited for cancels the job and joins it.
+template <class T>
+class job {
+ public:
+  /// An empty handle, as after a move. Its members throw std::future_error's kin: std::logic_error.
+  job() noexcept = default;
+  job(job&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  job& operator=(job&& other) noexcept {
+    if (this != &other) {
+      if (core_ != nullptr) core_->abandon();
+      core_ = std::exchange(other.core_, nullptr);
+    }
+    return *this;
+  }
+  ~job() {
+    if (core_ != nullptr) core_->abandon();
+  }
+
+  bool valid() const noexcept { return core_ != nullptr; }
+
+  /// Waits until the job is quiet and returns its report; never throws what a task threw.
+  ///
+  /// Threads: any, tasks of the same scheduler included: the job then runs on this worker if nobody has it.
+  /// Blocks: until the job is quiet.
+  /// Throws: would_deadlock on the own job or one it was submitted from; std::logic_error on an empty handle.
+  /// Lifetime: the report lives as long as the handle.
+  const job_report& wait() {
+    checked().wait();
+    return core_->report();
+  }
+
+  /// Gives up waiting at `when`; cancels nothing. True: the job is quiet.
+  bool wait_until(std::chrono::steady_clock::time_point when) { return checked().wait_until(when); }
+
+  /// Waits, then moves the value out.
+  ///
+  /// Throws: job_error, job_cancelled or job_deadline_exceeded when the outcome is not completed; std::logic_error
+  /// when the value was taken before; and as wait().
+  T get() {
+    checked().wait();
+    if (core_->report().result != outcome::completed) core_->throw_report();
+    if (!core_->has_value()) detail::refuse_second_get();
+    return core_->take();
+  }
+
+  /// Cancels the job: tasks that wait are skipped, running ones finish. True for the one call that did it.
+  ///
+  /// Threads: any. Takes no lock that a task can hold.
+  bool cancel(std::string reason = {}) { return checked().cancel(std::move(reason)); }
+  bool done() const noexcept { return core_ != nullptr && core_->done(); }
+  /// Stops when the job is cancelled, for whatever reason.
+  std::stop_token stop_token() const { return checked().stop_token(); }
+  /// Lets go: the scheduler joins the job when it stops. Leaves this handle empty.
+  void detach() {
+    checked().detach();
+    std::exchange(core_, nullptr)->release();
+  }
+
+ private:
+  friend class scheduler;
+  explicit job(detail::job_value<T>* core) noexcept : core_(core) {}
+  detail::job_value<T>& checked() const {
+    if (core_ == nullptr) detail::refuse_empty_job();
+    return *core_;
+  }
+  detail::job_value<T>* core_ = nullptr;
+};
+
+/// What try_submit returns: the job is empty unless accepted.
+template <class T>
+struct submission {
+  admission status = admission::full;
+  coppice::job<T> job;
+};
+
+}  // namespace v0
+}  // namespace coppice

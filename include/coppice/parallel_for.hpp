@@ -1,0 +1,109 @@
+// parallel_for: a loop whose iterations may run at the same time.
+//
+// May be called on any thread; outside of a task the loop runs here, in order.
+//
+//   coppice::parallel_for(std::size_t{0}, pixels.size(), [&](std::size_t i) { pixels[i] = shade(i); });
+#pragma once
+
+#include <coppice/detail/worker.hpp>
+#include <coppice/join.hpp>
+#include <coppice/this_task.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <type_traits>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+// The number of iterations, without overflow at the limits of an index type; 0 for an empty or reversed range.
+template <class I>
+std::uint64_t distance_of(const I& first, const I& last) {
+  if constexpr (std::is_integral_v<I>) {
+    if (!(first < last)) return 0;
+    using wide = std::make_unsigned_t<std::conditional_t<std::is_same_v<I, bool>, int, I>>;
+    return static_cast<std::uint64_t>(static_cast<wide>(static_cast<wide>(last) - static_cast<wide>(first)));
+  } else {
+    const auto n = last - first;
+    return n > 0 ? static_cast<std::uint64_t>(n) : 0;
+  }
+}
+
+template <class I>
+I advanced(const I& first, std::uint64_t by) {
+  if constexpr (std::is_integral_v<I>) {
+    using wide = std::make_unsigned_t<std::conditional_t<std::is_same_v<I, bool>, int, I>>;
+    return static_cast<I>(static_cast<wide>(static_cast<wide>(first) + static_cast<wide>(by)));
+  } else {
+    return first + static_cast<typename std::iterator_traits<I>::difference_type>(by);
+  }
+}
+
+template <class I, class F>
+class loop {
+ public:
+  loop(I first, F& body, std::uint64_t leaf) : first_(first), body_(body), leaf_(leaf) {}
+
+  void run(std::uint64_t begin, std::uint64_t end) {
+    if (end - begin <= leaf_) {
+      run_leaf(begin, end);
+      return;
+    }
+    const std::uint64_t middle = begin + (end - begin) / 2;
+    join([this, r = range{begin, middle}] { run(r.begin, r.end); }, [this, r = range{middle, end}] { run(r.begin, r.end); });
+  }
+
+ private:
+  struct range {
+    std::uint64_t begin, end;
+  };
+
+  // A leaf looks up eight times: if somebody is hungry, the rest is split after all.
+  void run_leaf(std::uint64_t begin, std::uint64_t end) {
+    const std::uint64_t step = (end - begin + 7) / 8;
+    while (begin != end) {
+      const std::uint64_t stop = end - begin > step ? begin + step : end;
+      I i = advanced(first_, begin);
+      for (; begin != stop; ++begin, ++i) body_(i);
+      if (end - begin > 1 && this_worker->attention.load(memory_order_relaxed) != 0) {
+        const std::uint64_t middle = begin + (end - begin) / 2;
+        join([this, r = range{begin, middle}] { run_leaf(r.begin, r.end); },
+             [this, r = range{middle, end}] { run_leaf(r.begin, r.end); });
+        return;
+      }
+    }
+  }
+
+  const I first_;
+  F& body_;
+  const std::uint64_t leaf_;
+};
+
+// Enough leaves that the last ones to end leave little to wait for.
+inline constexpr std::uint64_t leaves_per_loop = 512;
+
+}  // namespace detail
+
+/// Calls body(i) for each i in [first, last), an integer or a random-access iterator. An empty or reversed range runs
+/// nothing.
+///
+/// Threads: any. Calls may run on any worker at the same time: body must be safe for that.
+/// Blocks: until all calls have ended.
+/// Throws: as join; when a call throws, later ones may not be made.
+/// Stop: a cancelled job makes no further call after those that run (checked at forks, see this_task).
+/// Cost: at most 512 forks, and more where a worker is hungry.
+template <class I, class F>
+void parallel_for(I first, I last, F body) {
+  const std::uint64_t n = detail::distance_of(first, last);
+  if (n == 0) return;
+  if (detail::this_worker == nullptr) {
+    for (std::uint64_t k = 0; k != n; ++k, ++first) body(first);
+    return;
+  }
+  this_task::throw_if_stopped();
+  detail::loop<I, F>(first, body, (n + detail::leaves_per_loop - 1) / detail::leaves_per_loop).run(0, n);
+}
+
+}  // namespace v0
+}  // namespace coppice

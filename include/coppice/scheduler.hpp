@@ -1,0 +1,118 @@
+// A scheduler: a set of workers, one pinned to each core, that run jobs.
+//
+// All members may be called from any thread; the destructor from one that is not a worker of this scheduler.
+//
+//   coppice::scheduler scheduler;
+//   long value = scheduler.run([] { return fib(40); });
+//   auto job = scheduler.submit([] { return disk_usage("/usr"); },
+//                               {.name = "du", .errors = coppice::error_policy::collect_all()});
+//   std::cout << job.wait();
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <coppice/detail/job_body.hpp>
+#include <coppice/job.hpp>
+#include <coppice/options.hpp>
+#include <coppice/stats.hpp>
+#include <coppice/stop.hpp>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+// A null function pointer or an empty std::function. A lambda compares through its conversion, and is never null.
+template <class F>
+bool is_empty_callable(const F& f) noexcept {
+  if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F>)
+    return f == nullptr;
+  else if constexpr (requires { { f == nullptr } -> std::convertible_to<bool>; } && !requires { +f; })
+    return f == nullptr;
+  else
+    return false;
+}
+
+}  // namespace detail
+
+class COPPICE_API scheduler {
+ public:
+  /// Starts the workers.
+  ///
+  /// Throws: std::invalid_argument (more than 4096 workers, a bad synthetic topology); std::system_error when threads
+  /// cannot be started or, with require_pinning, not be pinned. All started threads are joined then.
+  explicit scheduler(scheduler_options options = {});
+  /// stop(drain).
+  ~scheduler();
+  scheduler(const scheduler&) = delete;
+  scheduler& operator=(const scheduler&) = delete;
+
+  /// submit(f, options).get().
+  template <std::invocable F>
+  auto run(F&& f, job_options options = {}) -> std::invoke_result_t<F> {
+    return submit(std::forward<F>(f), std::move(options)).get();
+  }
+
+  /// Hands in a root task.
+  ///
+  /// Threads: any. From a worker of this scheduler the job becomes a child of the running one: it is cancelled with
+  /// it unless shielded, and has no later deadline.
+  /// Blocks: outside threads while injection_capacity roots wait, until there is room or the scheduler stops. A worker
+  /// never blocks.
+  /// Throws: scheduler_stopped; std::invalid_argument for an empty callable; what moving the callable throws. In all
+  /// cases nothing was counted; f is untouched unless its own move threw.
+  /// Cost: one allocation, one lock; a system call if a worker must be woken.
+  template <std::invocable F>
+  auto submit(F&& f, job_options options = {}) -> job<std::invoke_result_t<F>> {
+    if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
+    if (detail::admit(*core_, true, options) == admission::stopped) detail::refuse_stopped(*core_);
+    return launch(std::forward<F>(f), std::move(options));
+  }
+
+  /// As submit, but never blocks: says full or stopped instead.
+  template <std::invocable F>
+  auto try_submit(F&& f, job_options options = {}) -> submission<std::invoke_result_t<F>> {
+    if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
+    const admission answer = detail::admit(*core_, false, options);
+    if (answer != admission::accepted) return {answer, {}};
+    return {answer, launch(std::forward<F>(f), std::move(options))};
+  }
+
+  /// Ends the scheduler: no more submissions; drain runs all that was accepted, cancel skips what has not started.
+  /// Joins the threads. Idempotent; several threads may call it.
+  ///
+  /// Blocks: until all jobs are quiet.
+  /// Throws: would_deadlock when called by one of its own workers.
+  stop_report stop(stop_mode mode = stop_mode::drain);
+  /// Drains until `when`, then cancels.
+  stop_report stop_until(std::chrono::steady_clock::time_point when);
+
+  unsigned workers() const noexcept;
+  scheduler_stats stats() const;
+  /// Machine, mask, quota, number of workers and why, pinned or why not; for people.
+  std::string describe() const;
+
+ private:
+  template <class F>
+  auto launch(F&& f, job_options&& options) -> job<std::invoke_result_t<F>> {
+    using value = std::invoke_result_t<F>;
+    detail::job_body<value, std::decay_t<F>>* made = nullptr;
+    try {
+      made = new detail::job_body<value, std::decay_t<F>>(*core_, std::move(options), std::forward<F>(f));
+    } catch (...) {
+      detail::withdraw(*core_);
+      throw;
+    }
+    made->acquire();  // one for the scheduler, one for the handle
+    detail::launch(*core_, *made);
+    return job<value>(made);
+  }
+
+  std::unique_ptr<detail::scheduler_core> core_;
+};
+
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,142 @@
+#include "job/failure.hpp"
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <coppice/detail/task_frame.hpp>
+#include <cstdlib>
+#include <memory>
+#include <typeinfo>
+#include <utility>
+
+#include "job/task_extra.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+task_path path_of(const place& p) noexcept {
+  try {
+    task_path up;
+    for (const place* at = &p;; at = at->above()) {
+      if (at->above() == nullptr) break;
+      up.push_back(at->ordinal());
+      if (at->kind() != place_kind::task) continue;
+      // A child that was spawned inside branches of a join carries them along: the branches' own places are gone.
+      if (const task_extra* const extra = static_cast<const task_frame*>(at)->extra)
+        up.insert(up.end(), extra->between.rbegin(), extra->between.rend());
+    }
+    std::reverse(up.begin(), up.end());
+    return up;
+  } catch (const std::bad_alloc&) {
+    return {};
+  }
+}
+
+std::string to_text(const task_path& path) {
+  // Beyond this many components the middle is left out: it says how many.
+  constexpr std::size_t shown = 64;
+  std::string text = "root";
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path.size() > shown && i == shown / 2) {
+      const std::size_t skipped = path.size() - shown;
+      text += "/(+" + std::to_string(skipped) + ")";
+      i += skipped;
+    }
+    text += '/' + std::to_string(path[i]);
+  }
+  return text;
+}
+
+bool is_earlier(const task_path& a, const task_path& b) noexcept {
+  const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  if (x != a.end() && y != b.end()) return *x < *y;
+  return x != a.end();  // the longer one
+}
+
+namespace {
+
+std::string demangled(const char* mangled) {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(mangled, nullptr, nullptr, &status),
+                                                         &std::free);
+  return status == 0 && text != nullptr ? text.get() : mangled;
+}
+
+bool later_on_top(const failure& a, const failure& b) noexcept { return is_earlier(a.path, b.path); }
+
+}  // namespace
+
+task_error describe(const failure& f) {
+  task_error e;
+  e.path = to_text(f.path);
+  e.name = f.name;
+  e.exception = f.exception;
+  e.worker = f.worker;
+  e.after_cancel = f.after_cancel;
+  e.secondary = f.secondary;
+  try {
+    std::rethrow_exception(f.exception);
+  } catch (const std::exception& x) {
+    e.type = demangled(typeid(x).name());
+    e.message = x.what();
+  } catch (const char* text) {
+    e.type = "char const*";
+    e.message = text != nullptr ? text : "(null)";
+  } catch (const std::string& text) {
+    e.type = "std::string";
+    e.message = text;
+  } catch (...) {
+    const std::type_info* const type = abi::__cxa_current_exception_type();
+    e.type = type != nullptr ? demangled(type->name()) : "unknown exception";
+    e.message = e.type;
+  }
+  if (*f.phase != '\0') e.message = std::string(f.phase) + ": " + e.message;
+  return e;
+}
+
+void error_set::add(failure&& f) noexcept {
+  ++total_;
+  if (kept_.size() == limit_) {
+    if (!is_earlier(f.path, kept_.front().path)) return;
+    std::pop_heap(kept_.begin(), kept_.end(), later_on_top);
+    kept_.back() = std::move(f);
+  } else {
+    try {
+      kept_.push_back(std::move(f));
+    } catch (const std::bad_alloc&) {
+      return;  // counted, not kept
+    }
+  }
+  std::push_heap(kept_.begin(), kept_.end(), later_on_top);
+}
+
+void error_set::merge(error_set&& other, bool as_secondary) noexcept {
+  total_ += other.total_ - other.kept_.size();
+  for (failure& f : other.kept_) {
+    f.secondary = f.secondary || as_secondary;
+    add(std::move(f));
+  }
+  other.kept_.clear();
+  other.total_ = 0;
+}
+
+failure error_set::take_first() noexcept {
+  const auto first =
+      std::min_element(kept_.begin(), kept_.end(), [](const failure& a, const failure& b) { return is_earlier(a.path, b.path); });
+  failure f = std::move(*first);
+  *first = std::move(kept_.back());
+  kept_.pop_back();
+  std::make_heap(kept_.begin(), kept_.end(), later_on_top);
+  --total_;
+  return f;
+}
+
+std::vector<failure> error_set::take_sorted() noexcept {
+  std::sort_heap(kept_.begin(), kept_.end(), later_on_top);
+  return std::move(kept_);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,61 @@
+// A failure: an exception with its place in the tree; and the bounded, ordered, exactly counted set of them.
+#pragma once
+
+#include <coppice/detail/place.hpp>
+#include <coppice/error.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <vector>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+// Ordinals from the root, the root's own left out.
+using task_path = std::vector<std::uint32_t>;
+
+// Empty when there is no memory for it.
+task_path path_of(const place& p) noexcept;
+std::string to_text(const task_path& path);
+
+// The order in which a serial run would meet the errors: children come before what their parent does after them, so
+// a path comes after its own extensions.
+bool is_earlier(const task_path& a, const task_path& b) noexcept;
+
+struct failure {
+  std::exception_ptr exception;
+  task_path path;
+  std::string name;       // of the task
+  const char* phase = ""; // what the task was doing, if not running its body
+  unsigned worker = 0;
+  bool after_cancel = false;
+  bool secondary = false;
+};
+
+// For people. Runs the exception's what(): in no lock, on a thread where that may happen.
+task_error describe(const failure& f);
+
+// Keeps the `limit` earliest failures, at least one, and counts all.
+class error_set {
+ public:
+  explicit error_set(std::size_t limit) noexcept : limit_(limit != 0 ? limit : 1) {}
+  void add(failure&& f) noexcept;
+  void merge(error_set&& other, bool as_secondary) noexcept;
+  // Takes the earliest one out; requires kept() > 0.
+  failure take_first() noexcept;
+  std::size_t kept() const noexcept { return kept_.size(); }
+  std::uint64_t total() const noexcept { return total_; }
+  // In serial order; empties the set but for the count.
+  std::vector<failure> take_sorted() noexcept;
+
+ private:
+  std::size_t limit_;
+  std::uint64_t total_ = 0;
+  std::vector<failure> kept_;  // a heap, the latest on top
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

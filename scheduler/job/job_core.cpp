@@ -1,0 +1,217 @@
+#include <coppice/detail/job_core.hpp>
+#include <coppice/detail/task_run.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "job/job_state.hpp"
+#include "job/unobserved.hpp"
+#include "lifecycle/scheduler_core.hpp"
+#include "platform/futex.hpp"
+#include "worker/crew.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+job_core::job_core(scheduler_core& home, job_options&& options)
+    : root{{&job_core::run_root, frame::fresh},
+           {place::link(nullptr, place_kind::task), 0},
+           this,
+           nullptr,
+           0,
+           task_frame::body_runs,
+           nullptr},
+      policy_(options.errors),
+      state_(std::make_unique<job_state>(*this, home, std::move(options))) {}
+
+job_core::~job_core() {
+  delete root.extra;
+  if (state_->parent != nullptr) state_->parent->release();
+}
+
+void job_core::release() noexcept {
+  // order(references): acq_rel; the last one sees what the others did.
+  if (references_.fetch_sub(1, memory_order_acq_rel) == 1) delete this;
+}
+
+void job_core::run_root(frame* f, worker& w) noexcept {
+  auto& t = *static_cast<task_frame*>(f);
+  job_core& job = *t.job;
+  add_as_only_writer(bind_counts(w, job).spawned, std::uint64_t{1}, memory_order_release);
+  task_run run(w, t);
+  if (run.begin()) {
+    try {
+      job.run_body();
+    } catch (...) {
+      run.failed();
+    }
+  }
+  try {
+    job.drop_body();
+  } catch (...) {
+    run.destructor_failed();
+  }
+  run.end();
+}
+
+bool job_core::cancel(std::string reason) {
+  return state_->request_stop(stop_reason::cancelled, "outside", std::move(reason));
+}
+
+std::stop_token job_core::stop_token() {
+  const std::lock_guard hold(state_->lock);
+  if (!state_->stop.stop_possible()) {
+    state_->stop = std::stop_source();
+    if (stopping()) state_->stop.request_stop();  // nobody can have a callback yet
+  }
+  return state_->stop.get_token();
+}
+
+// A worker that waits for a job: runs its root here if nobody has it, else helps whoever does.
+class job_core::ends final : public wait_condition {
+ public:
+  ends(job_core& job, injection_queue& queue) noexcept : job_(job), queue_(queue) {}
+  bool met() noexcept override { return job_.done(); }
+  worker_thread* runner(const void*& strand) noexcept override {
+    strand = &job_.root;
+    return static_cast<worker_thread*>(frame::runner_of(job_.root.state.load(memory_order_relaxed)));
+  }
+  frame* take_unstarted() noexcept override {
+    return queue_.remove(job_state::of(job_)) ? &job_.root : nullptr;
+  }
+  void sleep(worker_thread& me) noexcept override {
+    // What this worker still has is for others while it stands still.
+    me.share_all_and_wake();
+    platform::futex_wait(job_.done_, 0);
+  }
+
+ private:
+  job_core& job_;
+  injection_queue& queue_;
+};
+
+namespace {
+
+void refuse_endless_wait(const job_core& awaited) {
+  if (this_worker == nullptr || this_worker->where == nullptr) return;
+  const job_core* const own = task_of(this_worker->where)->job;
+  std::string chain;
+  for (const job_core* j = own; j != nullptr; j = job_state::of(*j).parent) {
+    const job_state& s = job_state::of(*j);
+    chain += (j == own ? "" : ", submitted from ") + ("job \"" + s.options.name + "\"");
+    if (j == &awaited)
+      throw would_deadlock("coppice: this wait could never end: a task of " + chain + " waits for job \"" +
+                           s.options.name + "\", which cannot end before the task does (let the waiting job return " +
+                           "first, or wait from outside of it)");
+  }
+}
+
+}  // namespace
+
+void job_core::wait() {
+  {
+    const std::lock_guard hold(state_->lock);
+    state_->observed = true;
+  }
+  if (done()) return;
+  refuse_endless_wait(*this);
+  if (this_worker == nullptr) {
+    while (!done()) platform::futex_wait(done_, 0);
+    return;
+  }
+  worker& w = *this_worker;
+  place* const outer = w.where;
+  ends condition(*this, state_->home.team.injection);
+  worker_thread::of(w).wait_for(condition, w.deque.top());
+  w.where = outer;
+  w.attention.fetch_or(attention_bit::look, memory_order_relaxed);  // the own job may have been cancelled meanwhile
+}
+
+bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
+  refuse_endless_wait(*this);
+  if (this_worker != nullptr) {
+    // Nobody else may have time for it: an unstarted root runs here, before the clock is looked at.
+    worker& w = *this_worker;
+    if (!done() && state_->home.team.injection.remove(*state_)) {
+      run_root(&root, w);
+      flush_counts(w);
+      w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
+    }
+    worker_thread::of(w).share_all_and_wake();
+  }
+  while (!done())
+    if (!platform::futex_wait(done_, 0, &when)) break;
+  const std::lock_guard hold(state_->lock);
+  state_->observed = state_->observed || done();
+  return done();
+}
+
+const job_report& job_core::report() const noexcept { return *state_->report; }
+
+void job_core::throw_report() const {
+  switch (state_->report->result) {
+    case outcome::cancelled:
+      throw job_cancelled(state_->report);
+    case outcome::deadline_exceeded:
+      throw job_deadline_exceeded(state_->report);
+    default:
+      throw job_error(state_->report);
+  }
+}
+
+void job_core::detach() noexcept {
+  bool ended = false;
+  {
+    const std::lock_guard hold(state_->lock);
+    state_->detached = true;
+    ended = state_->report != nullptr;
+  }
+  if (ended) state_->tell_if_unobserved();
+}
+
+void job_core::abandon() noexcept {
+  bool waited_for = false;
+  {
+    const std::lock_guard hold(state_->lock);
+    waited_for = state_->observed;
+  }
+  if (!done()) {
+    try {
+      cancel("its handle was destroyed");
+      wait();
+      if (!waited_for) {
+        const std::lock_guard hold(state_->lock);
+        state_->observed = false;
+      }
+    } catch (...) {
+      // A task that destroys the handle of its own job, or no memory for the reason: the scheduler joins it.
+      state_->stop_now(stop_reason::cancelled, "its handle was destroyed");
+      const std::lock_guard hold(state_->lock);
+      state_->detached = true;
+    }
+  }
+  if (done()) {
+    state_->tell_if_unobserved();
+    drop_value();
+    // The exceptions die here, on the handle's thread, whoever still counts for the job.
+    const std::lock_guard hold(state_->lock);
+    const auto gone = std::exchange(state_->report, nullptr);
+  }
+  release();
+}
+
+void refuse_empty_callable() {
+  throw std::invalid_argument(
+      "coppice: an empty callable was submitted (a null function pointer or an empty std::function cannot run; check "
+      "it before)");
+}
+void refuse_empty_job() {
+  throw std::logic_error("coppice: no state: this job handle is empty (default-made, moved from or detached)");
+}
+void refuse_second_get() {
+  throw std::logic_error("coppice: the value of this job was taken by an earlier get()");
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,227 @@
+#include "job/job_state.hpp"
+
+#include <coppice/detail/worker.hpp>
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "job/unobserved.hpp"
+#include "lifecycle/scheduler_core.hpp"
+#include "platform/futex.hpp"
+#include "worker/crew.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+constexpr const char* with_parent = "the job that it was submitted from was stopped";
+}
+
+frame* root_frame(injected& job) noexcept { return &static_cast<job_state&>(job).job.root; }
+
+bool current_job_is_stopping(const worker& w) noexcept {
+  return w.where != nullptr && task_of(w.where)->job->stopping();
+}
+
+task_extra& job_state::extra_of(task_frame& t) {
+  if (t.extra == nullptr) t.extra = new task_extra(options.keep_errors);
+  return *t.extra;
+}
+
+void job_state::set_stopped(stop_reason why) noexcept {
+  // order(stop): seq_cst; pairs with the acquire in stopping(). The record is complete before.
+  job.stop_.store(why, memory_order_seq_cst);
+}
+
+// Tells the workers, then the callbacks of users: those under no lock.
+void job_state::signal_stop(std::stop_source& source) noexcept {
+  for (const auto& w : home.team.workers) w->attention.fetch_or(attention_bit::look, memory_order_seq_cst);
+  source.request_stop();
+}
+
+bool job_state::request_stop(stop_reason why, std::string by, std::string text) {
+  std::vector<job_core*> inner;
+  std::stop_source source{std::nostopstate};
+  {
+    const std::lock_guard hold(lock);
+    if (job.stopping() || job.done()) return false;
+    std::size_t count = 0;
+    for (job_state* c = first_child; c != nullptr; c = c->sibling_after) ++count;
+    inner.reserve(count);
+    cancel_record record;
+    record.by = std::move(by);
+    record.reason = std::move(text);
+    record.when = std::chrono::steady_clock::now();
+    const task_counts now = job.counts.counts();
+    record.running = now.started - (now.succeeded + now.failed + now.cancelled);
+    cancelled_by = std::move(record);
+    set_stopped(why);
+    source = stop;
+    for (job_state* c = first_child; c != nullptr; c = c->sibling_after) {
+      if (c->options.shield) continue;
+      c->job.acquire();
+      inner.push_back(&c->job);
+    }
+  }
+  signal_stop(source);
+  for (job_core* const child : inner) {
+    of(*child).stop_now(why == stop_reason::failed ? stop_reason::cancelled : why, with_parent);
+    child->release();
+  }
+  return true;
+}
+
+void job_state::stop_now(stop_reason why, const char* reason) noexcept {
+  try {
+    request_stop(why, "outside", reason);
+    return;
+  } catch (const std::bad_alloc&) {
+    std::fputs("coppice: no memory to record why a job is stopped; it is stopped all the same\n", stderr);
+  }
+  std::stop_source source{std::nostopstate};
+  {
+    const std::lock_guard hold(lock);
+    if (job.stopping() || job.done()) return;
+    set_stopped(why);
+    source = stop;
+  }
+  signal_stop(source);
+}
+
+void job_state::adopt_by(job_core& outer) noexcept {
+  job_state& p = of(outer);
+  bool stop_too = false;
+  stop_reason why{};
+  {
+    const std::lock_guard hold(p.lock);
+    outer.acquire();
+    parent = &outer;
+    sibling_after = p.first_child;
+    if (p.first_child != nullptr) p.first_child->sibling_before = this;
+    p.first_child = this;
+    stop_too = outer.stopping() && !options.shield;
+    why = p.reason();
+    if (p.options.deadline && (!options.deadline || *p.options.deadline < *options.deadline))
+      options.deadline = p.options.deadline;
+  }
+  if (stop_too) stop_now(why == stop_reason::failed ? stop_reason::cancelled : why, with_parent);
+}
+
+void job_state::watch_deadline() noexcept {
+  if (!options.deadline) return;
+  if (*options.deadline <= std::chrono::steady_clock::now()) {
+    stop_now(stop_reason::deadline, "its deadline had passed before it was submitted");
+    return;
+  }
+  try {
+    home.timer.start();
+    home.timer.watch(job, *options.deadline);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "coppice: a deadline cannot be watched, the job is stopped now: %s\n", e.what());
+    stop_now(stop_reason::deadline, "its deadline could not be watched");
+  }
+}
+
+void job_state::describe_running(std::vector<running_task>& out) const {
+  const worker* const runner = frame::runner_of(job.root.state.load(memory_order_relaxed));
+  if (runner == nullptr) return;
+  out.push_back({"root", options.name, runner->index, std::chrono::steady_clock::now() - submitted});
+}
+
+void job_state::leave_parent() noexcept {
+  if (parent == nullptr) return;
+  job_state& p = of(*parent);
+  const std::lock_guard hold(p.lock);
+  if (sibling_before != nullptr)
+    sibling_before->sibling_after = sibling_after;
+  else
+    p.first_child = sibling_after;
+  if (sibling_after != nullptr) sibling_after->sibling_before = sibling_before;
+}
+
+void job_state::record(error_set&& failures, const place& by) noexcept {
+  {
+    const std::lock_guard hold(lock);
+    errors.merge(std::move(failures), false);
+  }
+  if (!job.stops_at_failure() || job.stopping()) return;
+  constexpr const char* why = "a task failed, and the job's policy is fail_fast";
+  try {
+    request_stop(stop_reason::failed, to_text(path_of(by)), why);
+  } catch (const std::bad_alloc&) {
+    stop_now(stop_reason::failed, why);
+  }
+}
+
+std::shared_ptr<const job_report> job_state::make_report() noexcept {
+  auto r = std::move(reserved);
+  const auto now = std::chrono::steady_clock::now();
+  r->elapsed = now - submitted;
+  const task_counts n = job.counts.counts();
+  r->spawned = n.spawned;
+  r->succeeded = n.succeeded;
+  r->failed = n.failed;
+  r->cancelled = n.cancelled;
+  r->skipped = n.skipped;
+  r->errors_total = errors.total();
+  std::vector<failure> kept = errors.take_sorted();
+  if (kept.size() > options.keep_errors) kept.resize(options.keep_errors);
+  for (const failure& f : kept) {
+    try {
+      r->errors.push_back(detail::describe(f));
+    } catch (...) {
+      break;  // no memory for the texts: the count stands
+    }
+  }
+  if (cancelled_by) {
+    cancelled_by->until_quiet = now - cancelled_by->when;
+    r->cancel = std::move(cancelled_by);
+  }
+  if (r->errors_total != 0)
+    r->result = outcome::failed;
+  else if (r->skipped + r->cancelled == 0 || reason() == stop_reason::none)
+    r->result = outcome::completed;
+  else
+    r->result = reason() == stop_reason::deadline ? outcome::deadline_exceeded : outcome::cancelled;
+  return r;
+}
+
+void job_state::tell_if_unobserved() noexcept {
+  std::shared_ptr<const job_report> untold;
+  {
+    const std::lock_guard hold(lock);
+    if (!observed && report != nullptr && report->errors_total != 0) untold = report;
+    observed = true;
+  }
+  if (untold != nullptr) tell_unobserved(*untold);
+}
+
+// On the worker that found the job quiet; once.
+void job_state::finish() noexcept {
+  if (options.deadline) home.timer.forget(job, *options.deadline);
+  leave_parent();
+  std::shared_ptr<const job_report> made = make_report();
+  bool tell = false;
+  {
+    const std::lock_guard hold(lock);
+    report = std::move(made);
+    tell = detached;
+    // order(done): release; pairs with the acquire in job_core::done().
+    job.done_.store(1, memory_order_release);
+  }
+  platform::futex_wake_all(job.done_);
+  if (tell) {
+    tell_if_unobserved();
+    job.drop_value();
+    const std::lock_guard hold(lock);
+    report = nullptr;
+  }
+  home.job_ended(*this);
+  job.release();
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,81 @@
+// A job's private part: what happens to a job once, or rarely.
+//
+// Who writes what. Everything under `lock`, but `options` (constant), `submitted` (before launch) and the links of the
+// scheduler's list (under the scheduler's lock). No user code runs under the lock.
+#pragma once
+
+#include <chrono>
+#include <coppice/detail/job_core.hpp>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "job/failure.hpp"
+#include "job/task_extra.hpp"
+#include "stores/injection.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+struct job_state : injected {
+  job_state(job_core& j, scheduler_core& s, job_options&& o)
+      : job(j), home(s), options(std::move(o)), errors(options.keep_errors), reserved(std::make_shared<job_report>()) {
+    reserved->name = options.name;
+  }
+
+  job_core& job;
+  scheduler_core& home;
+  job_options options;
+  std::chrono::steady_clock::time_point submitted{};
+
+  std::mutex lock;
+  error_set errors;
+  std::optional<cancel_record> cancelled_by;
+  std::stop_source stop{std::nostopstate};
+  std::shared_ptr<job_report> reserved;       // made beforehand, so that a job can always end
+  std::shared_ptr<const job_report> report;   // null until the job is done
+  bool observed = false;   // somebody has waited, or was told
+  bool detached = false;
+
+  // The tree of jobs: a job holds a reference on the one it was submitted from.
+  job_core* parent = nullptr;
+  job_state* first_child = nullptr;   // under this job's lock
+  job_state* sibling_before = nullptr;  // under the parent's lock
+  job_state* sibling_after = nullptr;
+
+  // The scheduler's list of jobs that are not quiet.
+  job_state* live_before = nullptr;
+  job_state* live_after = nullptr;
+
+  static job_state& of(job_core& j) noexcept { return *j.state_; }
+  static const job_state& of(const job_core& j) noexcept { return *j.state_; }
+
+  bool request_stop(stop_reason why, std::string by, std::string reason);
+  // As request_stop; without memory for the record, without the record.
+  void stop_now(stop_reason why, const char* reason) noexcept;
+  void adopt_by(job_core& outer) noexcept;
+  void watch_deadline() noexcept;
+  void describe_running(std::vector<running_task>& out) const;
+  void leave_parent() noexcept;
+  void finish() noexcept;
+  void tell_if_unobserved() noexcept;
+  task_extra& extra_of(task_frame& t);   // under lock; throws bad_alloc
+
+  // Records the failures of a task that are the job's own, and stops the job if its policy says so.
+  void record(error_set&& failures, const place& by) noexcept;
+  stop_reason reason() const noexcept { return job.stop_.load(memory_order_acquire); }
+
+ private:
+  void set_stopped(stop_reason why) noexcept;
+  void signal_stop(std::stop_source& source) noexcept;
+  std::shared_ptr<const job_report> make_report() noexcept;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

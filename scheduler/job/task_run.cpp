@@ -1,0 +1,189 @@
+// What happens around a task's body. The order at the end is the contract: the closure is dead, the handler is left,
+// the error is delivered, the group hears, the header is let go, and last of all the end is counted.
+#include <coppice/detail/group_core.hpp>
+#include <coppice/detail/job_core.hpp>
+#include <coppice/detail/slab.hpp>
+#include <coppice/detail/task_run.hpp>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "job/job_state.hpp"
+#include "job/task_extra.hpp"
+#include "verbs/origin.hpp"
+#include "worker/worker_thread.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+// Counts that belong to another job than before: hands the old job its chance to be found quiet.
+COPPICE_COLD shard& rebind_counts(worker& w, job_core& job) noexcept {
+  flush_counts(w);
+  if (w.counts_of != nullptr) w.counts_of->release();
+  job.acquire();
+  w.counts_of = &job;
+  w.counts = &job.counts.shard_of(w);
+  return *w.counts;
+}
+
+void unbind_counts(worker& w) noexcept {
+  if (w.counts_of == nullptr) return;
+  w.counts_of->release();
+  w.counts_of = nullptr;
+  w.counts = nullptr;
+}
+
+}  // namespace
+
+shard& bind_counts(worker& w, job_core& job) noexcept {
+  return w.counts_of == &job ? *w.counts : rebind_counts(w, job);
+}
+
+void flush_counts(worker& w) noexcept {
+  if (!w.counts_dirty) return;
+  w.counts_dirty = false;
+  job_core& job = *w.counts_of;
+  if (!job.counts.quiet() || !job.counts.claim_end()) return;
+  job_state::of(job).finish();
+}
+
+void let_go_of_counts(worker& w) noexcept {
+  flush_counts(w);
+  unbind_counts(w);
+}
+
+bool task_run::begin() noexcept {
+  t_.begin(w_);
+  worker_thread& me = worker_thread::of(w_);
+  if (me.strand_starts) {
+    me.strand_starts = false;
+    if (t_.group != nullptr) t_.group->child_starts_strand(w_);
+  }
+  w_.where = &t_;
+  if (t_.job->stopping() || (t_.group != nullptr && t_.group->stopped())) return false;
+  add_as_only_writer(bind_counts(w_, *t_.job).started, std::uint64_t{1}, memory_order_relaxed);
+  how_ = task_end::succeeded;
+  return true;
+}
+
+void task_run::failed() noexcept {
+  if (caught_cancellation(*t_.job)) {
+    how_ = task_end::cancelled;
+    return;
+  }
+  how_ = task_end::failed;
+  keep("");
+}
+
+void task_run::destructor_failed() noexcept {
+  if (how_ == task_end::succeeded || how_ == task_end::cancelled) how_ = task_end::failed;
+  if (primary_ == nullptr)
+    keep("destructor of the closure");
+  else
+{
+    if (const auto second = capture(w_, t_, t_, "destructor of the closure")) add_secondary(t_, std::move(*second));
+  }
+}
+
+// In a handler. Without memory for the record the error is still counted.
+void task_run::keep(const char* phase) noexcept {
+  primary_ = capture(w_, t_, t_, phase).release();
+  if (primary_ == nullptr) unrecorded_ = std::current_exception();
+}
+
+// The errors of a task that has ended, to its group or its job.
+void task_run::deliver() noexcept {
+  const std::unique_ptr<failure> primary(std::exchange(primary_, nullptr));
+  job_state& job = job_state::of(*t_.job);
+  error_set all(job.options.keep_errors);
+  if (unrecorded_ != nullptr) {
+    failure bare;
+    bare.exception = std::move(unrecorded_);
+    all.add(std::move(bare));
+  }
+  bool failed = how_ == task_end::failed;
+  {
+    const std::lock_guard hold(job.lock);
+    task_extra* const x = t_.extra;
+    const bool recorded = x != nullptr && x->recorded.has_value();
+    const bool unwaited = x != nullptr && x->unwaited.total() != 0;
+    failed = failed || recorded || unwaited;
+    if (recorded) {
+      all.add(std::move(*x->recorded));
+      x->recorded.reset();
+    }
+    if (primary != nullptr) {
+      primary->secondary = recorded;
+      all.add(std::move(*primary));
+    }
+    if (x != nullptr && unwaited) all.merge(std::move(x->unwaited), false);
+    // Secondary errors of a task that succeeds have been handled.
+    if (x != nullptr && (failed || how_ == task_end::cancelled)) all.merge(std::move(x->secondary), true);
+  }
+  if (failed && how_ != task_end::skipped) how_ = task_end::failed;
+  if (all.total() == 0) return;
+  if (t_.group != nullptr)
+    t_.group->child_failed(std::move(all), t_.job->stops_at_failure());
+  else
+    job.record(std::move(all), t_);
+}
+
+void release_lineage(worker& w, task_frame* t) noexcept {
+  for (;;) {
+    // One child of t less.
+    if (t->run_by(w) && !t->body_ended()) {
+      --t->live;
+      return;
+    }
+    // order(rem): acq_rel; pairs with itself and with the body's end in task_run::end().
+    if (t->rem.fetch_sub(1, memory_order_acq_rel) != 1) return;
+    auto* const above = const_cast<task_frame*>(static_cast<const task_frame*>(t->above()));  // NOLINT
+    if (above == nullptr) return;  // a root's frame lives in its job
+    delete t->extra;
+    slab::give(w.nodes, t);
+    t = above;
+  }
+}
+
+void task_run::end() noexcept {
+  w_.where = outer_;
+  forget_origin(w_);
+  if (how_ != task_end::succeeded || t_.extra != nullptr) deliver();
+  job_core& job = *t_.job;
+  if (t_.group != nullptr) {
+    if (how_ == task_end::skipped) t_.group->child_skipped();
+    t_.group->child_ended(w_);
+  }
+  auto* const above = const_cast<task_frame*>(static_cast<const task_frame*>(t_.above()));  // NOLINT
+  if (above != nullptr) {
+    if (t_.live == 0 && t_.rem.load(memory_order_acquire) == task_frame::body_runs) {
+      delete t_.extra;
+      slab::give(w_.nodes, &t_);
+      release_lineage(w_, above);
+    } else {
+      // order(rem): acq_rel; pairs with the children's fetch_sub in release_lineage().
+      const std::int32_t change = t_.live - task_frame::body_runs;
+      if (t_.rem.fetch_add(change, memory_order_acq_rel) + change == 0) {
+        delete t_.extra;
+        slab::give(w_.nodes, &t_);
+        release_lineage(w_, above);
+      }
+    }
+  }
+  shard& counts = bind_counts(w_, job);
+  atomic<std::uint64_t>& ended = how_ == task_end::succeeded   ? counts.succeeded
+                                 : how_ == task_end::failed    ? counts.failed
+                                 : how_ == task_end::cancelled ? counts.cancelled
+                                                               : counts.skipped;
+  // order(ends): release; pairs with the acquire in tally::quiet().
+  add_as_only_writer(ended, std::uint64_t{1}, memory_order_release);
+  w_.counts_dirty = true;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

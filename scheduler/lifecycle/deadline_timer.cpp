@@ -1,0 +1,62 @@
+#include "lifecycle/deadline_timer.hpp"
+
+#include <coppice/detail/job_core.hpp>
+
+#include "job/job_state.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+void deadline_timer::start() {
+  const std::lock_guard hold(lock_);
+  if (thread_ || stopping_) return;
+  constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
+  thread_.emplace(name_, stack_bytes, [](void* self) { static_cast<deadline_timer*>(self)->run(); }, this);
+}
+
+void deadline_timer::watch(job_core& job, time_point when) {
+  const std::lock_guard hold(lock_);
+  if (watched_.emplace(when, &job).second) job.acquire();
+  changed_.notify_one();
+}
+
+void deadline_timer::forget(job_core& job, time_point when) noexcept {
+  std::unique_lock hold(lock_);
+  if (watched_.erase({when, &job}) == 0) return;
+  hold.unlock();
+  job.release();
+}
+
+void deadline_timer::stop() noexcept {
+  {
+    const std::lock_guard hold(lock_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  if (thread_) thread_->join();
+}
+
+void deadline_timer::run() noexcept {
+  std::unique_lock hold(lock_);
+  while (!stopping_) {
+    if (watched_.empty()) {
+      changed_.wait(hold);
+      continue;
+    }
+    const auto [when, job] = *watched_.begin();
+    if (std::chrono::steady_clock::now() < when) {
+      changed_.wait_until(hold, when);
+      continue;
+    }
+    watched_.erase(watched_.begin());
+    hold.unlock();
+    job_state::of(*job).stop_now(stop_reason::deadline, "its deadline was reached");
+    job->release();
+    hold.lock();
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,52 @@
+// The timer: cancels jobs at their deadlines. One thread, started by the first job that has one.
+//
+// Threads: all members from any thread. It holds a reference on every job that it knows.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "platform/thread.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+class job_core;
+
+class deadline_timer {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  explicit deadline_timer(std::string name) : name_(std::move(name)) {}
+  ~deadline_timer() { stop(); }
+  deadline_timer(const deadline_timer&) = delete;
+  deadline_timer& operator=(const deadline_timer&) = delete;
+
+  // Starts the thread if need be. Throws std::system_error, std::bad_alloc.
+  void start();
+  // The job's own deadline. Throws std::bad_alloc.
+  void watch(job_core& job, time_point when);
+  void forget(job_core& job, time_point when) noexcept;
+  void stop() noexcept;
+
+ private:
+  void run() noexcept;
+
+  const std::string name_;
+  std::mutex lock_;
+  std::condition_variable changed_;
+  std::set<std::pair<time_point, job_core*>> watched_;
+  bool stopping_ = false;
+  std::optional<platform::thread> thread_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

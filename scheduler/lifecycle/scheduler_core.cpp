@@ -1,0 +1,164 @@
+#include "lifecycle/scheduler_core.hpp"
+
+#include <coppice/detail/job_core.hpp>
+#include <system_error>
+#include <utility>
+
+#include "job/job_state.hpp"
+#include "platform/environment.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+platform::topology plan(const scheduler_options& o) {
+  const platform::overridden heard = platform::override_from_environment(o.workers, o.pin);
+  return platform::topology({.workers = heard.workers, .pin = heard.pin, .synthetic = o.topology, .mask = {}, .quota = {}});
+}
+
+// Address space, not memory: pages that no recursion has touched cost nothing.
+constexpr std::size_t default_stack_bytes = std::size_t{64} * 1024 * 1024;
+
+}  // namespace
+
+scheduler_core::scheduler_core(scheduler_options o)
+    : options(std::move(o)), team(plan(options), options.injection_capacity), timer(options.name + "-timer") {
+  team.name = options.name;
+  start_workers();
+}
+
+scheduler_core::~scheduler_core() { stop(stop_mode::drain, nullptr); }
+
+void scheduler_core::start_workers() {
+  const unsigned n = team.topology.workers();
+  team.workers.reserve(n);
+  for (unsigned i = 0; i < n; ++i) team.workers.push_back(std::make_unique<worker_thread>(team, i));
+  for (unsigned i = 0; i < n; ++i)
+    for (const platform::victim_group& g : team.topology.victims(i))
+      for (const unsigned v : g.workers) team.workers[i]->victims.push_back({team.workers[v].get(), g.how_far});
+  try {
+    for (const auto& w : team.workers) w->start(options.stack_bytes != 0 ? options.stack_bytes : default_stack_bytes);
+    for (const auto& w : team.workers) w->wait_until_bound();
+    if (options.require_pinning && !team.topology.pinned())
+      throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
+                              "coppice: scheduler \"" + options.name + "\" was asked to start only with pinned workers "
+                              "(require_pinning), but they cannot be pinned: " + team.topology.why_not_pinned());
+  } catch (...) {
+    join_workers();
+    throw;
+  }
+}
+
+void scheduler_core::join_workers() noexcept {
+  team.closing.store(true, memory_order_seq_cst);
+  team.wake_all();
+  for (const auto& w : team.workers) w->join();
+}
+
+bool scheduler_core::runs_on_this_thread() const noexcept {
+  return this_worker != nullptr && &worker_thread::of(*this_worker).all == &team;
+}
+
+admission scheduler_core::admit(bool wait, const job_options& o) {
+  if (o.deadline) timer.start();
+  injection_queue::outcome got{};
+  if (runs_on_this_thread())
+    got = team.injection.reserve_unbounded();
+  else
+    got = team.injection.reserve(wait, o.deadline ? &*o.deadline : nullptr);
+  switch (got) {
+    case injection_queue::outcome::reserved:
+      return admission::accepted;
+    case injection_queue::outcome::timed_out:
+      // Its deadline passed before there was room: it is taken in, and ends without a body having run.
+      if (team.injection.reserve_anyway()) return admission::accepted;
+      break;
+    case injection_queue::outcome::full:
+      return admission::full;
+    case injection_queue::outcome::closed:
+      break;
+  }
+  const std::lock_guard hold(lock_);
+  ++rejected_;
+  return admission::stopped;
+}
+
+void scheduler_core::withdraw() noexcept {
+  if (!runs_on_this_thread()) team.injection.cancel_reservation();
+}
+
+void scheduler_core::launch(job_core& job) noexcept {
+  job_state& s = job_state::of(job);
+  s.bounded = !runs_on_this_thread();
+  s.submitted = std::chrono::steady_clock::now();
+  {
+    const std::lock_guard hold(lock_);
+    ++jobs_;
+    ++live_count_;
+    s.live_after = live_;
+    if (live_ != nullptr) live_->live_before = &s;
+    live_ = &s;
+  }
+  // A job submitted from a task belongs to that task's job, whichever scheduler it goes to.
+  if (this_worker != nullptr && this_worker->where != nullptr) s.adopt_by(*task_of(this_worker->where)->job);
+  s.watch_deadline();
+  team.injection.commit(s);
+  team.wake_one(nullptr);
+}
+
+void scheduler_core::job_ended(job_state& job) noexcept {
+  const task_counts n = job.job.counts.counts();
+  const std::lock_guard hold(lock_);
+  (job.live_before != nullptr ? job.live_before->live_after : live_) = job.live_after;
+  if (job.live_after != nullptr) job.live_after->live_before = job.live_before;
+  --live_count_;
+  ran_ += n.succeeded + n.failed + n.cancelled;
+  skipped_ += n.skipped;
+  if (live_count_ == 0) changed_.notify_all();
+}
+
+scheduler_stats scheduler_core::stats() const {
+  scheduler_stats s;
+  s.workers = static_cast<unsigned>(team.workers.size());
+  {
+    const std::lock_guard hold(lock_);
+    s.jobs = jobs_;
+  }
+  for (const auto& w : team.workers) {
+    const worker_counters& c = w->stats;
+    s.steals_cache += c.steals[0].load(memory_order_relaxed);
+    s.steals_node += c.steals[1].load(memory_order_relaxed);
+    s.steals_remote += c.steals[2].load(memory_order_relaxed);
+    s.leaps += c.leaps.load(memory_order_relaxed);
+    s.shares += c.shares.load(memory_order_relaxed);
+    s.exposures += c.exposures.load(memory_order_relaxed);
+    s.exposed += c.exposed.load(memory_order_relaxed);
+    s.parks += c.parks.load(memory_order_relaxed);
+    s.wakes += c.wakes.load(memory_order_relaxed);
+    s.inline_runs += w->inline_runs.load(memory_order_relaxed);
+  }
+  return s;
+}
+
+std::string scheduler_core::describe() const {
+  std::string text = "scheduler \"" + options.name + "\"\n" + team.topology.describe();
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  text += team.can_expose
+              ? "long leaves: tasks behind them are exposed by membarrier\n"
+              : "long leaves: no membarrier here, so tasks behind a long leaf are shared at its worker's next fork\n";
+  return text;
+}
+
+admission admit(scheduler_core& s, bool wait, const job_options& options) { return s.admit(wait, options); }
+void withdraw(scheduler_core& s) noexcept { s.withdraw(); }
+void launch(scheduler_core& s, job_core& job) noexcept { s.launch(job); }
+void refuse_stopped(const scheduler_core& s) {
+  throw scheduler_stopped("coppice: scheduler \"" + s.options.name +
+                          "\" takes no more jobs, because it was stopped (the callable was not touched)");
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,72 @@
+// The scheduler's core: options, crew, timer, the list of jobs that are not quiet, the way down.
+//
+// Who writes what. `phase_`, the list and the counters of stops: under `lock_`. shutdown.md holds the states.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <coppice/job_options.hpp>
+#include <coppice/options.hpp>
+#include <coppice/stats.hpp>
+#include <coppice/stop.hpp>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "lifecycle/deadline_timer.hpp"
+#include "worker/crew.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+class job_core;
+struct job_state;
+
+class scheduler_core {
+ public:
+  explicit scheduler_core(scheduler_options options);
+  ~scheduler_core();
+  scheduler_core(const scheduler_core&) = delete;
+  scheduler_core& operator=(const scheduler_core&) = delete;
+
+  bool runs_on_this_thread() const noexcept;
+  admission admit(bool wait, const job_options& options);
+  void withdraw() noexcept;
+  void launch(job_core& job) noexcept;
+  void job_ended(job_state& job) noexcept;
+
+  // Drains until `when` (null: for ever), then cancels; with cancel at once.
+  stop_report stop(stop_mode mode, const std::chrono::steady_clock::time_point* when);
+  scheduler_stats stats() const;
+  std::string describe() const;
+
+  const scheduler_options options;
+  crew team;
+  deadline_timer timer;
+
+ private:
+  enum class phase { open, stopping, leaving, stopped };
+  void start_workers();
+  void join_workers() noexcept;
+  void cancel_all(stop_report& report);
+
+  mutable std::mutex lock_;
+  std::condition_variable changed_;
+  phase phase_ = phase::open;
+  job_state* live_ = nullptr;
+  std::uint64_t live_count_ = 0;
+  std::uint64_t jobs_ = 0;
+  std::uint64_t rejected_ = 0;
+  // Totals of jobs that have ended, for the difference that a stop reports.
+  std::uint64_t ran_ = 0;
+  std::uint64_t skipped_ = 0;
+  std::uint64_t ran_before_stop_ = 0;
+  std::uint64_t skipped_before_stop_ = 0;
+  stop_report report_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

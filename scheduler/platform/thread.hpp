@@ -1,0 +1,35 @@
+// A joinable thread with a stack of a given size and a name, and the bounds of the calling thread's stack.
+#pragma once
+
+#include <pthread.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace coppice {
+inline namespace v0 {
+namespace platform {
+
+class thread {
+ public:
+  using body = void (*)(void*);
+
+  // Throws std::system_error, with the reason, when the system has no thread or no stack to give.
+  thread(const std::string& name, std::size_t stack_bytes, body run, void* argument);
+  thread(const thread&) = delete;
+  thread& operator=(const thread&) = delete;
+  ~thread() { join(); }
+  void join() noexcept;
+
+ private:
+  pthread_t handle_{};
+  bool joinable_ = false;
+};
+
+// The lowest address of the calling thread's stack; 0 when the system does not say.
+std::uintptr_t lowest_stack_address() noexcept;
+
+}  // namespace platform
+}  // namespace v0
+}  // namespace coppice

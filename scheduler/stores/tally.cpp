@@ -1,0 +1,77 @@
+#include <coppice/detail/tally.hpp>
+#include <new>
+#include <thread>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+// A task that runs must be counted somewhere, so this allocation cannot fail; it can only take longer.
+shard* new_shard() noexcept {
+  for (;;) {
+    if (auto* const s = new (std::nothrow) shard) return s;
+    std::this_thread::yield();
+  }
+}
+
+}  // namespace
+
+tally::~tally() {
+  shard* s = head_.load(memory_order_relaxed);
+  while (s != nullptr) {
+    shard* const next = s->next;
+    if (s != &first_) delete s;
+    s = next;
+  }
+}
+
+shard& tally::shard_of(const worker& who) noexcept {
+  // order(shards): acquire; pairs with the release of the insertion below.
+  for (shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next)
+    if (s->owner == &who) return *s;
+  const worker* nobody = nullptr;
+  const bool first = first_owner_.load(memory_order_relaxed) == nullptr &&
+                     first_owner_.compare_exchange_strong(nobody, &who, memory_order_relaxed, memory_order_relaxed);
+  shard* const mine = first ? &first_ : new_shard();
+  mine->owner = &who;
+  mine->next = head_.load(memory_order_relaxed);
+  // order(shards): release; pairs with the acquires of this file.
+  while (!head_.compare_exchange_weak(mine->next, mine, memory_order_release, memory_order_relaxed)) {
+  }
+  return *mine;
+}
+
+bool tally::quiet() noexcept {
+  // order(turn): acq_rel; pairs with itself on other workers.
+  turn_.fetch_add(1, memory_order_acq_rel);
+  std::uint64_t ended = 0;
+  for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) {
+    // order(ends): acquire; pairs with the release of end_task().
+    ended += s->succeeded.load(memory_order_acquire) + s->failed.load(memory_order_acquire) +
+             s->cancelled.load(memory_order_acquire) + s->skipped.load(memory_order_acquire);
+  }
+  std::uint64_t spawned = 0;
+  // From the head again: a shard that came meanwhile may hold spawns.
+  for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next)
+    spawned += s->spawned.load(memory_order_acquire);
+  return ended == spawned;
+}
+
+task_counts tally::counts() const noexcept {
+  task_counts sum;
+  for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) {
+    sum.succeeded += s->succeeded.load(memory_order_acquire);
+    sum.failed += s->failed.load(memory_order_acquire);
+    sum.cancelled += s->cancelled.load(memory_order_acquire);
+    sum.skipped += s->skipped.load(memory_order_acquire);
+    sum.started += s->started.load(memory_order_acquire);
+    sum.spawned += s->spawned.load(memory_order_acquire);
+  }
+  return sum;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

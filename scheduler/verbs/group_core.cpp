@@ -1,0 +1,143 @@
+#include <coppice/detail/group_core.hpp>
+#include <coppice/detail/job_core.hpp>
+#include <coppice/detail/join_frame.hpp>
+#include <exception>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
+#include "job/job_state.hpp"
+#include "verbs/origin.hpp"
+#include "worker/worker_thread.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+group_core::group_core() noexcept
+    : owner_(this_worker),
+      task_(owner_ != nullptr ? task_of(owner_->where) : nullptr),
+      floor_(owner_ != nullptr ? owner_->deque.top() : 0),
+      uncaught_(std::uncaught_exceptions()) {}
+
+class group_core::all_children_end final : public wait_condition {
+ public:
+  explicit all_children_end(group_core& g) noexcept : g_(g) {}
+  bool met() noexcept override { return g_.over(); }
+  worker_thread* runner(const void*& strand) noexcept override {
+    strand = &g_;
+    return static_cast<worker_thread*>(g_.runner_.load(memory_order_relaxed));
+  }
+  void sleep(worker_thread& me) noexcept override {
+    // The owner's part goes into remote_, with the bit that says so: now the last child brings it to zero.
+    std::int64_t seen = g_.remote_.load(memory_order_relaxed);
+    // order(children): acq_rel; the last child's fetch_sub sees the bit and wakes.
+    while (!g_.remote_.compare_exchange_weak(seen, (seen + 2 * g_.local_) | 1, memory_order_acq_rel,
+                                             memory_order_relaxed)) {
+    }
+    const bool over = (seen >> 1) + g_.local_ == 0;
+    g_.local_ = 0;
+    if (!over) me.park.park();
+  }
+
+ private:
+  group_core& g_;
+};
+
+void group_core::child_ended_elsewhere() noexcept {
+  worker* const owner = owner_;
+  // order(children): acq_rel; pairs with over() and sleep(). After this the group may be gone.
+  const std::int64_t before = remote_.fetch_sub(2, memory_order_acq_rel);
+  if (before == 3) worker_thread::of(*owner).park.unpark();
+}
+
+void group_core::child_starts_strand(worker& w) noexcept {
+  worker_thread& me = worker_thread::of(w);
+  // From the frame's name to the group's, unless nobody is to leap here.
+  if (me.strand_of.load(memory_order_relaxed) != nullptr) me.strand_of.store(this, memory_order_relaxed);
+  runner_.store(&w, memory_order_relaxed);
+}
+
+void group_core::join_children() noexcept {
+  if (over()) return;
+  worker_thread& me = worker_thread::of(*owner_);
+  place* const outer = owner_->where;
+  all_children_end condition(*this);
+  me.wait_for(condition, floor_);
+  owner_->where = outer;
+}
+
+void group_core::child_failed(error_set&& errors, bool stop) noexcept {
+  const std::lock_guard hold(lock_);
+  if (errors_ == nullptr) {
+    auto* const made = new (std::nothrow) error_set(job_state::of(*task_->job).options.keep_errors);
+    if (made == nullptr) {
+      job_state::of(*task_->job).record(std::move(errors), *task_);
+      return;
+    }
+    errors_ = made;
+  }
+  errors_->merge(std::move(errors), false);
+  // order(stopped): release; pairs with the acquire in stopped().
+  if (stop) stopped_.store(true, memory_order_release);
+}
+
+void group_core::wait() {
+  if (owner_ == nullptr) {
+    stopped_.store(false, memory_order_relaxed);
+    if (serial_error_ != nullptr) std::rethrow_exception(std::exchange(serial_error_, nullptr));
+    return;
+  }
+  if (this_worker != owner_)
+    throw std::logic_error(
+        "coppice: task_group::wait was called on another thread than the one that made the group (let the task that "
+        "made it wait)");
+  join_children();
+  remote_.store(0, memory_order_relaxed);
+  local_ = 0;
+  const bool lost = lost_.exchange(false, memory_order_relaxed);
+  stopped_.store(false, memory_order_relaxed);
+  const std::unique_ptr<error_set> errors(std::exchange(errors_, nullptr));
+  if (errors != nullptr && errors->kept() != 0) {
+    auto first = std::make_unique<failure>(errors->take_first());
+    const bool keep = errors->total() != 0;
+    if (keep) {
+      job_state& job = job_state::of(*task_->job);
+      const std::lock_guard hold(job.lock);
+      job.extra_of(*task_).secondary.merge(std::move(*errors), true);
+    }
+    rethrow_failure(*owner_, first.release());
+  }
+  if (lost || task_->job->stopping()) throw cancelled{};
+}
+
+void group_core::serial_child_failed() noexcept {
+  if (serial_error_ == nullptr) serial_error_ = std::current_exception();
+  stopped_.store(true, memory_order_relaxed);
+}
+
+group_core::~group_core() {
+  if (owner_ == nullptr) return;
+  if (!over()) {
+    stopped_.store(true, memory_order_release);
+    exception_origin mine = std::exchange(worker_thread::of(*owner_).origin, {});
+    join_children();
+    worker_thread::of(*owner_).origin = std::move(mine);
+  }
+  const std::unique_ptr<error_set> errors(std::exchange(errors_, nullptr));
+  if (errors == nullptr) return;
+  // Nobody has waited. If the scope is left by an exception, that one goes before; else these are the task's errors.
+  const bool unwinding = std::uncaught_exceptions() > uncaught_;
+  job_state& job = job_state::of(*task_->job);
+  const std::lock_guard hold(job.lock);
+  try {
+    task_extra& extra = job.extra_of(*task_);
+    (unwinding ? extra.secondary : extra.unwaited).merge(std::move(*errors), unwinding);
+  } catch (const std::bad_alloc&) {
+    job.errors.merge(std::move(*errors), unwinding);
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,82 @@
+// The rare paths of join: a stolen branch on its thief, and branches that throw.
+#include <coppice/detail/join_frame.hpp>
+#include <coppice/join.hpp>
+#include <memory>
+#include <utility>
+
+#include "verbs/origin.hpp"
+#include "worker/worker_thread.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t branch) noexcept
+    : w_(w), f_(f), outer_(w.where) {
+  f.begin(w);
+  worker_thread::of(w).strand_starts = false;
+  // The joiner stands in its join: the place above does not count on before it is over.
+  auto* const above = const_cast<place*>(forked_at.above());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  here_.up = place::link(above, place_kind::stolen);
+  here_.enter(above->next_child() + branch);
+  here_.owner = task_of(above);
+  w.where = &here_;
+}
+
+bool stolen_branch::may_run() const noexcept { return !here_.owner->job->stopping(); }
+
+std::uintptr_t stolen_branch::failed() noexcept {
+  if (caught_cancellation(*here_.owner->job)) return frame::skipped;
+  if (const failure* const kept = capture(w_, *here_.owner, here_, "").release()) return frame::failed(kept);
+  // No memory for the record: the joiner still hears of the exception, from the job's own list.
+  failure bare;
+  bare.exception = std::current_exception();
+  add_secondary(*here_.owner, std::move(bare));
+  return frame::skipped;
+}
+
+void stolen_branch::end(std::uintptr_t end_word) noexcept {
+  w_.where = outer_;
+  forget_origin(w_);
+  end_frame(f_, end_word);
+}
+
+bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexcept {
+  task_frame& t = *task_of(&here);
+  const bool cancellation = caught_cancellation(*t.job);
+  if (!cancellation) note_origin(w, here);
+  // What runs meanwhile on this worker has origins of its own.
+  exception_origin mine = std::exchange(worker_thread::of(w).origin, {});
+  bool ended = true;
+  if (!pushed || take_back_or_wait(w, f)) {
+    ended = !cancellation && !t.job->stops_at_failure() && !t.job->stopping();
+    if (ended) f.run(&f, w);
+  }
+  bool value = false;
+  if (ended) {
+    const std::uintptr_t end = f.state.load(memory_order_relaxed);
+    value = end == frame::with_value;
+    if (failure* const kept = frame::failure_of(end)) {
+      const std::unique_ptr<failure> second(kept);
+      add_secondary(t, std::move(*second));
+    }
+  }
+  worker_thread::of(w).origin = std::move(mine);
+  w.where = &here;
+  return value;
+}
+
+void own_branch_failed(worker& w, place& here) noexcept {
+  if (!caught_cancellation(*task_of(&here)->job)) note_origin(w, here);
+}
+
+void rethrow_failure(worker& w, failure* kept) {
+  const std::unique_ptr<failure> f(kept);
+  std::exception_ptr exception = f->exception;
+  worker_thread::of(w).origin = exception_origin{std::move(f->exception), std::move(f->path), std::move(f->name), f->worker};
+  std::rethrow_exception(std::move(exception));
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

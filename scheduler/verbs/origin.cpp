@@ -1,0 +1,83 @@
+#include "verbs/origin.hpp"
+
+#include <cxxabi.h>
+
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <typeinfo>
+#include <utility>
+
+#include "job/job_state.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+bool caught_cancellation(const job_core& job) noexcept {
+  if (!job.stopping()) return false;
+  const std::type_info* const type = abi::__cxa_current_exception_type();
+  return type != nullptr && *type == typeid(cancelled);
+}
+
+namespace {
+
+std::string name_of(const task_frame& t) noexcept {
+  try {
+    if (t.extra != nullptr) return t.extra->name;
+  } catch (const std::bad_alloc&) {
+    // No memory for the name: the path says it too.
+  }
+  return {};
+}
+
+}  // namespace
+
+std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& here, const char* phase) noexcept {
+  std::exception_ptr exception = std::current_exception();
+  if (exception == nullptr) {
+    std::fputs(
+        "coppice: a task was unwound by pthread_exit or pthread_cancel; a worker's thread must not end so, terminating\n",
+        stderr);
+    std::terminate();
+  }
+  std::unique_ptr<failure> f(new (std::nothrow) failure);
+  if (f == nullptr) return f;
+  exception_origin& origin = worker_thread::of(w).origin;
+  if (origin.exception == exception) {
+    f->path = std::move(origin.path);
+    f->name = std::move(origin.name);
+    f->worker = origin.worker;
+  } else {
+    f->path = path_of(here);
+    f->name = name_of(t);
+    f->worker = w.index;
+  }
+  origin = exception_origin{};
+  f->exception = std::move(exception);
+  f->phase = phase;
+  f->after_cancel = t.job->stopping();
+  return f;
+}
+
+void note_origin(worker& w, place& here) noexcept {
+  std::exception_ptr exception = std::current_exception();
+  exception_origin& origin = worker_thread::of(w).origin;
+  if (origin.exception == exception) return;
+  origin = exception_origin{std::move(exception), path_of(here), name_of(*task_of(&here)), w.index};
+}
+
+void add_secondary(task_frame& t, failure&& f) noexcept {
+  job_state& job = job_state::of(*t.job);
+  f.secondary = true;
+  const std::lock_guard hold(job.lock);
+  try {
+    job.extra_of(t).secondary.add(std::move(f));
+  } catch (const std::bad_alloc&) {
+    job.errors.add(std::move(f));  // counted as the job's, which is stricter, rather than lost
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

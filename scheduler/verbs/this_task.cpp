@@ -1,0 +1,83 @@
+#include <algorithm>
+#include <coppice/detail/job_core.hpp>
+#include <coppice/this_task.hpp>
+#include <exception>
+#include <utility>
+
+#include "job/job_state.hpp"
+#include "verbs/origin.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace this_task {
+
+namespace {
+
+detail::task_frame* current() noexcept {
+  const detail::worker* const w = detail::this_worker;
+  return w != nullptr && w->where != nullptr ? detail::task_of(w->where) : nullptr;
+}
+
+}  // namespace
+
+bool stop_requested() noexcept {
+  const detail::task_frame* const t = current();
+  return t != nullptr && t->job->stopping();
+}
+
+void throw_if_stopped() {
+  if (stop_requested()) throw cancelled{};
+}
+
+std::stop_token stop_token() {
+  const detail::task_frame* const t = current();
+  return t != nullptr ? t->job->stop_token() : std::stop_token();
+}
+
+bool cancel_job(std::string reason) {
+  const detail::task_frame* const t = current();
+  if (t == nullptr) return false;
+  return detail::job_state::of(*t->job).request_stop(
+      detail::stop_reason::cancelled, detail::to_text(detail::path_of(*detail::this_worker->where)), std::move(reason));
+}
+
+void fail(std::error_code code, std::string message) {
+  detail::task_frame* const t = current();
+  if (t == nullptr) throw std::system_error(code, message);
+  detail::failure f;
+  f.exception = std::make_exception_ptr(std::system_error(code, message));
+  f.path = detail::path_of(*detail::this_worker->where);
+  f.worker = detail::this_worker->index;
+  f.after_cancel = t->job->stopping();
+  detail::job_state& job = detail::job_state::of(*t->job);
+  const std::lock_guard hold(job.lock);
+  detail::task_extra& extra = job.extra_of(*t);
+  f.name = extra.name;
+  if (!extra.recorded) {
+    extra.recorded = std::move(f);
+  } else {
+    f.secondary = true;
+    extra.secondary.add(std::move(f));
+  }
+}
+
+std::chrono::nanoseconds remaining() {
+  const detail::task_frame* const t = current();
+  if (t == nullptr) return std::chrono::nanoseconds::max();
+  const auto& deadline = detail::job_state::of(*t->job).options.deadline;
+  if (!deadline) return std::chrono::nanoseconds::max();
+  return std::max(std::chrono::nanoseconds::zero(),
+                  std::chrono::nanoseconds(*deadline - std::chrono::steady_clock::now()));
+}
+
+std::string path() {
+  return current() != nullptr ? detail::to_text(detail::path_of(*detail::this_worker->where)) : std::string();
+}
+
+int worker() noexcept {
+  return detail::this_worker != nullptr ? static_cast<int>(detail::this_worker->index) : -1;
+}
+
+}  // namespace this_task
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,43 @@
+// The idle protocol: who searches, who sleeps, whom to wake. idle.md holds the argument.
+//
+// One word counts sleepers and searchers. A sleeper announces itself, then looks again at everything; whoever makes
+// work visible does so, then reads the word. Both are seq_cst, so at least one sees the other: no lost wake-up.
+// While anybody searches, nobody is woken: the last searcher that finds work wakes the next (a cascade, no herd).
+//
+// Orders
+//   word_  seq_cst everywhere: announce and look, see above.
+#pragma once
+
+#include <coppice/detail/atomic.hpp>
+#include <cstdint>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+class idle_counts {
+ public:
+  void begin_search() noexcept { word_.fetch_add(searcher, memory_order_seq_cst); }
+  // A searcher has found work. True: it was the last one, so it owes a wake to the next.
+  bool end_search() noexcept { return searchers(word_.fetch_sub(searcher, memory_order_seq_cst)) == 1; }
+  // A searcher gives up: from now on it counts as asleep and must look again before it parks.
+  void announce_sleep() noexcept { word_.fetch_add(sleeper - searcher, memory_order_seq_cst); }
+  // A sleeper is made a searcher, by itself or by the one who wakes it.
+  void leave_sleep() noexcept { word_.fetch_sub(sleeper - searcher, memory_order_seq_cst); }
+  bool someone_to_wake() const noexcept {
+    const std::uint64_t w = word_.load(memory_order_seq_cst);
+    return sleepers(w) != 0 && searchers(w) == 0;
+  }
+  std::uint32_t sleepers() const noexcept { return sleepers(word_.load(memory_order_seq_cst)); }
+
+ private:
+  static constexpr std::uint64_t searcher = 1;
+  static constexpr std::uint64_t sleeper = std::uint64_t{1} << 32;
+  static std::uint32_t searchers(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w); }
+  static std::uint32_t sleepers(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w >> 32); }
+  alignas(cache_line) atomic<std::uint64_t> word_{0};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,141 @@
+// Waiting for a stolen frame, a group or a job: helping with nothing but what is awaited.
+//
+// Everything above the wait's floor in the own deque descends from what is awaited. So does everything in the deque
+// of a worker whose strand is a part of what is awaited: a strand begins on an empty deque. Nothing else runs here, so
+// no task ever runs in the middle of an unrelated one (no lock is entered twice, no stack grows by surprise).
+#include <chrono>
+#include <thread>
+
+#include "worker/crew.hpp"
+#include "worker/worker_thread.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+constexpr std::chrono::microseconds spin_time{50};
+
+}  // namespace
+
+frame* worker_thread::help_with(wait_condition& condition) noexcept {
+  const void* strand = nullptr;
+  worker_thread* const who = condition.runner(strand);
+  if (who == nullptr || who == this) return nullptr;
+  // order(strand): the word's acquire comes first; a strand_of read after it belongs to that strand or, if the deque
+  // has run empty meanwhile, to the next one, and then the exchange on the word fails.
+  const std::uint64_t seen = who->deque.look();
+  if (who->strand_of.load(memory_order_relaxed) != strand) return nullptr;
+  frame* const f = who->deque.steal_seen(seen);
+  if (f == nullptr && who->deque.has_private()) ask(*who);
+  if (f != nullptr) add_as_only_writer(stats.leaps, std::uint64_t{1}, memory_order_relaxed);
+  return f;
+}
+
+void worker_thread::run_as_strand(frame& f) noexcept {
+  const void* const outer = strand_of.load(memory_order_relaxed);
+  // With older frames in the deque a thief could not tell what belongs to what: nobody leaps here.
+  begin_strand(deque.empty_for_owner() ? &f : nullptr);
+  f.run(&f, *this);
+  strand_starts = false;
+  strand_of.store(outer, memory_order_relaxed);
+  deque.begin_strand();
+}
+
+void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noexcept {
+  auto since = clock::now();
+  while (!condition.met()) {
+    if (static_cast<std::int32_t>(deque.top() - floor) > 0 && !deque.empty_for_owner()) {
+      if (frame* const f = deque.pop()) {
+        f->run(f, *this);
+        since = clock::now();
+        continue;
+      }
+    }
+    if (frame* const f = condition.take_unstarted()) {
+      f->run(f, *this);
+      flush_counts(*this);
+      continue;
+    }
+    if (frame* const f = help_with(condition)) {
+      run_as_strand(*f);
+      flush_counts(*this);
+      since = clock::now();
+      continue;
+    }
+    flush_counts(*this);
+    if (all.spin && clock::now() - since < spin_time) {
+      for (unsigned i = 0; i < 8; ++i) relax();
+      continue;
+    }
+    const void* strand = nullptr;
+    worker_thread* const who = condition.runner(strand);
+    if (who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand) {
+      who->helper.store(this, memory_order_release);
+      who->attention.fetch_or(attention_bit::hungry, memory_order_seq_cst);
+      if (expose(*who)) continue;
+    }
+    condition.sleep(*this);
+    since = clock::now();
+  }
+}
+
+namespace {
+
+class stolen_frame_ends final : public wait_condition {
+ public:
+  explicit stolen_frame_ends(frame& f) noexcept : f_(f) {}
+  // order(end): acquire; pairs with the exchange in end_frame().
+  bool met() noexcept override { return f_.ended(); }
+  worker_thread* runner(const void*& strand) noexcept override {
+    strand = &f_;
+    if (worker* const w = frame::runner_of(f_.state.load(memory_order_relaxed))) thief_ = w;
+    return static_cast<worker_thread*>(thief_);
+  }
+  void sleep(worker_thread& me) noexcept override {
+    if (announce(me))
+      me.park.park();
+    else
+      std::this_thread::yield();  // its thief is about to begin, or has just ended
+  }
+
+ private:
+  bool announce(worker_thread& me) noexcept {
+    std::uintptr_t seen = f_.state.load(memory_order_relaxed);
+    if (frame::waiter_of(seen) != nullptr) return true;
+    if (frame::runner_of(seen) == nullptr) return false;  // not begun, or ended
+    // order(end): acq_rel; the thief's exchange in end_frame() sees this word and wakes.
+    return f_.state.compare_exchange_strong(seen, frame::tagged(&me, frame_tag::waited), memory_order_acq_rel,
+                                            memory_order_relaxed);
+  }
+
+  frame& f_;
+  worker* thief_ = nullptr;
+};
+
+}  // namespace
+
+bool take_back_or_wait(worker& w, frame& f) noexcept {
+  // Spawned children of the branch that has just ended lie above f: they run first, the deque stays a stack.
+  for (;;) {
+    frame* const top = w.deque.pop();
+    if (top == &f) return true;
+    if (top == nullptr) break;
+    top->run(top, w);
+  }
+  stolen_frame_ends condition(f);
+  worker_thread::of(w).wait_for(condition, w.deque.top());
+  return false;
+}
+
+void end_frame(frame& f, std::uintptr_t end_word) noexcept {
+  // order(end): acq_rel; pairs with ended() and with arm(). After this the frame may be gone.
+  const std::uintptr_t before = f.state.exchange(end_word, memory_order_acq_rel);
+  if (worker* const waiter = frame::waiter_of(before)) worker_thread::of(*waiter).park.unpark();
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,120 @@
+// A worker's life: start, the main loop, sharing. search.cpp, sleep.cpp and wait.cpp hold the rest.
+#include "worker/worker_thread.hpp"
+
+#include <algorithm>
+#include <coppice/error.hpp>
+#include <string>
+
+#include "worker/crew.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+constinit thread_local worker* this_worker [[gnu::tls_model("initial-exec")]] = nullptr;
+
+worker_thread::worker_thread(crew& everybody, unsigned number) : all(everybody), seed_(number * 0x9e3779b97f4a7c15U + 1) {
+  index = number;
+  nodes = &own_nodes;
+}
+
+void worker_thread::start(std::size_t stack_bytes) {
+  const std::string digits = std::to_string(index);
+  const std::string suffix = "-" + (digits.size() < 2 ? "0" + digits : digits);
+  thread_.emplace(all.name.substr(0, 15 - suffix.size()) + suffix, stack_bytes, &worker_thread::enter, this);
+}
+
+void worker_thread::enter(void* self) {
+  auto& me = *static_cast<worker_thread*>(self);
+  this_worker = &me;
+  me.all.topology.bind_this_thread(me.index, nullptr);
+  me.bound_.store(1, memory_order_release);
+  platform::futex_wake_all(me.bound_);
+  // Below the limit a fork refuses; what runs then needs room to unwind and to call what does not fork.
+  constexpr std::uintptr_t reserve = std::uintptr_t{96} * 1024;
+  me.stack_low = platform::lowest_stack_address();
+  me.stack_limit = me.stack_low == 0 ? 0 : me.stack_low + reserve;
+  me.main_loop();
+  this_worker = nullptr;
+}
+
+void worker_thread::main_loop() noexcept {
+  while (frame* const f = next()) f->run(f, *this);
+  let_go_of_counts(*this);
+}
+
+void worker_thread::wait_until_bound() noexcept {
+  while (bound_.load(memory_order_acquire) == 0) platform::futex_wait(bound_, 0);
+}
+
+frame* worker_thread::next() noexcept {
+  if (!deque.empty_for_owner())
+    if (frame* const f = deque.pop()) return f;
+  flush_counts(*this);
+  strand_of.store(nullptr, memory_order_relaxed);
+  all.idle.begin_search();
+  for (;;) {
+    if (frame* const f = search()) {
+      fruitless_wakes_ = 0;
+      if (all.idle.end_search()) all.wake_one(this);
+      begin_strand(f);
+      return f;
+    }
+    if (all.closing.load(memory_order_seq_cst)) {
+      all.idle.end_search();
+      return nullptr;
+    }
+    sleep();
+  }
+}
+
+void worker_thread::begin_strand(const void* what) noexcept {
+  strand_starts = true;
+  strand_of.store(what, memory_order_relaxed);
+  deque.begin_strand();
+}
+
+void worker_thread::share_and_wake() noexcept {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_share_ < share_interval) {
+    attention.fetch_or(attention_bit::hungry, memory_order_relaxed);  // not now, but not forgotten
+    return;
+  }
+  last_share_ = now;
+  if (deque.share() != 0) add_as_only_writer(stats.shares, std::uint64_t{1}, memory_order_relaxed);
+  announce_shared();
+}
+
+void worker_thread::share_all_and_wake() noexcept {
+  if (deque.share_all() != 0) announce_shared();
+}
+
+void worker_thread::announce_shared() noexcept {
+  all.wake_one(this);
+  if (worker_thread* const h = helper.exchange(nullptr, memory_order_acq_rel)) h->park.unpark();
+}
+
+// The attention word, seen non-zero by a fork. The bit is cleared before what it stands for is looked at, so that a
+// setter who comes in between is not lost.
+bool answer_quietly(worker& w) noexcept {
+  const std::uint32_t asked = w.attention.exchange(0, memory_order_seq_cst);
+  if ((asked & attention_bit::hungry) != 0) worker_thread::of(w).share_and_wake();
+  if ((asked & attention_bit::look) == 0 || !current_job_is_stopping(w)) return false;
+  // Level-triggered: every fork of a cancelled job comes here.
+  w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
+  return true;
+}
+
+void answer(worker& w) {
+  if (answer_quietly(w)) throw cancelled{};
+}
+
+void refuse_recursion() {
+  throw recursion_too_deep(
+      "coppice: recursion too deep: a fork was refused because the worker's stack is nearly full (make the recursion "
+      "shallower, or give workers more stack with scheduler_options::stack_bytes)");
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

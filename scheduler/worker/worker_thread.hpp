@@ -1,0 +1,144 @@
+// A worker's compiled part: its thread, its search for work, its waits, its sleep.
+//
+// Who writes what. Everything is the owner thread's but `asleep`, `helper` and `strand_of`, which others read or
+// exchange. The statistics are written by the owner and read by anybody.
+//
+// Orders
+//   strand_of  store relaxed before begin_strand() (release); pairs with look() (acquire) in help_with().
+//   asleep     exchange seq_cst by the sleeper and its waker: who changes it to false ends the sleep.
+#pragma once
+
+#include <chrono>
+#include <coppice/detail/slab.hpp>
+#include <coppice/detail/worker.hpp>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platform/futex.hpp"
+#include "platform/thread.hpp"
+#include "platform/topology.hpp"
+#include "worker/parker.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+struct crew;
+struct injected;
+class worker_thread;
+
+struct victim {
+  worker_thread* who;
+  platform::distance how_far;
+};
+
+struct worker_counters {
+  atomic<std::uint64_t> steals[platform::distances] = {};
+  atomic<std::uint64_t> shares{0}, exposures{0}, exposed{0}, parks{0}, wakes{0}, leaps{0};
+};
+
+// Where the exception that is under way on this thread comes from, taken where it left its first join.
+struct exception_origin {
+  std::exception_ptr exception;
+  std::vector<std::uint32_t> path;
+  std::string name;     // of the task
+  unsigned worker = 0;  // who ran it
+};
+
+// What a waiting worker asks. Lives on its stack.
+class wait_condition {
+ public:
+  virtual bool met() noexcept = 0;
+  // The worker that runs a part of what is awaited, and under which name (worker_thread::strand_of); or null.
+  virtual worker_thread* runner(const void*& strand) noexcept = 0;
+  // There is nothing to help with: sleeps until woken, at the latest when the condition is met. May return early.
+  virtual void sleep(worker_thread& me) noexcept = 0;
+  // The awaited thing itself, if it has not started and can be taken out of a queue; or null.
+  virtual frame* take_unstarted() noexcept { return nullptr; }
+
+ protected:
+  ~wait_condition() = default;
+};
+
+class worker_thread : public worker {
+ public:
+  worker_thread(crew& all, unsigned number);
+  worker_thread(const worker_thread&) = delete;
+  worker_thread& operator=(const worker_thread&) = delete;
+
+  void start(std::size_t stack_bytes);  // throws std::system_error
+  void wait_until_bound() noexcept;
+  void join() noexcept {
+    if (thread_) thread_->join();
+  }
+
+  // Runs what is in the own deque above `floor`, and descendants of what is awaited, until the condition is met.
+  void wait_for(wait_condition& condition, std::uint32_t floor) noexcept;
+  // Somebody wants work: gives half of the private part and wakes a sleeper.
+  void share_and_wake() noexcept;
+  // Before a wait that no helping shortens: everything becomes stealable.
+  void share_all_and_wake() noexcept;
+
+  crew& all;
+  parker park;
+  slab own_nodes;
+  exception_origin origin;
+  worker_counters stats;
+  std::vector<victim> victims;
+  std::uintptr_t stack_low = 0;
+
+  atomic<bool> asleep{false};
+  atomic<worker_thread*> helper{nullptr};       // a waiter that would like to be woken when this worker shares
+  atomic<const void*> strand_of{nullptr};       // what this worker runs a part of: a join frame, a group, a job
+
+  bool strand_starts = false;  // owner only: the frame about to run is a strand's first
+
+  static worker_thread& of(worker& w) noexcept { return static_cast<worker_thread&>(w); }
+
+ private:
+  static void enter(void* self);
+  void main_loop() noexcept;
+  frame* next() noexcept;
+  frame* search() noexcept;
+  frame* look_around() noexcept;
+  frame* steal_from(const victim& v) noexcept;
+  bool anything_visible() noexcept;
+  bool expose_someone() noexcept;
+  bool expose(worker_thread& victim) noexcept;
+  void ask(worker_thread& victim) noexcept;
+  void announce_shared() noexcept;
+  frame* help_with(wait_condition& condition) noexcept;
+  void begin_strand(const void* what) noexcept;
+  void run_as_strand(frame& f) noexcept;
+  void sleep() noexcept;
+  std::uint32_t random() noexcept;
+
+  // Neither asking nor sharing may storm where there is nothing to share: a tree that is a chain would be handed from
+  // worker to worker. 25 us and 10 us cost such a chain a few percent (2-core x86-64 virtual machine, 2026-11).
+  static constexpr std::chrono::microseconds ask_interval{25};
+  static constexpr std::chrono::microseconds share_interval{10};
+
+  platform::futex_word bound_{0};
+  std::optional<platform::thread> thread_;
+  std::uint64_t seed_;
+  std::uint32_t fruitless_wakes_ = 0;
+  std::chrono::steady_clock::time_point next_ask_{};
+  std::chrono::steady_clock::time_point last_share_{};
+};
+
+// Provided by the job floor: the root frame of an injected job; what to do when a worker has run out of tasks;
+// whether the job of the running task is being stopped.
+frame* root_frame(injected& job) noexcept;
+void flush_counts(worker& w) noexcept;
+void let_go_of_counts(worker& w) noexcept;
+bool current_job_is_stopping(const worker& w) noexcept;
+
+// answer() without the throw: true if the current job is being stopped.
+bool answer_quietly(worker& w) noexcept;
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice
