@@ -23,7 +23,7 @@ task_path path_of(const place& p) noexcept {
       up.push_back(at->ordinal());
       if (at->kind() != place_kind::task) continue;
       // A child that was spawned inside branches of a join carries them along: the branches' own places are gone.
-      if (const task_extra* const extra = static_cast<const task_frame*>(at)->extra)
+      if (const task_extra* const extra = static_cast<const task_frame*>(at)->get_extra())
         up.insert(up.end(), extra->between.rbegin(), extra->between.rend());
     }
     std::reverse(up.begin(), up.end());

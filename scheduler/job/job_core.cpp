@@ -25,7 +25,7 @@ job_core::job_core(scheduler_core& home, job_options&& options)
       state_(std::make_unique<job_state>(*this, home, std::move(options))) {}
 
 job_core::~job_core() {
-  delete root.extra;
+  delete root.get_extra();
   if (state_->parent != nullptr) state_->parent->release();
 }
 

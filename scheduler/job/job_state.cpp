@@ -26,8 +26,13 @@ bool current_job_is_stopping(const worker& w) noexcept {
 }
 
 task_extra& job_state::extra_of(task_frame& t) {
-  if (t.extra == nullptr) t.extra = new task_extra(options.keep_errors);
-  return *t.extra;
+  task_extra* extra = t.get_extra();
+  if (extra == nullptr) {
+    extra = new task_extra(options.keep_errors);
+    // order(extra): release; pairs with the acquire in get_extra().
+    t.extra.store(extra, memory_order_release);
+  }
+  return *extra;
 }
 
 void job_state::set_stopped(stop_reason why) noexcept {
@@ -46,7 +51,7 @@ bool job_state::request_stop(stop_reason why, std::string by, std::string text) 
   std::stop_source source{std::nostopstate};
   {
     const std::lock_guard hold(lock);
-    if (job.stopping() || job.done()) return false;
+    if (job.stopping() || closed) return false;
     std::size_t count = 0;
     for (job_state* c = first_child; c != nullptr; c = c->sibling_after) ++count;
     inner.reserve(count);
@@ -83,7 +88,7 @@ void job_state::stop_now(stop_reason why, const char* reason) noexcept {
   std::stop_source source{std::nostopstate};
   {
     const std::lock_guard hold(lock);
-    if (job.stopping() || job.done()) return;
+    if (job.stopping() || closed) return;
     set_stopped(why);
     source = stop;
   }
@@ -200,6 +205,10 @@ void job_state::tell_if_unobserved() noexcept {
 
 // On the worker that found the job quiet; once.
 void job_state::finish() noexcept {
+  {
+    const std::lock_guard hold(lock);
+    closed = true;
+  }
   if (options.deadline) home.timer.forget(job, *options.deadline);
   leave_parent();
   std::shared_ptr<const job_report> made = make_report();

@@ -39,6 +39,7 @@ struct job_state : injected {
   std::stop_source stop{std::nostopstate};
   std::shared_ptr<job_report> reserved;       // made beforehand, so that a job can always end
   std::shared_ptr<const job_report> report;   // null until the job is done
+  bool closed = false;     // found quiet: the record is final, a cancel comes too late
   bool observed = false;   // somebody has waited, or was told
   bool detached = false;
 

@@ -108,7 +108,7 @@ void task_run::deliver() noexcept {
   bool failed = how_ == task_end::failed;
   {
     const std::lock_guard hold(job.lock);
-    task_extra* const x = t_.extra;
+    task_extra* const x = t_.get_extra();
     const bool recorded = x != nullptr && x->recorded.has_value();
     const bool unwaited = x != nullptr && x->unwaited.total() != 0;
     failed = failed || recorded || unwaited;
@@ -143,7 +143,7 @@ void release_lineage(worker& w, task_frame* t) noexcept {
     if (t->rem.fetch_sub(1, memory_order_acq_rel) != 1) return;
     auto* const above = const_cast<task_frame*>(static_cast<const task_frame*>(t->above()));  // NOLINT
     if (above == nullptr) return;  // a root's frame lives in its job
-    delete t->extra;
+    delete t->get_extra();
     slab::give(w.nodes, t);
     t = above;
   }
@@ -152,7 +152,7 @@ void release_lineage(worker& w, task_frame* t) noexcept {
 void task_run::end() noexcept {
   w_.where = outer_;
   forget_origin(w_);
-  if (how_ != task_end::succeeded || t_.extra != nullptr) deliver();
+  if (how_ != task_end::succeeded || t_.get_extra() != nullptr) deliver();
   job_core& job = *t_.job;
   if (t_.group != nullptr) {
     if (how_ == task_end::skipped) t_.group->child_skipped();
@@ -161,14 +161,14 @@ void task_run::end() noexcept {
   auto* const above = const_cast<task_frame*>(static_cast<const task_frame*>(t_.above()));  // NOLINT
   if (above != nullptr) {
     if (t_.live == 0 && t_.rem.load(memory_order_acquire) == task_frame::body_runs) {
-      delete t_.extra;
+      delete t_.get_extra();
       slab::give(w_.nodes, &t_);
       release_lineage(w_, above);
     } else {
       // order(rem): acq_rel; pairs with the children's fetch_sub in release_lineage().
       const std::int32_t change = t_.live - task_frame::body_runs;
       if (t_.rem.fetch_add(change, memory_order_acq_rel) + change == 0) {
-        delete t_.extra;
+        delete t_.get_extra();
         slab::give(w_.nodes, &t_);
         release_lineage(w_, above);
       }

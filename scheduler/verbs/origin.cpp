@@ -24,7 +24,7 @@ namespace {
 
 std::string name_of(const task_frame& t) noexcept {
   try {
-    if (t.extra != nullptr) return t.extra->name;
+    if (const task_extra* const extra = t.get_extra()) return extra->name;
   } catch (const std::bad_alloc&) {
     // No memory for the name: the path says it too.
   }

@@ -32,7 +32,7 @@ void name_node(worker& w, task_frame& node, std::string_view name) {
   auto extra = std::make_unique<task_extra>(job_state::of(*parent.job).options.keep_errors);
   extra->name = name;
   for (const place* p = w.where; p != &parent; p = p->above()) extra->between.insert(extra->between.begin(), p->ordinal());
-  node.extra = extra.release();
+  node.extra.store(extra.release(), memory_order_relaxed);  // published with the push
 }
 
 void enqueue(worker& w, task_frame& node, group_core* group) noexcept {

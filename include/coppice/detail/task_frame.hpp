@@ -30,10 +30,12 @@ struct task_frame : frame, place {
   group_core* group;  // null: a child of the job alone
   std::int32_t live;
   atomic<std::int32_t> rem;
-  task_extra* extra;
+  atomic<task_extra*> extra;
 
   static constexpr std::int32_t body_runs = 1 << 30;
 
+  // order(extra): acquire; pairs with the release of whoever made it, which may be a branch on another worker.
+  task_extra* get_extra() const noexcept { return extra.load(memory_order_acquire); }
   bool run_by(const worker& who) const noexcept {
     return state.load(memory_order_relaxed) == tagged(&who, frame_tag::running);
   }
