@@ -17,88 +17,153 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-// Ends a join on every way out: the place above runs again, its children are counted.
-template <class Branches>
-[[gnu::always_inline]] inline void leave_join(worker& w, place* up) noexcept {
-  up->number_children(std::tuple_size_v<Branches>);
-  w.where = up;
-}
-
 // What join keeps of a closure that it was given: a copy that can stay in registers, or a reference.
 template <class G>
 using branch_argument = std::conditional_t<travels_by_copy<G>, std::remove_cvref_t<G>, G&&>;
 
-template <std::size_t I, class Branches>
-[[gnu::noinline, gnu::cold]] auto join_without_room(worker& w, place* up, Branches branches);
+// The branches travel as separate arguments, not as a tuple: in registers, as long as they fit.
+template <std::size_t I, class First, class... Rest>
+[[gnu::always_inline]] inline auto& pick(First& first, Rest&... rest) noexcept {
+  if constexpr (I == 0)
+    return first;
+  else
+    return pick<I - 1>(rest...);
+}
+template <std::size_t I, class... Bodies>
+using body_at = std::tuple_element_t<I, std::tuple<Bodies...>>;
 
-// Branch I and all before it. `up` is the place that forks. Stealable: branch I goes through the deque; otherwise the
-// deque is full and the branches run here, one after the other.
-template <bool Stealable, std::size_t I, class Branches>
-[[gnu::always_inline]] inline auto join_up_to(worker& w, place* up, Branches& branches) {
-  using body = std::tuple_element_t<I, Branches>;
-  using first = std::tuple_element_t<0, Branches>;
-  constexpr bool outermost = I + 1 == std::tuple_size_v<Branches>;
+// What branches 0 to I give.
+template <class Indices, class... Bodies>
+struct results_of;
+template <std::size_t... K, class... Bodies>
+struct results_of<std::index_sequence<K...>, Bodies...> {
+  using type = std::tuple<branch_result<body_at<K, Bodies...>>...>;
+};
+template <std::size_t I, class... Bodies>
+using results_up_to = typename results_of<std::make_index_sequence<I + 1>, Bodies...>::type;
 
-  join_frame<I, body> here(std::get<I>(branches), up);
-  std::uint32_t index = 0;
-  if constexpr (Stealable) {
-    if (stack_address(&here) < w.stack_limit) [[unlikely]] refuse_recursion();
-    if (!w.deque.has_room()) [[unlikely]] 
-      return join_without_room<I>(w, up, Branches(std::move(branches)));
-    index = w.deque.push(here);
-  }
-  w.where = &here;
+// Ends a join on every way out: the place above runs again, its children are counted. It is read back from the frame:
+// a register kept across the branches would cost more.
+template <std::uint32_t Count>
+[[gnu::always_inline]] inline void leave_join(worker& w, const place& here) noexcept {
+  place* const up = here.above_of_join();
+  up->next += Count;
+  w.where = up;
+}
+
+// A fork's usual way contains no call but those of the branches, so that nothing is kept in registers for the rare
+// ways: each of those is a function of its own, which does the rest of the join.
+template <std::size_t I, class... Bodies>
+[[gnu::noinline, gnu::cold]] results_up_to<I, Bodies...> join_at_bound(worker& w, place* up, Bodies... bodies);
+template <std::size_t I, class... Bodies>
+[[gnu::noinline, gnu::cold]] results_up_to<I, Bodies...> join_asked(worker& w, place* up,
+                                                                    join_frame<I, body_at<I, Bodies...>>& here,
+                                                                    std::uint32_t index, Bodies... bodies);
+
+template <std::size_t I, class... Bodies>
+[[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(worker& w, place* up,
+                                                                    std::remove_reference_t<Bodies>&... bodies);
+
+// Branches 0 to I - 1, then branch I, whose frame is `here`. Pushed: it lies in the deque.
+template <bool Pushed, std::size_t I, class... Bodies>
+[[gnu::always_inline]] inline results_up_to<I, Bodies...> run_branches(worker& w, place* up,
+                                                                      join_frame<I, body_at<I, Bodies...>>& here,
+                                                                      std::uint32_t index,
+                                                                      std::remove_reference_t<Bodies>&... bodies) {
+  using body = body_at<I, Bodies...>;
+  using first = body_at<0, Bodies...>;
+  constexpr std::uint32_t count = sizeof...(Bodies);
+  constexpr bool outermost = I + 1 == count;
 
   // What runs before branch I, as a tuple. If it throws, branch I must not stay behind in the deque.
   auto before = [&] {
     try {
-      if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]] answer(w);
       if constexpr (I == 1)
-        return std::tuple<branch_result<first>>(call_branch(static_cast<first&&>(std::get<0>(branches))));
+        return std::tuple<branch_result<first>>(call_branch(static_cast<first&&>(pick<0>(bodies...))));
       else
-        return join_up_to<true, I - 1>(w, up, branches);
+        return join_up_to<I - 1, Bodies...>(w, up, bodies...);
     } catch (...) {
-      if (earlier_branch_failed(w, here, here, Stealable)) here.drop_value();
-      if constexpr (outermost) leave_join<Branches>(w, up);
+      if (earlier_branch_failed(w, here, here, Pushed)) here.drop_value();
+      if constexpr (outermost) leave_join<count>(w, here);
       throw;
     }
   }();
 
   auto last = [&]() -> branch_result<body> {
-    if (!Stealable || w.deque.pop_if_private(index) || take_back_or_wait(w, here)) [[likely]] {
+    if (!Pushed || w.deque.pop_if_private(index) || take_back_or_wait(w, here)) [[likely]] {
       if constexpr (I > 1) w.where = &here;
       here.enter(I);
       try {
-        return call_branch(static_cast<body&&>(std::get<I>(branches)));
+        return call_branch(here.closure.get());
       } catch (...) {
         own_branch_failed(w, here);
-        if constexpr (outermost) leave_join<Branches>(w, up);
+        if constexpr (outermost) leave_join<count>(w, here);
         throw;
       }
     }
     try {
       return here.take(w);
     } catch (...) {
-      if constexpr (outermost) leave_join<Branches>(w, up);
+      if constexpr (outermost) leave_join<count>(w, here);
       throw;
     }
   };
   auto results = std::tuple_cat(std::move(before), std::tuple<branch_result<body>>(last()));
-  if constexpr (outermost) leave_join<Branches>(w, up);
+  if constexpr (outermost) leave_join<count>(w, here);
   return results;
 }
 
-template <std::size_t I, class Branches>
-auto join_without_room(worker& w, place* up, Branches branches) {
-  add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
-  return join_up_to<false, I>(w, up, branches);
+// Forks branch I, runs all before it, joins. `up` is the place that forks.
+template <std::size_t I, class... Bodies>
+[[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(worker& w, place* up,
+                                                                    std::remove_reference_t<Bodies>&... bodies) {
+  join_frame<I, body_at<I, Bodies...>> here(pick<I>(bodies...), up);
+  if (stack_address(&here) < w.stack_limit) [[unlikely]] refuse_recursion();
+  std::uint32_t index = 0;
+  if (!w.deque.push_below_bound(here, &index)) [[unlikely]]
+    return join_at_bound<I, Bodies...>(w, up, static_cast<Bodies&&>(bodies)...);
+  w.where = &here;
+  if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]]
+    return join_asked<I, Bodies...>(w, up, here, index, static_cast<Bodies&&>(bodies)...);
+  return run_branches<true, I, Bodies...>(w, up, here, index, bodies...);
 }
 
-template <class Branches, std::size_t... I>
-[[gnu::noinline, gnu::cold]] auto join_serially(Branches branches, std::index_sequence<I...>) {
+// The deque may be full: then the branches run here, one after the other.
+template <std::size_t I, class... Bodies>
+results_up_to<I, Bodies...> join_at_bound(worker& w, place* up, Bodies... bodies) {
+  if (w.deque.has_room()) return join_up_to<I, Bodies...>(w, up, bodies...);
+  add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
+  join_frame<I, body_at<I, Bodies...>> here(pick<I>(bodies...), up);
+  w.where = &here;
+  if (w.attention.load(memory_order_relaxed) != 0)
+    answer_before(w, here, here, false, I + 1 == sizeof...(Bodies) ? sizeof...(Bodies) : 0);
+  return run_branches<false, I, Bodies...>(w, up, here, 0, bodies...);
+}
+
+// Somebody wants this worker's attention: shares, or leaves by `cancelled` before any branch has run.
+template <std::size_t I, class... Bodies>
+results_up_to<I, Bodies...> join_asked(worker& w, place* up, join_frame<I, body_at<I, Bodies...>>& here,
+                                       std::uint32_t index, Bodies... bodies) {
+  answer_before(w, here, here, true, I + 1 == sizeof...(Bodies) ? sizeof...(Bodies) : 0);
+  return run_branches<true, I, Bodies...>(w, up, here, index, bodies...);
+}
+
+template <class... Bodies>
+[[gnu::noinline, gnu::cold]] auto join_serially(Bodies... bodies) {
   // Braces order the calls.
-  return std::tuple<branch_result<std::tuple_element_t<I, Branches>>...>{
-      call_branch(static_cast<std::tuple_element_t<I, Branches>&&>(std::get<I>(branches)))...};
+  return std::tuple<branch_result<Bodies>...>{call_branch(static_cast<Bodies&&>(bodies))...};
+}
+
+template <bool AllVoid, class... Bodies>
+[[gnu::always_inline]] inline auto join_bodies(Bodies... bodies) {
+  worker* const w = this_worker;
+  if (w == nullptr) [[unlikely]] {
+    auto results = join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
+    if constexpr (!AllVoid) return results;
+  } else {
+    auto results = join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where, bodies...);
+    if constexpr (!AllVoid) return results;
+  }
 }
 
 }  // namespace detail
@@ -116,20 +181,11 @@ template <class Branches, std::size_t... I>
 /// Source: van Dijk and van de Pol, Lace (2014); see detail/deque.hpp for what was changed.
 template <class F, class G, class... Rest>
 [[gnu::always_inline]] inline auto join(F&& f, G&& g, Rest&&... rest) {
-  using branches_t =
-      std::tuple<detail::branch_argument<F>, detail::branch_argument<G>, detail::branch_argument<Rest>...>;
   constexpr bool all_void = std::is_void_v<std::invoke_result_t<F>> && std::is_void_v<std::invoke_result_t<G>> &&
                             (std::is_void_v<std::invoke_result_t<Rest>> && ...);
-  branches_t branches{static_cast<F&&>(f), static_cast<G&&>(g), static_cast<Rest&&>(rest)...};
-  detail::worker* const w = detail::this_worker;
-  if (w == nullptr) [[unlikely]] {
-    auto results = detail::join_serially(std::move(branches), std::make_index_sequence<2 + sizeof...(Rest)>{});
-    if constexpr (!all_void) return results;
-  } else {
-    detail::place* const up = w->where;
-    auto results = detail::join_up_to<true, 1 + sizeof...(Rest)>(*w, up, branches);
-    if constexpr (!all_void) return results;
-  }
+  return detail::join_bodies<all_void, detail::branch_argument<F>, detail::branch_argument<G>,
+                             detail::branch_argument<Rest>...>(static_cast<F&&>(f), static_cast<G&&>(g),
+                                                               static_cast<Rest&&>(rest)...);
 }
 
 }  // namespace v0

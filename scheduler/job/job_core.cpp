@@ -15,7 +15,7 @@ namespace detail {
 
 job_core::job_core(scheduler_core& home, job_options&& options)
     : root{{&job_core::run_root, frame::fresh},
-           {place::link(nullptr, place_kind::task), 0},
+           {place::link(nullptr, place_kind::task), 0, 0},
            this,
            nullptr,
            0,

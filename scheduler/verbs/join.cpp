@@ -18,7 +18,7 @@ stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::u
   // The joiner stands in its join: the place above does not count on before it is over.
   auto* const above = const_cast<place*>(forked_at.above());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   here_.up = place::link(above, place_kind::stolen);
-  here_.enter(above->next_child() + branch);
+  here_.enter(above->next + branch);
   here_.owner = task_of(above);
   w.where = &here_;
 }
@@ -64,6 +64,20 @@ bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexce
   worker_thread::of(w).origin = std::move(mine);
   w.where = &here;
   return value;
+}
+
+void answer_before(worker& w, frame& f, place& here, bool pushed, std::uint32_t count) {
+  if (!answer_quietly(w)) return;
+  try {
+    throw cancelled{};
+  } catch (...) {
+    earlier_branch_failed(w, f, here, pushed);
+    if (count != 0) {
+      here.above_of_join()->next += count;
+      w.where = here.above_of_join();
+    }
+    throw;
+  }
 }
 
 void own_branch_failed(worker& w, place& here) noexcept {

@@ -49,12 +49,13 @@ void enqueue(worker& w, task_frame& node, group_core* group) noexcept {
   if (group != nullptr) group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
   add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
-  if (!w.deque.has_room()) [[unlikely]] {
+  std::uint32_t index = 0;
+  if (!w.deque.push_below_bound(node, &index) && !(w.deque.has_room() && w.deque.push_below_bound(node, &index)))
+      [[unlikely]] {
     add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
     node.run(&node, w);
     return;
   }
-  w.deque.push(node);
   if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]] answer_quietly(w);
 }
 

@@ -105,10 +105,6 @@ bool answer_quietly(worker& w) noexcept {
   return true;
 }
 
-void answer(worker& w) {
-  if (answer_quietly(w)) throw cancelled{};
-}
-
 void refuse_recursion() {
   throw recursion_too_deep(
       "coppice: recursion too deep: a fork was refused because the worker's stack is nearly full (make the recursion "

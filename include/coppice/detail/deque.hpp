@@ -54,30 +54,32 @@ class basic_split_deque {
 
   // ---- owner -----------------------------------------------------------------------------------
 
-  // Whether push() may be called. False: run the child inline.
+  // Whether a push would succeed now. If not, the child is to run inline.
   bool has_room() noexcept {
     if (head_.load(memory_order_relaxed) != bound_) [[likely]] return true;
     return find_room();
   }
 
-  // Requires has_room(). Returns the frame's index, for pop_if_private().
-  std::uint32_t push(frame& f) noexcept {
+  // False: the deque is full, unless has_room() says otherwise. Else *index is the frame's, for pop_if_private().
+  bool push_below_bound(frame& f, std::uint32_t* index) noexcept {
     const std::uint32_t h = head_.load(memory_order_relaxed);
+    if (h == bound_) [[unlikely]] return false;
     slots_[h & mask].store(&f, memory_order_relaxed);
     // order(push): release; pairs with the acquire of head_ in expose().
     head_.store(h + 1, memory_order_release);
-    return h;
+    *index = h;
+    return true;
   }
 
   // Takes the frame with this index if it is on top and private. The un-stolen join. The index comes from the
   // caller, not from head_: so a chain of forks and joins does not wait for each store to be read back.
   bool pop_if_private(std::uint32_t h) noexcept {
-    if (head_.load(memory_order_relaxed) != h + 1) [[unlikely]] return false;
+    if (head_.load(memory_order_relaxed) - 1 != h) [[unlikely]] return false;
     head_.store(h, memory_order_relaxed);
     compiler_barrier();
     // order(pop): relaxed; pairs with the barrier on every thread in expose().
     if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0) [[likely]] return true;
-    head_.store(h + 1, memory_order_relaxed);
+    undo_pop(h);
     return false;
   }
 
@@ -204,6 +206,9 @@ class basic_split_deque {
   static bool is_after(std::uint32_t index, std::uint32_t low) noexcept {
     return static_cast<std::int32_t>((index - low) << 8) > 0;
   }
+
+  // Out of line, or h + 1 would occupy a register across every join.
+  COPPICE_COLD void undo_pop(std::uint32_t h) noexcept { head_.store(h + 1, memory_order_relaxed); }
 
   // Holds the lock: only tail can move meanwhile.
   void move_split(std::uint32_t split) noexcept {

@@ -56,6 +56,10 @@ class COPPICE_API stolen_branch {
 // value that nobody will use.
 COPPICE_API bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexcept;
 
+// Answers the attention word at the fork of `f`. If the job is cancelled: takes f back or waits for it, ends the join
+// of `count` branches (0: an outer level does) and throws cancelled.
+COPPICE_API void answer_before(worker& w, frame& f, place& here, bool pushed, std::uint32_t count);
+
 // The last branch of a join has thrown on the joiner's own thread. In a handler.
 COPPICE_API void own_branch_failed(worker& w, place& here) noexcept;
 
@@ -95,7 +99,7 @@ struct join_frame : frame, place {
   };
 
   join_frame(std::remove_reference_t<G>& g, const place* above) noexcept
-      : frame{&run_stolen, fresh}, place{link(above, place_kind::join), I - 1}, closure(g) {}
+      : frame{&run_stolen, fresh}, place{link(above, place_kind::join), I - 1, 0}, closure(g) {}
   ~join_frame() {}  // NOLINT(modernize-use-equals-default): the union is ended by take() or drop_value()
   join_frame(const join_frame&) = delete;
   join_frame& operator=(const join_frame&) = delete;

@@ -7,13 +7,11 @@
 // count moves on only when the join is over. So the ordinal of branch b is above.next + b, and a fork stores a
 // constant.
 //
-// Who writes what. `up` is set before the place is published. `numbers` is written only by the thread that runs
-// directly in this place. Threads below it read the low half, which is constant while they live, and of a place that
-// waits in a join also the high half, which stands still as long. It is atomic (relaxed) because both halves share a
-// word: one store sets both.
+// Who writes what. `up` is set before the place is published. `low` and `next` are written only by the thread that
+// runs directly in this place. Threads below it read `low`, which is constant while they live, and of a place that
+// waits in a join also `next`, which stands still as long.
 #pragma once
 
-#include <coppice/detail/atomic.hpp>
 #include <cstdint>
 
 namespace coppice {
@@ -25,8 +23,9 @@ struct task_frame;
 enum class place_kind : std::uintptr_t { join = 0, task = 1, stolen = 2 };
 
 struct place {
-  std::uintptr_t up;              // address of the place above, and this place's own kind in the low bits
-  atomic<std::uint64_t> numbers;  // low half: a join's running branch, else the own ordinal; high half: next child's
+  std::uintptr_t up;   // address of the place above, and this place's own kind in the low bits
+  std::uint32_t low;   // a join's running branch, else the own ordinal
+  std::uint32_t next;  // the next child's ordinal
 
   static constexpr std::uintptr_t kinds = 3;
   static std::uintptr_t link(const place* above, place_kind kind) noexcept {
@@ -34,23 +33,24 @@ struct place {
   }
   place_kind kind() const noexcept { return static_cast<place_kind>(up & kinds); }
   const place* above() const noexcept { return reinterpret_cast<const place*>(up & ~kinds); }  // NOLINT
-  std::uint32_t low() const noexcept { return static_cast<std::uint32_t>(numbers.load(memory_order_relaxed)); }
-  std::uint32_t next_child() const noexcept {
-    return static_cast<std::uint32_t>(numbers.load(memory_order_relaxed) >> 32);
-  }
+  // The same for a place that is known to be a join's, whose kind is no bits at all.
+  place* above_of_join() const noexcept { return reinterpret_cast<place*>(up); }  // NOLINT(performance-no-int-to-ptr)
   // Among the children of the place above; a root has none above and is 0.
   std::uint32_t ordinal() const noexcept {
-    return kind() == place_kind::join ? above()->next_child() + low() : low();
+    return kind() == place_kind::join ? above()->next + low : low;
   }
 
   // Takes the ordinals of the next `count` children, in program order. Returns the first.
   std::uint32_t number_children(std::uint32_t count) noexcept {
-    const std::uint64_t n = numbers.load(memory_order_relaxed);
-    numbers.store(n + (std::uint64_t{count} << 32), memory_order_relaxed);
-    return static_cast<std::uint32_t>(n >> 32);
+    const std::uint32_t first = next;
+    next += count;
+    return first;
   }
   // Becomes the place of a branch that has no children yet.
-  void enter(std::uint32_t low_half) noexcept { numbers.store(low_half, memory_order_relaxed); }
+  void enter(std::uint32_t new_low) noexcept {
+    low = new_low;
+    next = 0;
+  }
 };
 
 // The place of a stolen branch: it knows the task that it belongs to, so that nobody walks further than here.

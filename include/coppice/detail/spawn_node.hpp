@@ -94,7 +94,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
     throw;
   }
   ::new (static_cast<void*>(static_cast<task_frame*>(child))) task_frame{
-      {&node::run_node, frame::fresh}, {0, 0}, nullptr, nullptr, 0, task_frame::body_runs, nullptr};
+      {&node::run_node, frame::fresh}, {0, 0, 0}, nullptr, nullptr, 0, task_frame::body_runs, nullptr};
   try {
     name_node(w, *child, name);
   } catch (...) {

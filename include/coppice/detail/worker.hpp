@@ -48,8 +48,6 @@ struct worker {
 // access is two loads and no call.
 extern COPPICE_API constinit thread_local worker* this_worker [[gnu::tls_model("initial-exec")]];
 
-// Answers the attention word after a push: shares, or throws cancelled if the running task's job is cancelled.
-COPPICE_API void answer(worker& w);
 
 // Runs what lies above `f` in the deque, then takes f back (true), or waits until its thief has ended it (false).
 COPPICE_API bool take_back_or_wait(worker& w, frame& f) noexcept;
