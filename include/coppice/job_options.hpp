@@ -15,7 +15,7 @@ namespace coppice {
 inline namespace v0 {
 
 struct job_options {
-  std::string name;                                        ///< in reports and messages
+  std::string name = {};                                   ///< in reports and messages
   error_policy errors = error_policy::fail_fast();
   /// When the job is cancelled by itself. A job submitted from within another one never has a later deadline than it.
   std::optional<std::chrono::steady_clock::time_point> deadline = std::nullopt;

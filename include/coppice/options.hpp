@@ -53,7 +53,7 @@ struct scheduler_options {
 
   /// A machine to simulate, for tests: an hwloc synthetic description, or an hwloc XML export
   /// (recognised by its leading `<`). Its workers run unpinned. Empty: this machine.
-  std::string topology;
+  std::string topology = {};
 };
 
 }  // namespace coppice::inline v0

@@ -34,7 +34,7 @@ void worker_thread::sleep() noexcept {
   if (others_work && !rest) {
     for (const victim& v : victims)
       if (!v.who->asleep.load(memory_order_relaxed))
-        v.who->attention.fetch_or(attention_bit::hungry, memory_order_seq_cst);
+        v.who->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
     // Every fork from here on sees the bit; the push of every earlier one is seen below.
     if (all.can_expose) platform::barrier_on_every_thread();
   }

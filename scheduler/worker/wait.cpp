@@ -74,7 +74,7 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noe
     worker_thread* const who = condition.runner(strand);
     if (who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand) {
       who->helper.store(this, memory_order_release);
-      who->attention.fetch_or(attention_bit::hungry, memory_order_seq_cst);
+      who->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
       if (expose(*who)) continue;
     }
     condition.sleep(*this);

@@ -74,10 +74,11 @@ void worker_thread::begin_strand(const void* what) noexcept {
   deque.begin_strand();
 }
 
-void worker_thread::share_and_wake() noexcept {
+void worker_thread::share_and_wake(bool at_once) noexcept {
   const auto now = std::chrono::steady_clock::now();
-  if (now - last_share_ < share_interval) {
-    attention.fetch_or(attention_bit::hungry, memory_order_relaxed);  // not now, but not forgotten
+  if (!at_once && now - last_share_ < share_interval) {
+    // Not now, but not forgotten: who asked goes on looking, and says `starving` before it sleeps.
+    attention.fetch_or(attention_bit::hungry, memory_order_relaxed);
     return;
   }
   last_share_ = now;
@@ -98,7 +99,8 @@ void worker_thread::announce_shared() noexcept {
 // setter who comes in between is not lost.
 bool answer_quietly(worker& w) noexcept {
   const std::uint32_t asked = w.attention.exchange(0, memory_order_seq_cst);
-  if ((asked & attention_bit::hungry) != 0) worker_thread::of(w).share_and_wake();
+  constexpr std::uint32_t share = attention_bit::hungry | attention_bit::starving;
+  if ((asked & share) != 0) worker_thread::of(w).share_and_wake((asked & attention_bit::starving) != 0);
   if ((asked & attention_bit::look) == 0 || !current_job_is_stopping(w)) return false;
   // Level-triggered: every fork of a cancelled job comes here.
   w.attention.fetch_or(attention_bit::look, memory_order_relaxed);

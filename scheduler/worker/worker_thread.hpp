@@ -77,8 +77,8 @@ class worker_thread : public worker {
 
   // Runs what is in the own deque above `floor`, and descendants of what is awaited, until the condition is met.
   void wait_for(wait_condition& condition, std::uint32_t floor) noexcept;
-  // Somebody wants work: gives half of the private part and wakes a sleeper.
-  void share_and_wake() noexcept;
+  // Somebody wants work: gives half of the private part and wakes a sleeper. Not at once: unless it just did.
+  void share_and_wake(bool at_once) noexcept;
   // Before a wait that no helping shortens: everything becomes stealable.
   void share_all_and_wake() noexcept;
 

@@ -25,8 +25,9 @@ class slab;
 
 // What others want from a worker at its next fork.
 struct attention_bit {
-  static constexpr std::uint32_t hungry = 1;  // share half of the private part
-  static constexpr std::uint32_t look = 2;    // the current job may be cancelled
+  static constexpr std::uint32_t hungry = 1;    // a thief that goes on looking wants a share: soon
+  static constexpr std::uint32_t look = 2;      // the current job may be cancelled
+  static constexpr std::uint32_t starving = 4;  // somebody sleeps and relies on the very next fork
 };
 
 struct worker {

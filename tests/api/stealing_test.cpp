@@ -1,0 +1,91 @@
+// A steal reaches any task, whatever its owner is doing: the owner sits in a leaf that ends only when others have run
+// what it keeps. If a thief had to wait for the owner, these tests would not end.
+#include <coppice/coppice.hpp>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "support/check.hpp"
+
+namespace {
+
+class stealing : public testing::TestWithParam<unsigned> {};
+
+void wait_until_equal(const std::atomic<unsigned>& count, unsigned wanted) {
+  while (count.load() != wanted) std::this_thread::yield();
+}
+
+TEST_P(stealing, ReachesSpawnedTasksBehindALongLeaf) {
+  coppice::scheduler scheduler({.workers = GetParam()});
+  const unsigned tasks = 2 * GetParam();
+  for (int repetition = 0; repetition < 20; ++repetition) {
+    std::atomic<unsigned> ran{0};
+    scheduler.run([&] {
+      coppice::task_group group;
+      const int owner = coppice::this_task::worker();
+      for (unsigned i = 0; i < tasks; ++i)
+        group.spawn([&, owner] {
+          EXPECT_NE(coppice::this_task::worker(), owner);
+          ran.fetch_add(1);
+        });
+      wait_until_equal(ran, tasks);
+      group.wait();
+    });
+    ASSERT_EQ(ran.load(), tasks);
+  }
+}
+
+TEST_P(stealing, ReachesEveryBranchBehindALongLeaf) {
+  coppice::scheduler scheduler({.workers = GetParam()});
+  for (int repetition = 0; repetition < 20; ++repetition) {
+    std::atomic<unsigned> ran{0};
+    scheduler.run([&] {
+      const auto branch = [&] { ran.fetch_add(1); };
+      coppice::join([&] { wait_until_equal(ran, 4); }, branch, branch, branch, branch);
+    });
+    ASSERT_EQ(ran.load(), 4U);
+  }
+}
+
+// Frames pushed before and after the owner has entered nested leaves: exposure has to reach the deep ones too.
+TEST_P(stealing, ReachesFramesOfEveryDepthBehindALongLeaf) {
+  coppice::scheduler scheduler({.workers = GetParam()});
+  constexpr unsigned depth = 40;
+  for (int repetition = 0; repetition < 20; ++repetition) {
+    std::atomic<unsigned> ran{0};
+    struct nest {
+      std::atomic<unsigned>& ran;
+      void operator()(unsigned levels) const {
+        if (levels == 0) return wait_until_equal(ran, depth);
+        coppice::join([this, levels] { (*this)(levels - 1); }, [this] { ran.fetch_add(1); });
+      }
+    };
+    scheduler.run([&] { nest{ran}(depth); });
+    ASSERT_EQ(ran.load(), depth);
+  }
+}
+
+// A task that was submitted while every other worker slept is found, again and again: no wake-up is lost.
+TEST_P(stealing, WakesASleeperForEverySubmission) {
+  coppice::scheduler scheduler({.workers = GetParam()});
+  for (int i = 0; i < 3000; ++i) ASSERT_EQ(scheduler.run([i] { return i; }), i);
+}
+
+// The same for a fork whose branches need two workers at once.
+TEST_P(stealing, WakesASleeperForEveryForkThatNeedsOne) {
+  coppice::scheduler scheduler({.workers = GetParam()});
+  for (int i = 0; i < 500; ++i) {
+    std::atomic<unsigned> met{0};
+    const auto meet = [&met] {
+      met.fetch_add(1);
+      wait_until_equal(met, 2);
+    };
+    scheduler.run([&] { coppice::join(meet, meet); });
+    ASSERT_EQ(met.load(), 2U);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(workers, stealing, testing::Values(2U, 3U, 8U, 64U));
+
+}  // namespace
