@@ -1,5 +1,5 @@
-// Algorithms on top of join and task_group. None has a grain to choose: what a fork costs, and splitting only where a
-// thief is hungry, make one unnecessary.
+// Algorithms on top of join and task_group. None has a grain to choose: a fork costs so little that a
+// fixed number of leaves, more than any machine has cores, does not show.
 #pragma once
 
 #include <coppice/parallel_for.hpp>

@@ -45,7 +45,7 @@ class reduction {
 
 // The leaves of a reduction fold this many elements at most: 4096 leaves, but never more than 1024 elements in one.
 constexpr std::uint64_t reduction_leaf(std::uint64_t n) noexcept {
-  const std::uint64_t leaf = (n + 4095) / 4096;
+  const std::uint64_t leaf = n / 4096 + 1;
   return leaf < 1024 ? leaf : 1024;
 }
 

@@ -15,35 +15,80 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
+namespace {
+
+// In a path: what follows is no ordinal but the high and the low half of a number of ordinals that are left out.
+constexpr std::uint32_t gap = 0xffffffff;
+constexpr std::size_t gap_words = 3;
+
+std::uint64_t gap_at(const task_path& path, std::size_t i) noexcept {
+  return std::uint64_t{path[i + 1]} << 32 | path[i + 2];
+}
+
+// The whole chain, as it is.
+task_path raw_path_of(const place& p) {
+  task_path up;
+  for (const place* at = &p; at->above() != nullptr; at = at->above()) {
+    up.push_back(at->ordinal());
+    if (at->kind() != place_kind::task) continue;
+    // A child that was spawned inside branches of a join carries them along: the branches' own places are gone.
+    if (const task_extra* const extra = static_cast<const task_frame*>(at)->get_extra())
+      up.insert(up.end(), extra->between.rbegin(), extra->between.rend());
+  }
+  std::reverse(up.begin(), up.end());
+  // Gaps came in backwards with the rest.
+  for (std::size_t i = 0; i + gap_words <= up.size(); ++i) {
+    if (up[i + 2] != gap) continue;
+    std::swap(up[i], up[i + 2]);
+    i += gap_words - 1;
+  }
+  return up;
+}
+
+}  // namespace
+
+std::uint64_t length_of(const task_path& path) noexcept {
+  std::uint64_t n = 0;
+  for (std::size_t i = 0; i < path.size(); ++i, ++n) {
+    if (path[i] != gap) continue;
+    n += gap_at(path, i) - 1;
+    i += gap_words - 1;
+  }
+  return n;
+}
+
+void shorten(task_path& path, std::size_t head) {
+  const std::uint64_t n = length_of(path);
+  if (n <= head + shown_at_each_end) return;
+  const std::uint64_t left_out = n - head - shown_at_each_end;
+  task_path shorter(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(head));
+  shorter.push_back(gap);
+  shorter.push_back(static_cast<std::uint32_t>(left_out >> 32));
+  shorter.push_back(static_cast<std::uint32_t>(left_out));
+  // A gap is never among the last 32: a path only grows at its end.
+  shorter.insert(shorter.end(), path.end() - static_cast<std::ptrdiff_t>(shown_at_each_end), path.end());
+  path = std::move(shorter);
+}
+
 task_path path_of(const place& p) noexcept {
   try {
-    task_path up;
-    for (const place* at = &p;; at = at->above()) {
-      if (at->above() == nullptr) break;
-      up.push_back(at->ordinal());
-      if (at->kind() != place_kind::task) continue;
-      // A child that was spawned inside branches of a join carries them along: the branches' own places are gone.
-      if (const task_extra* const extra = static_cast<const task_frame*>(at)->get_extra())
-        up.insert(up.end(), extra->between.rbegin(), extra->between.rend());
-    }
-    std::reverse(up.begin(), up.end());
-    return up;
+    task_path path = raw_path_of(p);
+    if (length_of(path) > 2 * shown_at_each_end) shorten(path, shown_at_each_end);
+    return path;
   } catch (const std::bad_alloc&) {
     return {};
   }
 }
 
 std::string to_text(const task_path& path) {
-  // Beyond this many components the middle is left out: it says how many.
-  constexpr std::size_t shown = 64;
   std::string text = "root";
   for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path.size() > shown && i == shown / 2) {
-      const std::size_t skipped = path.size() - shown;
-      text += "/(+" + std::to_string(skipped) + ")";
-      i += skipped;
+    if (path[i] == gap) {
+      text += "/(+" + std::to_string(gap_at(path, i)) + ")";
+      i += gap_words - 1;
+    } else {
+      text += '/' + std::to_string(path[i]);
     }
-    text += '/' + std::to_string(path[i]);
   }
   return text;
 }
@@ -52,6 +97,12 @@ bool is_earlier(const task_path& a, const task_path& b) noexcept {
   const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   if (x != a.end() && y != b.end()) return *x < *y;
   return x != a.end();  // the longer one
+}
+
+bool is_earlier(const failure& a, const failure& b) noexcept {
+  if (a.path != b.path) return is_earlier(a.path, b.path);
+  if (a.secondary != b.secondary) return b.secondary;
+  return a.when < b.when;
 }
 
 namespace {
@@ -63,7 +114,7 @@ std::string demangled(const char* mangled) {
   return status == 0 && text != nullptr ? text.get() : mangled;
 }
 
-bool later_on_top(const failure& a, const failure& b) noexcept { return is_earlier(a.path, b.path); }
+bool later_on_top(const failure& a, const failure& b) noexcept { return is_earlier(a, b); }
 
 }  // namespace
 
@@ -98,7 +149,7 @@ task_error describe(const failure& f) {
 void error_set::add(failure&& f) noexcept {
   ++total_;
   if (kept_.size() == limit_) {
-    if (!is_earlier(f.path, kept_.front().path)) return;
+    if (!is_earlier(f, kept_.front())) return;
     std::pop_heap(kept_.begin(), kept_.end(), later_on_top);
     kept_.back() = std::move(f);
   } else {
@@ -123,7 +174,7 @@ void error_set::merge(error_set&& other, bool as_secondary) noexcept {
 
 failure error_set::take_first() noexcept {
   const auto first =
-      std::min_element(kept_.begin(), kept_.end(), [](const failure& a, const failure& b) { return is_earlier(a.path, b.path); });
+      std::min_element(kept_.begin(), kept_.end(), later_on_top);
   failure f = std::move(*first);
   *first = std::move(kept_.back());
   kept_.pop_back();

@@ -1,6 +1,7 @@
 // A failure: an exception with its place in the tree; and the bounded, ordered, exactly counted set of them.
 #pragma once
 
+#include <chrono>
 #include <coppice/detail/place.hpp>
 #include <coppice/error.hpp>
 #include <cstddef>
@@ -13,11 +14,17 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-// Ordinals from the root, the root's own left out.
+// Ordinals from the root, the root's own left out. Of a path of more than 64 the middle is only counted: the first 32
+// ordinals, a gap (three words), the last 32.
 using task_path = std::vector<std::uint32_t>;
+inline constexpr std::size_t shown_at_each_end = 32;
 
 // Empty when there is no memory for it.
 task_path path_of(const place& p) noexcept;
+// Leaves `head` ordinals at the start and the last 32, and a gap for what was between.
+void shorten(task_path& path, std::size_t head);
+// How many ordinals the path stands for.
+std::uint64_t length_of(const task_path& path) noexcept;
 std::string to_text(const task_path& path);
 
 // The order in which a serial run would meet the errors: children come before what their parent does after them, so
@@ -32,7 +39,11 @@ struct failure {
   unsigned worker = 0;
   bool after_cancel = false;
   bool secondary = false;
+  std::chrono::steady_clock::time_point when = std::chrono::steady_clock::now();
 };
+
+// By path; of one task's errors the primary one first, then as they happened.
+bool is_earlier(const failure& a, const failure& b) noexcept;
 
 // For people. Runs the exception's what(): in no lock, on a thread where that may happen.
 task_error describe(const failure& f);

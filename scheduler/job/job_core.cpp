@@ -108,6 +108,37 @@ void refuse_endless_wait(const job_core& awaited) {
 
 }  // namespace
 
+// Another scheduler's workers run the job; this worker stands still, and what it has is for its own crew meanwhile. But
+// the job may submit to this worker's scheduler and wait for that: such jobs descend from what is awaited, so they may
+// run here, and must if this is the only worker.
+void job_core::wait_elsewhere(worker_thread& me) {
+  me.share_all_and_wake();
+  place* const outer = me.where;
+  standing here{me, nullptr};
+  standing there{me, nullptr};
+  me.all.waits_elsewhere.enter(here);
+  state_->workers_elsewhere.enter(there);
+  const auto descends = [this](const injected& other) {
+    for (const job_core* j = &static_cast<const job_state&>(other).job; j != nullptr; j = job_state::of(*j).parent)
+      if (j == this) return true;
+    return false;
+  };
+  while (!done()) {
+    if (injected* const inner = me.all.injection.take_if(descends)) {
+      frame* const f = root_frame(*inner);
+      f->run(f, me);
+      me.where = outer;
+    } else {
+      flush_counts(me);
+      if (!done()) me.park.park();
+    }
+  }
+  flush_counts(me);
+  state_->workers_elsewhere.leave(there);
+  me.all.waits_elsewhere.leave(here);
+  me.attention.fetch_or(attention_bit::look, memory_order_relaxed);
+}
+
 void job_core::wait() {
   {
     const std::lock_guard hold(state_->lock);
@@ -120,6 +151,10 @@ void job_core::wait() {
     return;
   }
   worker& w = *this_worker;
+  if (!state_->home.runs_on_this_thread()) {
+    wait_elsewhere(worker_thread::of(w));
+    return;
+  }
   place* const outer = w.where;
   ends condition(*this, state_->home.team.injection);
   worker_thread::of(w).wait_for(condition, w.deque.top());
@@ -132,7 +167,7 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
   if (this_worker != nullptr) {
     // Nobody else may have time for it: an unstarted root runs here, before the clock is looked at.
     worker& w = *this_worker;
-    if (!done() && state_->home.team.injection.remove(*state_)) {
+    if (!done() && state_->home.runs_on_this_thread() && state_->home.team.injection.remove(*state_)) {
       run_root(&root, w);
       flush_counts(w);
       w.attention.fetch_or(attention_bit::look, memory_order_relaxed);

@@ -221,6 +221,7 @@ void job_state::finish() noexcept {
     job.done_.store(1, memory_order_release);
   }
   platform::futex_wake_all(job.done_);
+  workers_elsewhere.wake_all();
   if (tell) {
     tell_if_unobserved();
     job.drop_value();

@@ -17,6 +17,7 @@
 #include "job/failure.hpp"
 #include "job/task_extra.hpp"
 #include "stores/injection.hpp"
+#include "worker/crew.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -32,6 +33,8 @@ struct job_state : injected {
   scheduler_core& home;
   job_options options;
   std::chrono::steady_clock::time_point submitted{};
+
+  standing_list workers_elsewhere;  // workers of other schedulers that wait for this job
 
   std::mutex lock;
   error_set errors;

@@ -1,6 +1,7 @@
 #include "lifecycle/scheduler_core.hpp"
 
 #include <coppice/detail/job_core.hpp>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -26,6 +27,10 @@ constexpr std::size_t default_stack_bytes = std::size_t{64} * 1024 * 1024;
 scheduler_core::scheduler_core(scheduler_options o)
     : options(std::move(o)), team(plan(options), options.injection_capacity), timer(options.name + "-timer") {
   team.name = options.name;
+  if (options.injection_capacity == 0)
+    throw std::invalid_argument("coppice: scheduler \"" + options.name +
+                                "\" was asked for an injection_capacity of 0, with which nobody could ever submit (ask "
+                                "for at least 1)");
   start_workers();
 }
 
@@ -62,31 +67,40 @@ bool scheduler_core::runs_on_this_thread() const noexcept {
 }
 
 admission scheduler_core::admit(bool wait, const job_options& o) {
+  if (this_worker != nullptr && stack_address(&wait) < this_worker->stack_limit) refuse_recursion();
   if (o.deadline) timer.start();
+  {
+    const std::lock_guard hold(lock_);
+    if (phase_ != phase::open) {
+      ++rejected_;
+      return admission::stopped;
+    }
+    ++pending_;
+  }
   injection_queue::outcome got{};
   if (runs_on_this_thread())
     got = team.injection.reserve_unbounded();
   else
     got = team.injection.reserve(wait, o.deadline ? &*o.deadline : nullptr);
-  switch (got) {
-    case injection_queue::outcome::reserved:
-      return admission::accepted;
-    case injection_queue::outcome::timed_out:
-      // Its deadline passed before there was room: it is taken in, and ends without a body having run.
-      if (team.injection.reserve_anyway()) return admission::accepted;
-      break;
-    case injection_queue::outcome::full:
-      return admission::full;
-    case injection_queue::outcome::closed:
-      break;
-  }
+  // Its deadline passed before there was room: it is taken in, and ends without a body having run.
+  if (got == injection_queue::outcome::timed_out)
+    got = team.injection.reserve_anyway() ? injection_queue::outcome::reserved : injection_queue::outcome::closed;
+  if (got == injection_queue::outcome::reserved) return admission::accepted;
+  leave_door();
+  if (got == injection_queue::outcome::full) return admission::full;
   const std::lock_guard hold(lock_);
   ++rejected_;
   return admission::stopped;
 }
 
+void scheduler_core::leave_door() noexcept {
+  const std::lock_guard hold(lock_);
+  if (--pending_ == 0) changed_.notify_all();
+}
+
 void scheduler_core::withdraw() noexcept {
   if (!runs_on_this_thread()) team.injection.cancel_reservation();
+  leave_door();
 }
 
 void scheduler_core::launch(job_core& job) noexcept {
@@ -95,17 +109,20 @@ void scheduler_core::launch(job_core& job) noexcept {
   s.submitted = std::chrono::steady_clock::now();
   {
     const std::lock_guard hold(lock_);
+    --pending_;
     ++jobs_;
     ++live_count_;
     s.live_after = live_;
     if (live_ != nullptr) live_->live_before = &s;
     live_ = &s;
+    if (pending_ == 0) changed_.notify_all();
   }
   // A job submitted from a task belongs to that task's job, whichever scheduler it goes to.
   if (this_worker != nullptr && this_worker->where != nullptr) s.adopt_by(*task_of(this_worker->where)->job);
   s.watch_deadline();
   team.injection.commit(s);
   team.wake_one(nullptr);
+  team.waits_elsewhere.wake_all();
 }
 
 void scheduler_core::job_ended(job_state& job) noexcept {

@@ -51,12 +51,14 @@ class scheduler_core {
   void start_workers();
   void join_workers() noexcept;
   void cancel_all(stop_report& report);
+  void leave_door() noexcept;
 
   mutable std::mutex lock_;
   std::condition_variable changed_;
   phase phase_ = phase::open;
   job_state* live_ = nullptr;
   std::uint64_t live_count_ = 0;
+  std::uint64_t pending_ = 0;  // submitters between the door and the list: a stop waits for them
   std::uint64_t jobs_ = 0;
   std::uint64_t rejected_ = 0;
   // Totals of jobs that have ended, for the difference that a stop reports.

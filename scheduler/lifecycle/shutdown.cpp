@@ -34,7 +34,6 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
     throw would_deadlock("coppice: scheduler \"" + options.name +
                          "\" was asked to stop by a task that it runs, and would wait for that task for ever (stop it "
                          "from another thread)");
-  team.injection.close();
   std::unique_lock hold(lock_);
   if (phase_ == phase::open) {
     phase_ = phase::stopping;
@@ -45,11 +44,16 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
       ran_before_stop_ += n.succeeded + n.failed + n.cancelled;
       skipped_before_stop_ += n.skipped;
     }
+    hold.unlock();
+    team.injection.close();  // who is blocked at the door leaves
+    hold.lock();
   }
-  const auto all_quiet = [this] { return live_count_ == 0; };
+  const auto all_quiet = [this] { return live_count_ == 0 && pending_ == 0; };
   if (mode == stop_mode::drain && when != nullptr && !changed_.wait_until(hold, *when, all_quiet))
     mode = stop_mode::cancel;
-  if (mode == stop_mode::cancel && live_count_ != 0) {
+  if (mode == stop_mode::cancel) {
+    // Those at the door come in yet: they are cancelled like the rest.
+    changed_.wait(hold, [this] { return pending_ == 0; });
     hold.unlock();
     stop_report seen;
     cancel_all(seen);

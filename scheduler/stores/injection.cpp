@@ -45,6 +45,8 @@ void injection_queue::commit(injected& job) noexcept {
   queued_.fetch_add(1, memory_order_seq_cst);
 }
 
+injected* injection_queue::next_of(const injected& job) noexcept { return job.after; }
+
 void injection_queue::unlink(injected& job) noexcept {
   (job.before != nullptr ? job.before->after : first_) = job.after;
   (job.after != nullptr ? job.after->before : last_) = job.before;

@@ -37,12 +37,24 @@ class injection_queue {
 
   injected* take() noexcept;
   bool remove(injected& job) noexcept;  // false: somebody took it already
+  // The first one that the predicate accepts; it is asked under the queue's lock.
+  template <class Predicate>
+  injected* take_if(const Predicate& wanted) noexcept {
+    const std::lock_guard hold(lock_);
+    for (injected* job = first_; job != nullptr; job = next_of(*job)) {
+      if (!wanted(*job)) continue;
+      unlink(*job);
+      return job;
+    }
+    return nullptr;
+  }
   bool empty() const noexcept { return queued_.load(memory_order_seq_cst) == 0; }
 
   // No reservation succeeds any more; who waits for one wakes up.
   void close() noexcept;
 
  private:
+  static injected* next_of(const injected& job) noexcept;
   void unlink(injected& job) noexcept;
 
   mutable std::mutex lock_;

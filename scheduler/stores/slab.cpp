@@ -15,7 +15,7 @@ slab::~slab() {
 
 void* slab::take_more() {
   // order(returned): acquire; pairs with the release in give_back().
-  free_ = returned_.exchange(nullptr, memory_order_acquire);
+  if (free_ == nullptr) free_ = returned_.exchange(nullptr, memory_order_acquire);
   if (free_ == nullptr) {
     auto* const c = static_cast<chunk*>(::operator new(chunk_bytes, std::align_val_t{chunk_bytes}));
     c->owner = this;

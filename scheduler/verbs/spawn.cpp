@@ -20,13 +20,52 @@ bool may_spawn(worker& w, group_core* group) noexcept {
   return false;
 }
 
+namespace {
+
+// A chain of tasks that respawn each other would keep the header of every ancestor for its path. The running task
+// takes over the ordinals of ancestors that have ended and have no other descendant, and frees them; of a long line it
+// keeps both ends and the number between: root/3/(+1234560)/2.
+void take_over_ancestors(worker& w, task_frame& t) {
+  task_path line;
+  place* above = nullptr;
+  for (;;) {
+    auto* const parent = const_cast<task_frame*>(static_cast<const task_frame*>(t.above()));  // NOLINT
+    above = parent;
+    // order(rem): acquire; pairs with the body's end in task_run::end(). One: it has ended, and t is its only child.
+    if (parent->above() == nullptr || parent->rem.load(memory_order_acquire) != 1) break;
+    task_path longer;
+    if (const task_extra* const its = parent->get_extra()) longer = its->between;
+    longer.push_back(parent->low);
+    longer.insert(longer.end(), line.begin(), line.end());
+    line = std::move(longer);
+    t.up = parent->up;
+    delete parent->get_extra();
+    slab::give(w.nodes, parent);
+  }
+  if (line.empty()) return;
+  job_state& job = job_state::of(*t.job);
+  const std::lock_guard hold(job.lock);
+  task_path& between = job.extra_of(t).between;
+  line.insert(line.end(), between.begin(), between.end());
+  const std::uint64_t depth = length_of(path_of(*above));
+  shorten(line, depth < shown_at_each_end ? shown_at_each_end - static_cast<std::size_t>(depth) : 0);
+  between = std::move(line);
+}
+
+}  // namespace
+
+// Nothing is tidied in the middle of a join, or while children live: they may be reading the links.
+void* take_after_tidying(worker& w) {
+  if (w.where->kind() == place_kind::task) {
+    auto& t = *static_cast<task_frame*>(w.where);
+    if (t.above() != nullptr && t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs)
+      take_over_ancestors(w, t);
+  }
+  return w.nodes->take_more();
+}
+
 void name_node(worker& w, task_frame& node, std::string_view name) {
   const bool in_branch = w.where->kind() != place_kind::task;
-  if (!w.deque.has_room() && stack_address(&node) != 0) {
-    // It would run here, on top of this stack.
-    char here;
-    if (stack_address(&here) < w.stack_limit) refuse_recursion();
-  }
   if (name.empty() && !in_branch) return;
   const task_frame& parent = *task_of(w.where);
   auto extra = std::make_unique<task_extra>(job_state::of(*parent.job).options.keep_errors);

@@ -53,6 +53,8 @@ void fail(std::error_code code, std::string message) {
   const std::lock_guard hold(job.lock);
   detail::task_extra& extra = job.extra_of(*t);
   f.name = extra.name;
+  // The primary one is the first in serial order, not in time: branches of a join may call this at the same time.
+  if (extra.recorded && detail::is_earlier(f, *extra.recorded)) std::swap(f, *extra.recorded);
   if (!extra.recorded) {
     extra.recorded = std::move(f);
   } else {

@@ -20,6 +20,36 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
+// A worker that stands still in a wait, linked into a list of such. Lives on the worker's stack.
+struct standing {
+  worker_thread& who;
+  standing* next = nullptr;
+};
+
+// Who stands still and wants to be woken by an event. Everything under the lock.
+class standing_list {
+ public:
+  void enter(standing& s) noexcept {
+    const std::lock_guard hold(lock_);
+    s.next = first_;
+    first_ = &s;
+  }
+  void leave(standing& s) noexcept {
+    const std::lock_guard hold(lock_);
+    standing** at = &first_;
+    while (*at != &s) at = &(*at)->next;
+    *at = s.next;
+  }
+  void wake_all() noexcept {
+    const std::lock_guard hold(lock_);
+    for (const standing* s = first_; s != nullptr; s = s->next) s->who.park.unpark();
+  }
+
+ private:
+  mutex lock_;
+  standing* first_ = nullptr;
+};
+
 struct crew {
   crew(platform::topology where, std::size_t injection_capacity);
 
@@ -30,6 +60,7 @@ struct crew {
   bool spin = true;             // false when there are more workers than cores
   bool can_expose = false;
   std::string name;
+  standing_list waits_elsewhere;  // workers that wait for another scheduler's job: they look at each injection
   std::vector<std::unique_ptr<worker_thread>> workers;  // complete before any of them runs
 
   // Work has become visible: wakes one sleeper if nobody searches. `near`: wake one close to this worker; null: any.

@@ -65,7 +65,7 @@ frame* worker_thread::look_around() noexcept {
 frame* worker_thread::search() noexcept {
   const auto started = clock::now();
   bool exposed = false;
-  for (unsigned round = 0;; ++round) {
+  for (;;) {
     if (frame* const f = look_around()) return f;
     if (all.closing.load(memory_order_relaxed)) return nullptr;
     const auto searched = clock::now() - started;

@@ -50,7 +50,7 @@ class job_body final : public job_value<T> {
       : job_value<T>(home, std::move(options)) {
     ::new (static_cast<void*>(&closure_)) F(std::forward<G>(closure));
   }
-  ~job_body() override {}  // NOLINT(modernize-use-equals-default): drop_body() has ended the closure
+  ~job_body() noexcept override {}  // NOLINT(modernize-use-equals-default): drop_body() has ended the closure
 
  private:
   void run_body() override {

@@ -74,6 +74,7 @@ class COPPICE_API job_core {
   friend struct job_state;
   friend class scheduler_core;
   class ends;
+  void wait_elsewhere(class worker_thread& me);
   static void run_root(frame* f, worker& w) noexcept;
 
   const error_policy policy_;

@@ -69,9 +69,16 @@ COPPICE_API void own_branch_failed(worker& w, place& here) noexcept;
 // How a frame holds the closure of its branch. A small trivial temporary is copied, so that the joiner's own copy
 // never leaves its registers; anything else is pointed to.
 template <class G>
-inline constexpr bool travels_by_copy =
-    !std::is_lvalue_reference_v<G> && std::is_trivially_copyable_v<std::remove_cvref_t<G>> &&
-    std::is_trivially_destructible_v<std::remove_cvref_t<G>> && sizeof(std::remove_cvref_t<G>) <= 2 * sizeof(void*);
+constexpr bool is_small_and_trivial() {
+  using closure = std::remove_cvref_t<G>;
+  if constexpr (std::is_lvalue_reference_v<G> || !std::is_object_v<closure>)
+    return false;
+  else
+    return std::is_trivially_copyable_v<closure> && std::is_trivially_destructible_v<closure> &&
+           sizeof(closure) <= 2 * sizeof(void*);
+}
+template <class G>
+inline constexpr bool travels_by_copy = is_small_and_trivial<G>();
 
 template <class G, bool Copied = travels_by_copy<G>>
 struct branch_closure {

@@ -26,13 +26,14 @@ class COPPICE_API slab {
   slab& operator=(const slab&) = delete;
   ~slab();  // requires that no node is in use
 
-  // Owner only. Throws std::bad_alloc.
-  void* take() {
+  // Owner only. Null: use take_more().
+  void* take() noexcept {
     free_node* n = free_;
-    if (n == nullptr) [[unlikely]] return take_more();
-    free_ = n->next;
+    if (n != nullptr) [[likely]] free_ = n->next;
     return n;
   }
+  // Owner only: collects what others gave back, or makes a new chunk. Throws std::bad_alloc.
+  COPPICE_COLD void* take_more();
 
   // Any worker: back to the slab that the node came from. `mine` is the calling worker's own slab.
   static void give(slab* mine, void* node) noexcept {
@@ -60,7 +61,6 @@ class COPPICE_API slab {
     const auto address = reinterpret_cast<std::uintptr_t>(node) & ~(std::uintptr_t{chunk_bytes} - 1);
     return reinterpret_cast<chunk*>(address)->owner;  // NOLINT(performance-no-int-to-ptr)
   }
-  COPPICE_COLD void* take_more();
   COPPICE_COLD void give_back(free_node* n) noexcept;
 
   free_node* free_ = nullptr;

@@ -72,6 +72,9 @@ struct spawn_node : task_frame {
   }
 };
 
+// The slab is used up: lets go of ended ancestors that nobody needs, then takes a node. Throws std::bad_alloc.
+COPPICE_API void* take_after_tidying(worker& w);
+
 // Links a node whose closure is in place to the running task, counts it, and pushes it or runs it at once. Nothing
 // throws but recursion_too_deep and bad_alloc, before anything is counted.
 COPPICE_API void name_node(worker& w, task_frame& node, std::string_view name);
@@ -83,8 +86,11 @@ template <class F>
 bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   using node = spawn_node<std::decay_t<F>>;
   static_assert(sizeof(node) <= slab::node_bytes);
+  const char here = 0;
+  if (stack_address(&here) < w.stack_limit) [[unlikely]] refuse_recursion();
   if (!may_spawn(w, group)) return false;
-  void* const room = w.nodes->take();
+  void* room = w.nodes->take();
+  if (room == nullptr) [[unlikely]] room = take_after_tidying(w);
   node* child = nullptr;
   try {
     child = static_cast<node*>(room);

@@ -1,0 +1,115 @@
+// Recursion that is too deep is an error and not the end of the program, and the scheduler is as good as before.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <coppice/coppice.hpp>
+#include <cstddef>
+#include <string>
+
+#include "support/check.hpp"
+#include "support/scale.hpp"
+#include "support/tracked.hpp"
+#include "support/workers.hpp"
+
+namespace {
+
+class recursing : public support::on_workers {};
+SUPPORT_ON_EACH_NUMBER_OF_WORKERS(recursing);
+
+constexpr std::size_t small_stack = support::sanitized ? std::size_t{1} << 20 : std::size_t{256} << 10;
+constexpr long for_ever = 1'000'000'000;
+
+long joins(long levels) {
+  if (levels == 0) return 0;
+  auto [a, b] = coppice::join([=] { return joins(levels - 1); }, [] { return 1L; });
+  return a + b;
+}
+
+long late_joins(long levels) {
+  if (levels == 0) return 0;
+  auto [a, b] = coppice::join([] { return 1L; }, [=] { return late_joins(levels - 1); });
+  return a + b;
+}
+
+void groups(long levels) {
+  if (levels == 0) return;
+  coppice::task_group group;
+  group.spawn([levels, t = support::tracked()] { groups(levels - 1); });
+  group.wait();
+}
+
+
+void expect_refused_and_usable(coppice::scheduler& s, const coppice::job_report& report) {
+  EXPECT_EQ(report.result, coppice::outcome::failed);
+  ASSERT_FALSE(report.errors.empty());
+  const auto& first = report.errors.front();
+  EXPECT_NE(first.type.find("recursion_too_deep"), std::string::npos) << first.type;
+  EXPECT_NE(first.message.find("stack_bytes"), std::string::npos) << "what to do: " << first.message;
+  EXPECT_EQ(support::tracked::live(), 0);
+  EXPECT_EQ(s.run([] { return joins(20); }), 20);
+}
+
+TEST_P(recursing, JoinsThatNestForEverAreRefused) {
+  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
+  for (int i = 0; i < 3; ++i) {
+    expect_refused_and_usable(small, support::report_of(small, [] { joins(for_ever); }));
+    expect_refused_and_usable(small, support::report_of(small, [] { late_joins(for_ever); }));
+  }
+}
+
+TEST_P(recursing, GroupsThatNestForEverAreRefused) {
+  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
+  for (int i = 0; i < 3; ++i) {
+    const auto report = support::report_of(small, [] { groups(for_ever); });
+    expect_refused_and_usable(small, report);
+  }
+}
+
+TEST_P(recursing, TheDefaultStackHoldsTenThousandNestedGroups) {
+  const auto report = support::report_of(scheduler(), [] { groups(support::scaled(10'000)); });
+  EXPECT_EQ(report.result, coppice::outcome::completed);
+  EXPECT_EQ(report.succeeded, static_cast<std::uint64_t>(support::scaled(10'000)) + 1);
+}
+
+TEST_P(recursing, TheDefaultStackHoldsTenThousandNestedJoins) {
+  const long levels = support::scaled(10'000);
+  EXPECT_EQ(scheduler().run([=] { return joins(levels); }), levels);
+}
+
+TEST_P(recursing, JobsThatNestForEverAreRefused) {
+  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
+  std::string type;
+  std::atomic<bool> refused{false};
+  auto job = small.submit([&] {
+    struct dive {
+      coppice::scheduler& s;
+      std::atomic<bool>& refused;
+      void down(long levels) const {
+        if (levels == 0 || refused) return;
+        try {
+          s.run([this, levels] { down(levels - 1); });
+        } catch (const coppice::recursion_too_deep&) {
+          refused = true;
+        }
+      }
+    };
+    dive{small, refused}.down(for_ever);
+  });
+  support::checked(job);
+  EXPECT_TRUE(refused);
+  EXPECT_EQ(small.run([] { return joins(20); }), 20);
+}
+
+TEST_P(recursing, SpawnedChildrenThatNestForAVeryLongTimeNeedNoStack) {
+  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
+  struct chain {
+    static void next(long left) {
+      if (left != 0) coppice::spawn([left] { next(left - 1); });
+    }
+  };
+  const long n = support::scaled(100'000);
+  const auto report = support::report_of(small, [&] { chain::next(n); });
+  EXPECT_EQ(report.succeeded, static_cast<std::uint64_t>(n) + 1);
+}
+
+}  // namespace

@@ -1,0 +1,287 @@
+// task_group: which children are joined, what is thrown, how a group is left (C-07, C-08, C-11, C-12).
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <coppice/coppice.hpp>
+#include <cstdint>
+#include <latch>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/check.hpp"
+#include "support/ledger.hpp"
+#include "support/scale.hpp"
+#include "support/tracked.hpp"
+#include "support/workers.hpp"
+
+namespace {
+
+using coppice::task_group;
+using support::collecting;
+using support::failure;
+using support::lines;
+using support::report_of;
+using support::tracked;
+
+class grouping : public support::on_workers {};
+SUPPORT_ON_EACH_NUMBER_OF_WORKERS(grouping);
+
+TEST(grouping_serially, OutsideOfASchedulerChildrenRunAtOnceInOrder) {
+  std::vector<int> order;
+  task_group group;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(group.spawn([&order, i] { order.push_back(i); }));
+    EXPECT_EQ(order.size(), static_cast<std::size_t>(i) + 1);
+  }
+  group.wait();
+  EXPECT_EQ(order, (std::vector{0, 1, 2}));
+}
+
+TEST(grouping_serially, OutsideOfASchedulerTheFirstFailureStopsTheRestAndComesOutOfWaitOnce) {
+  int ran = 0;
+  task_group group;
+  EXPECT_TRUE(group.spawn([] { throw failure("first"); }));
+  EXPECT_FALSE(group.spawn([&] { ++ran; }));
+  EXPECT_EQ(support::failure_of([&] { group.wait(); }), "first");
+  EXPECT_NO_THROW(group.wait());
+  EXPECT_TRUE(group.spawn([&] { ++ran; })) << "a group can be used again";
+  group.wait();
+  EXPECT_EQ(ran, 1);
+}
+
+TEST_P(grouping, C06EachChildRunsOnceAndWhatItWroteIsSeenAfterWait) {
+  for (int i = 0; i < support::scaled(20); ++i) {
+    constexpr std::size_t n = 1000;
+    support::ledger book(n);
+    std::vector<int> written(n);  // plain on purpose
+    const auto report = report_of(scheduler(), [&] {
+      task_group group;
+      for (std::size_t k = 0; k < n; ++k)
+        group.spawn([&, k] {
+          book.enter(k);
+          written[k] = 1;
+        });
+      group.wait();
+      for (const int w : written) EXPECT_EQ(w, 1);
+    });
+    EXPECT_TRUE(book.exactly_once());
+    EXPECT_EQ(report.succeeded, n + 1);
+  }
+}
+
+TEST_P(grouping, MoreChildrenThanADequeHoldsAllRun) {
+  const std::size_t n = support::scaled(std::size_t{100'000});
+  support::ledger book(n);
+  const auto report = report_of(scheduler(), [&] {
+    task_group group;
+    for (std::size_t k = 0; k < n; ++k) group.spawn([&book, k] { book.enter(k); });
+    group.wait();
+  });
+  EXPECT_TRUE(book.exactly_once());
+  EXPECT_EQ(report.spawned, n + 1);
+}
+
+TEST_P(grouping, C11WaitJoinsTheChildrenOfThisGroupOnly) {
+  std::latch release{1};
+  scheduler().run([&] {
+    task_group older;
+    older.spawn([&] { release.wait(); });
+    task_group younger;
+    bool ran = false;  // plain on purpose
+    younger.spawn([&] { ran = true; });
+    younger.wait();  // would stand still for ever if it joined the other group's child
+    EXPECT_TRUE(ran);
+    release.count_down();
+    older.wait();
+  });
+}
+
+TEST_P(grouping, C11DescendantsMaySpawnIntoTheGroup) {
+  support::ledger book(100);
+  scheduler().run([&] {
+    task_group group;
+    for (std::size_t i = 0; i < 10; ++i)
+      group.spawn([&, i] {
+        book.enter(i * 10);
+        for (std::size_t k = 1; k < 10; ++k) group.spawn([&, i, k] { book.enter(i * 10 + k); });
+      });
+    group.wait();
+    EXPECT_TRUE(book.exactly_once());
+  });
+}
+
+TEST_P(grouping, C11WaitRethrowsTheFailureWithTheSmallestOrdinalAndKeepsTheOthersAsSecondary) {
+  for (int i = 0; i < support::scaled(50); ++i) {
+    const auto report = report_of(
+        scheduler(),
+        [] {
+          task_group group;
+          for (unsigned k = 0; k < 10; ++k)
+            group.spawn([k] {
+              if (k % 3 == 1) throw failure(k);
+            }, "child " + std::to_string(k));
+          group.wait();
+        },
+        collecting());
+    EXPECT_EQ(lines(report), (std::vector<std::string>{"root/1 1", "root/4 4 secondary", "root/7 7 secondary"}));
+    ASSERT_FALSE(report.errors.empty());
+    EXPECT_EQ(report.errors[0].name, "child 1");
+    EXPECT_EQ(report.failed, 4U) << "three children, and the root that let the exception pass";
+  }
+}
+
+TEST_P(grouping, C11UnderFailFastAFailingChildStopsTheUnstartedOnes) {
+  for (int i = 0; i < support::scaled(20); ++i) {
+    std::atomic<unsigned> started{0};
+    const auto report = report_of(scheduler(), [&] {
+      task_group group;
+      for (unsigned k = 0; k < 100; ++k)
+        group.spawn([&] {
+          ++started;
+          throw failure("child");
+        });
+      group.wait();
+    });
+    EXPECT_EQ(report.result, coppice::outcome::failed);
+    EXPECT_EQ(report.failed, started + 1U);
+    EXPECT_EQ(report.failed + report.skipped, report.spawned);
+    if (workers() == 1) {
+      EXPECT_EQ(started, 1U);
+    }
+  }
+}
+
+TEST_P(grouping, C11SpawnIntoAGroupWhoseChildFailedSaysFalseUntilItIsWaitedFor) {
+  if (workers() == 1) return;  // a child has to fail while its parent goes on
+  scheduler().run([] {
+    task_group group;
+    group.spawn([] { throw failure("child"); });
+    bool refused = false;
+    support::fork_until([&] { return refused = !group.spawn([] {}); });
+    EXPECT_EQ(support::failure_of([&] { group.wait(); }), "child");
+    EXPECT_TRUE(group.spawn([] {}));
+    group.wait();
+  });
+}
+
+TEST_P(grouping, C11AGroupCanBeUsedAgainAfterWaitAlsoAfterAFailure) {
+  const auto report = report_of(scheduler(), [] {
+    task_group group;
+    for (unsigned round = 0; round < 20; ++round) {
+      int ran = 0;  // plain on purpose
+      if (round % 2 == 0) {
+        group.spawn([&] { ran = 1; });
+        group.wait();
+        EXPECT_EQ(ran, 1);
+      } else {
+        group.spawn([round] { throw failure(round); });
+        EXPECT_EQ(support::failure_of([&] { group.wait(); }), std::to_string(round));
+      }
+    }
+  });
+  EXPECT_EQ(report.result, coppice::outcome::completed) << "C-12";
+}
+
+TEST_P(grouping, C11LeavingTheScopeByAnExceptionCancelsTheUnstartedAndJoins) {
+  for (int i = 0; i < support::scaled(50); ++i) {
+    std::atomic<unsigned> ran{0};
+    const auto report = report_of(
+        scheduler(),
+        [&] {
+          try {
+            unsigned on_the_stack = 1;
+            task_group group;
+            for (int k = 0; k < 50; ++k) group.spawn([&, t = tracked()] { ran += on_the_stack; });
+            throw failure("out of the scope");
+          } catch (const failure&) {
+            EXPECT_EQ(tracked::live(), 0) << "C-07: closures of skipped children are alive";
+          }
+        },
+        collecting());
+    EXPECT_EQ(report.errors_total, 0U);
+    EXPECT_EQ(report.succeeded, ran + 1U);
+    EXPECT_EQ(report.skipped, 50U - ran);
+    if (workers() == 1) {
+      EXPECT_EQ(ran, 0U);
+    }
+  }
+}
+
+TEST_P(grouping, C11AFailureThatIsUnderWayWhenTheScopeIsLeftIsTheOneThatComesOut) {
+  for (int i = 0; i < support::scaled(50); ++i) {
+    const auto report = report_of(
+        scheduler(),
+        [] {
+          task_group group;
+          for (int k = 0; k < 10; ++k) group.spawn([] { throw failure("child"); });
+          throw failure("parent");
+        },
+        collecting());
+    unsigned primary = 0;
+    for (const auto& e : report.errors) {
+      if (e.secondary) continue;
+      ++primary;
+      EXPECT_EQ(e.message, "parent");
+      EXPECT_EQ(e.path, "root");
+    }
+    EXPECT_EQ(primary, 1U);
+    EXPECT_EQ(report.errors_total, report.failed) << "each child that ran, and the root";
+  }
+}
+
+TEST_P(grouping, ErrorsOfAGroupThatIsLeftWithoutWaitAreErrorsOfTheTask) {
+  // A group that is left does not run what has not started, so here every child has.
+  if (workers() == 1) return;
+  const auto report = report_of(
+      scheduler(),
+      [] {
+        std::atomic<bool> thrown{false};
+        task_group group;
+        group.spawn([&] {
+          thrown = true;
+          throw failure("nobody waits");
+        });
+        support::fork_until([&] { return thrown.load(); });
+      },
+      collecting());
+  EXPECT_EQ(lines(report), std::vector<std::string>{"root/0 nobody waits"});
+}
+
+TEST_P(grouping, C12HandledFailuresOfAGroupDoNotFailTheJob) {
+  const auto report = report_of(
+      scheduler(),
+      [] {
+        for (int round = 0; round < 10; ++round) {
+          task_group group;
+          for (unsigned k = 0; k < 10; ++k) group.spawn([k] { throw failure(k); });
+          EXPECT_EQ(support::failure_of([&] { group.wait(); }), "0");
+        }
+      },
+      collecting());
+  EXPECT_EQ(report.result, coppice::outcome::completed);
+  EXPECT_EQ(report.errors_total, 0U);
+  EXPECT_EQ(report.failed, 100U);
+}
+
+TEST_P(grouping, C07ClosuresAreDestroyedBeforeWaitReturns) {
+  for (int i = 0; i < support::scaled(100); ++i)
+    scheduler().run([] {
+      task_group group;
+      for (int k = 0; k < 20; ++k) group.spawn([t = tracked(k), large = std::vector<int>(10)] {});
+      group.wait();
+      EXPECT_EQ(tracked::live(), 0);
+    });
+}
+
+TEST_P(grouping, WaitOnAnotherThreadThanTheOwnersIsALogicError) {
+  scheduler().run([] {
+    task_group group;
+    std::thread([&] { EXPECT_THROW(group.wait(), std::logic_error); }).join();
+    group.wait();
+  });
+}
+
+}  // namespace

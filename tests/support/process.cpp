@@ -1,0 +1,90 @@
+#include "support/process.hpp"
+
+#include <sched.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+
+namespace support {
+
+std::size_t threads_now() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+std::size_t threads_settled(std::size_t wanted) {
+  std::size_t n = threads_now();
+  for (int i = 0; i < 100'000 && n > wanted; ++i) {
+    sched_yield();
+    n = threads_now();
+  }
+  return n;
+}
+
+std::size_t threads_at_rest() {
+  static const std::size_t at_rest = [] {
+    // A sanitizer has a thread of its own from the first one on.
+    std::thread([] {}).join();
+    std::size_t least = threads_now();
+    for (int i = 0; i < 100; ++i) {
+      sched_yield();
+      least = std::min(least, threads_now());
+    }
+    return least;
+  }();
+  return at_rest;
+}
+
+pid_t this_thread_number() { return static_cast<pid_t>(syscall(SYS_gettid)); }
+
+void wait_until_asleep(pid_t thread, const std::function<bool()>& over) {
+  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+  for (;;) {
+    std::ifstream file(path);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    // The state follows the name, which stands in parentheses and may hold anything.
+    const auto name_end = text.rfind(')');
+    if (name_end == std::string::npos || text.at(name_end + 2) == 'S' || over()) return;
+    sched_yield();
+  }
+}
+
+namespace {
+std::size_t pages(int column) {
+  std::ifstream file("/proc/self/statm");
+  std::size_t n = 0;
+  for (int i = 0; i <= column; ++i) file >> n;
+  return n * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+}  // namespace
+
+std::size_t address_bytes() { return pages(0); }
+std::size_t resident_bytes() { return pages(1); }
+
+bool in_child_process(const std::function<bool()>& f) {
+  const pid_t child = fork();
+  if (child == 0) {
+    bool good = false;
+    try {
+      good = f();
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "in the child: %s\n", e.what());
+    }
+    std::fflush(nullptr);
+    _exit(good ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+}  // namespace support

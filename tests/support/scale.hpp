@@ -1,0 +1,26 @@
+// How much of a thing a test does: the sanitizers slow tests down by 5 to 15 times, so there it is a tenth.
+#pragma once
+
+#include <cstddef>
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SUPPORT_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SUPPORT_SANITIZED 1
+#endif
+#endif
+
+namespace support {
+
+#ifdef SUPPORT_SANITIZED
+inline constexpr bool sanitized = true;
+#else
+inline constexpr bool sanitized = false;
+#endif
+
+/// n, or a tenth of it where a sanitizer watches; at least 1.
+constexpr std::size_t scaled(std::size_t n) { return sanitized ? (n + 9) / 10 : n; }
+constexpr int scaled(int n) { return sanitized ? (n + 9) / 10 : n; }
+
+}  // namespace support
