@@ -47,10 +47,11 @@ distance between(const place& a, const place& b) {
 std::string place_in_words(const place& where) {
   std::string text = pus_in_words(where.pus);
   const auto add = [&](const std::string& what, int index) {
-    if (index != place::none) text += ", " + what + " " + std::to_string(index);
+    if (index == place::none) return;
+    text.append(", ").append(what).append(" ").append(std::to_string(index));
   };
   add("core", where.core);
-  add("L" + std::to_string(where.cache_level), where.cache);
+  add(std::string("L").append(std::to_string(where.cache_level)), where.cache);
   add("NUMA node", where.node);
   add("package", where.package);
   return text;

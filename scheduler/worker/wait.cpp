@@ -4,6 +4,7 @@
 // of a worker whose strand is a part of what is awaited: a strand begins on an empty deque. Nothing else runs here, so
 // no task ever runs in the middle of an unrelated one (no lock is entered twice, no stack grows by surprise).
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "worker/crew.hpp"
@@ -45,28 +46,31 @@ void worker_thread::run_as_strand(frame& f) noexcept {
 }
 
 void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noexcept {
-  auto since = clock::now();
+  // The clock is read only once there is nothing to do: most waits of a group run its children and never spin.
+  std::optional<clock::time_point> idle_since;
   while (!condition.met()) {
     if (static_cast<std::int32_t>(deque.top() - floor) > 0 && !deque.empty_for_owner()) {
       if (frame* const f = deque.pop()) {
         f->run(f, *this);
-        since = clock::now();
+        idle_since.reset();
         continue;
       }
     }
     if (frame* const f = condition.take_unstarted()) {
       f->run(f, *this);
       flush_counts(*this);
+      idle_since.reset();
       continue;
     }
     if (frame* const f = help_with(condition)) {
       run_as_strand(*f);
       flush_counts(*this);
-      since = clock::now();
+      idle_since.reset();
       continue;
     }
     flush_counts(*this);
-    if (all.spin && clock::now() - since < spin_time) {
+    if (!idle_since) idle_since = clock::now();
+    if (all.spin && clock::now() - *idle_since < spin_time) {
       for (unsigned i = 0; i < 8; ++i) relax();
       continue;
     }
@@ -78,7 +82,7 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noe
       if (expose(*who)) continue;
     }
     condition.sleep(*this);
-    since = clock::now();
+    idle_since.reset();
   }
 }
 

@@ -1,0 +1,53 @@
+// What a loop around a call does not measure: CPU time spent, the way to a sleeping worker, the price of
+// idling.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <vector>
+
+namespace bench {
+
+/// Works until this thread has used that much CPU time. Not until a moment: then two threads on one core
+/// would both be ready in time. Not for a number of steps: then the best schedule would be as long as the
+/// machine's mood.
+void work_for(std::chrono::nanoseconds cpu_time);
+
+/// Collects the two halves of a wake-up.
+class wake_meter {
+ public:
+  using moment = std::chrono::steady_clock::time_point;
+
+  /// Longer than any of the runtimes spins.
+  static void let_it_fall_asleep();
+  void add(benchmark::State& state, moment asked, moment started, moment back);
+  /// Adds the medians as counters; the time of the row is a mean, in which one late interrupt can be seen.
+  void report(benchmark::State& state);
+
+ private:
+  std::vector<double> there_us_;
+  std::vector<double> and_back_us_;
+};
+
+inline constexpr int wakes = 200;
+
+/// Measures a runtime that is given single tasks while it sleeps. `submit(f)` has f run by a worker and
+/// returns f's value, which is the moment when f ran. The row must use manual time.
+template <class Submit>
+void measure_wake(benchmark::State& state, Submit submit) {
+  wake_meter meter;
+  for (auto _ : state) {
+    wake_meter::let_it_fall_asleep();
+    const auto asked = std::chrono::steady_clock::now();
+    const wake_meter::moment started = submit([] { return std::chrono::steady_clock::now(); });
+    meter.add(state, asked, started, std::chrono::steady_clock::now());
+  }
+  meter.report(state);
+}
+
+/// The CPU time of this process over a second in which nobody gives the runtime anything to do, as a counter.
+/// The row must have one iteration.
+void measure_idle(benchmark::State& state);
+
+}  // namespace bench
