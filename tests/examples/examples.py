@@ -1,0 +1,60 @@
+"""What the tests of the examples share: running a program, comparing what it prints."""
+
+import difflib
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+PROGRAMS = pathlib.Path(os.environ["COPPICE_EXAMPLES"])
+EXPECTED = pathlib.Path(__file__).resolve().parent / "expected"
+
+# What differs from run to run, and what stands in its place. The order matters.
+MASKS = [
+    (r"\d+\.\d+ s, serial", "TIME"),
+    (r"\d+\.\d+ s, \d+ workers?(, FIFO)?", "TIME"),
+    (r"after \d[\d.e+]* (ns|us|ms|s)\b", "after TIME"),
+    (r"quiet \d[\d.e+]* (ns|us|ms|s) later", "quiet TIME later"),
+    (r"tour is \d+\.\d+", "tour is LENGTH"),
+]
+
+
+def run(program, *arguments, status=0, **options):
+    """What the program prints. Fails if the exit status is another one; a signal is another one, too."""
+    done = run_any(program, *arguments, **options)
+    if done.returncode != status:
+        raise AssertionError(
+            f"{program} {arguments}: exit status {done.returncode}, not {status}\n"
+            f"{printable(done.stdout)}\n{printable(done.stderr)}"
+        )
+    return done.stdout.decode()
+
+
+def run_any(program, *arguments, **options):
+    command = [str(PROGRAMS / program), *(os.fspath(a) if isinstance(a, os.PathLike) else a for a in arguments)]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, **options)
+
+
+def run_json(program, *arguments, status=0, **options):
+    return json.loads(run(program, *arguments, "--json", status=status, **options))
+
+
+def printable(output):
+    return output.decode(errors="backslashreplace")
+
+
+def masked(text):
+    for pattern, name in MASKS:
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def compare(text, name):
+    """Compares a program's output with expected/NAME.txt."""
+    expected = (EXPECTED / f"{name}.txt").read_text()
+    if masked(text) != expected:
+        diff = difflib.unified_diff(
+            expected.splitlines(True), masked(text).splitlines(True), f"expected/{name}.txt", "printed"
+        )
+        raise AssertionError("the output has changed:\n" + "".join(diff))
