@@ -4,7 +4,6 @@
 // of a worker whose strand is a part of what is awaited: a strand begins on an empty deque. Nothing else runs here, so
 // no task ever runs in the middle of an unrelated one (no lock is entered twice, no stack grows by surprise).
 #include <chrono>
-#include <optional>
 #include <thread>
 
 #include "worker/crew.hpp"
@@ -47,30 +46,33 @@ void worker_thread::run_as_strand(frame& f) noexcept {
 
 void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noexcept {
   // The clock is read only once there is nothing to do: most waits of a group run its children and never spin.
-  std::optional<clock::time_point> idle_since;
+  bool idle = false;
+  clock::time_point since{};
   while (!condition.met()) {
     if (static_cast<std::int32_t>(deque.top() - floor) > 0 && !deque.empty_for_owner()) {
       if (frame* const f = deque.pop()) {
         f->run(f, *this);
-        idle_since.reset();
+        idle = false;
         continue;
       }
     }
     if (frame* const f = condition.take_unstarted()) {
       f->run(f, *this);
       flush_counts(*this);
-      idle_since.reset();
+      idle = false;
       continue;
     }
     if (frame* const f = help_with(condition)) {
       run_as_strand(*f);
       flush_counts(*this);
-      idle_since.reset();
+      idle = false;
       continue;
     }
     flush_counts(*this);
-    if (!idle_since) idle_since = clock::now();
-    if (all.spin && clock::now() - *idle_since < spin_time) {
+    const auto now = clock::now();
+    if (!idle) since = now;
+    idle = true;
+    if (all.spin && now - since < spin_time) {
       for (unsigned i = 0; i < 8; ++i) relax();
       continue;
     }
@@ -82,7 +84,7 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noe
       if (expose(*who)) continue;
     }
     condition.sleep(*this);
-    idle_since.reset();
+    idle = false;
   }
 }
 
