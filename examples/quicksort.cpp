@@ -3,9 +3,9 @@
 // the order.
 //
 //   $ quicksort 1000000
-//   quicksort(1000000) = 11195850393116506186 (0.050 s, 2 workers)
+//   quicksort(1000000) = 7062095307481620451 (0.050 s, 2 workers)
 //   $ quicksort 1000000 --json
-//   {"result":11195850393116506186,"seconds":0.0502,"workers":2}
+//   {"result":7062095307481620451,"seconds":0.0502,"workers":2}
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>

@@ -1,7 +1,7 @@
 // All of coppice: a recursive work-stealing task scheduler.
 //
-// Submit a task. It may split itself into subtasks, and they into theirs. When the tree is done you get its value, or
-// every error that happened in it, each with its place in the tree.
+// Submit a task. It may split itself into subtasks, and they into theirs. When the tree is done you get its
+// value, or every error that happened in it, each with its place in the tree.
 //
 //   #include <coppice/coppice.hpp>
 //

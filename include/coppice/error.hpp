@@ -1,5 +1,5 @@
-// Errors of a job: what failed, where in the tree, and what the waiter gets. Plain data and exception types; any
-// thread may copy and print them.
+// Errors of a job: what failed, where in the tree, and what the waiter gets. Plain data and exception types;
+// any thread may copy and print them.
 //
 //   auto job = scheduler.submit(work, {.errors = coppice::error_policy::collect_all()});
 //   const coppice::job_report& report = job.wait();
@@ -38,8 +38,8 @@ class error_policy {
   bool stops_;
 };
 
-/// How a job ended. Any error of a task: failed; else anything lost: cancelled or deadline_exceeded, by the first
-/// reason; else completed.
+/// How a job ended. Any error of a task: failed; else anything lost: cancelled or deadline_exceeded, by the
+/// first reason; else completed.
 enum class outcome { completed, failed, cancelled, deadline_exceeded };
 
 /// One failure, with its place in the tree.
@@ -56,27 +56,27 @@ struct task_error {
 
 /// The first cancel of a job; later ones do not replace it.
 struct cancel_record {
-  std::string by;      ///< the path of the task that cancelled, or `outside`
+  std::string by;  ///< the path of the task that cancelled, or `outside`
   std::string reason;
   std::chrono::steady_clock::time_point when;
   std::uint64_t running = 0;                ///< tasks that were running at that moment
   std::chrono::nanoseconds until_quiet{0};  ///< from then until nothing of the job was queued or running
 };
 
-/// What became of a job. spawned == succeeded + failed + cancelled + skipped; the root counts as one, branches of a
-/// join do not count.
+/// What became of a job. spawned == succeeded + failed + cancelled + skipped; the root counts as one,
+/// branches of a join do not count.
 struct job_report {
   std::string name;
   outcome result = outcome::completed;
-  std::uint64_t spawned = 0;    ///< the root and every child by spawn
-  std::uint64_t succeeded = 0;  ///< body returned
-  std::uint64_t failed = 0;     ///< an error left the body, or this_task::fail was called
-  std::uint64_t cancelled = 0;  ///< started, and left by the cancellation
-  std::uint64_t skipped = 0;    ///< never started
-  std::uint64_t errors_total = 0;        ///< exact, however many are kept
-  std::vector<task_error> errors;        ///< the keep_errors first ones in serial order
+  std::uint64_t spawned = 0;       ///< the root and every child by spawn
+  std::uint64_t succeeded = 0;     ///< body returned
+  std::uint64_t failed = 0;        ///< an error left the body, or this_task::fail was called
+  std::uint64_t cancelled = 0;     ///< started, and left by the cancellation
+  std::uint64_t skipped = 0;       ///< never started
+  std::uint64_t errors_total = 0;  ///< exact, however many are kept
+  std::vector<task_error> errors;  ///< the keep_errors first ones in serial order
   std::optional<cancel_record> cancel;
-  std::chrono::nanoseconds elapsed{0};   ///< from submit until quiet
+  std::chrono::nanoseconds elapsed{0};  ///< from submit until quiet
 };
 
 COPPICE_API const char* to_string(outcome) noexcept;
@@ -139,8 +139,8 @@ class COPPICE_API job_deadline_exceeded : public job_exception {
   [[noreturn]] void rethrow_self() const override;
 };
 
-/// Thrown at the forks and waits of a cancelled job. Not a std::exception, so that `catch (const std::exception&)`
-/// does not eat it; let it pass.
+/// Thrown at the forks and waits of a cancelled job. Not a std::exception, so that `catch (const
+/// std::exception&)` does not eat it; let it pass.
 struct COPPICE_API cancelled {};
 
 /// A wait that could never end.
@@ -157,8 +157,8 @@ class COPPICE_API recursion_too_deep : public std::runtime_error {
   ~recursion_too_deep() override;
 };
 
-/// Sets who hears of the errors of a job that nobody looked at, when its handle is destroyed or, for a detached job,
-/// when it ends. Null: the default, one line on stderr.
+/// Sets who hears of the errors of a job that nobody looked at, when its handle is destroyed or, for a
+/// detached job, when it ends. Null: the default, one line on stderr.
 ///
 /// Threads: any; the handler may be called from several threads at a time, under no lock. It must not throw.
 COPPICE_API void set_unobserved_error_handler(void (*handler)(const job_report&)) noexcept;

@@ -1,6 +1,7 @@
 // A job, seen from outside: the handle of one submitted tree.
 //
-// A handle belongs to one thread at a time; cancel(), done() and stop_token() may be called from any thread meanwhile.
+// A handle belongs to one thread at a time; cancel(), done() and stop_token() may be called from any thread
+// meanwhile.
 //
 //   coppice::job<long> job = scheduler.submit([] { return fib(30); }, {.name = "fib"});
 //   if (!job.wait_until(std::chrono::steady_clock::now() + 1s)) job.cancel("took too long");
@@ -62,8 +63,8 @@ class job {
 
   /// Waits, then moves the value out.
   ///
-  /// Throws: job_error, job_cancelled or job_deadline_exceeded when the outcome is not completed; std::logic_error
-  /// when the value was taken before; and as wait().
+  /// Throws: job_error, job_cancelled or job_deadline_exceeded when the outcome is not completed;
+  /// std::logic_error when the value was taken before; and as wait().
   T get() {
     checked().wait();
     if (core_->report().result != outcome::completed) core_->throw_report();

@@ -15,12 +15,13 @@ namespace coppice {
 inline namespace v0 {
 
 struct job_options {
-  std::string name = {};                                   ///< in reports and messages
+  std::string name = {};  ///< in reports and messages
   error_policy errors = error_policy::fail_fast();
-  /// When the job is cancelled by itself. A job submitted from within another one never has a later deadline than it.
+  /// When the job is cancelled by itself. A job submitted from within another one never has a later deadline
+  /// than it.
   std::optional<std::chrono::steady_clock::time_point> deadline = std::nullopt;
-  std::size_t keep_errors = 64;                            ///< errors kept in full; all are counted
-  bool shield = false;                                     ///< not cancelled with the job it is submitted from
+  std::size_t keep_errors = 64;  ///< errors kept in full; all are counted
+  bool shield = false;           ///< not cancelled with the job it is submitted from
 };
 
 }  // namespace v0

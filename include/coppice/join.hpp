@@ -1,7 +1,7 @@
 // join: run several functions, maybe at the same time, and return their results.
 //
-// May be called on any thread. In a task of a scheduler the later branches can be stolen; elsewhere all run here, in
-// order (serial elision).
+// May be called on any thread. In a task of a scheduler the later branches can be stolen; elsewhere all run
+// here, in order (serial elision).
 //
 //   long fib(int n) {
 //     if (n < 2) return n;
@@ -42,8 +42,8 @@ struct results_of<std::index_sequence<K...>, Bodies...> {
 template <std::size_t I, class... Bodies>
 using results_up_to = typename results_of<std::make_index_sequence<I + 1>, Bodies...>::type;
 
-// Ends a join on every way out: the place above runs again, its children are counted. It is read back from the frame:
-// a register kept across the branches would cost more.
+// Ends a join on every way out: the place above runs again, its children are counted. It is read back from
+// the frame: a register kept across the branches would cost more.
 template <std::uint32_t Count>
 [[gnu::always_inline]] inline void leave_join(worker& w, const place& here) noexcept {
   place* const up = here.above_of_join();
@@ -51,25 +51,24 @@ template <std::uint32_t Count>
   w.where = up;
 }
 
-// A fork's usual way contains no call but those of the branches, so that nothing is kept in registers for the rare
-// ways: each of those is a function of its own, which does the rest of the join.
+// A fork's usual way contains no call but those of the branches, so that nothing is kept in registers for the
+// rare ways: each of those is a function of its own, which does the rest of the join.
 template <std::size_t I, class... Bodies>
-[[gnu::noinline, gnu::cold]] results_up_to<I, Bodies...> join_at_bound(worker& w, place* up, Bodies... bodies);
+[[gnu::noinline, gnu::cold]] results_up_to<I, Bodies...> join_at_bound(worker& w, place* up,
+                                                                       Bodies... bodies);
 template <std::size_t I, class... Bodies>
-[[gnu::noinline, gnu::cold]] results_up_to<I, Bodies...> join_asked(worker& w, place* up,
-                                                                    join_frame<I, body_at<I, Bodies...>>& here,
-                                                                    std::uint32_t index, Bodies... bodies);
+[[gnu::noinline, gnu::cold]] results_up_to<I, Bodies...> join_asked(
+    worker& w, place* up, join_frame<I, body_at<I, Bodies...>>& here, std::uint32_t index, Bodies... bodies);
 
 template <std::size_t I, class... Bodies>
-[[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(worker& w, place* up,
-                                                                    std::remove_reference_t<Bodies>&... bodies);
+[[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
+    worker& w, place* up, std::remove_reference_t<Bodies>&... bodies);
 
 // Branches 0 to I - 1, then branch I, whose frame is `here`. Pushed: it lies in the deque.
 template <bool Pushed, std::size_t I, class... Bodies>
-[[gnu::always_inline]] inline results_up_to<I, Bodies...> run_branches(worker& w, place* up,
-                                                                      join_frame<I, body_at<I, Bodies...>>& here,
-                                                                      std::uint32_t index,
-                                                                      std::remove_reference_t<Bodies>&... bodies) {
+[[gnu::always_inline]] inline results_up_to<I, Bodies...> run_branches(
+    worker& w, place* up, join_frame<I, body_at<I, Bodies...>>& here, std::uint32_t index,
+    std::remove_reference_t<Bodies>&... bodies) {
   using body = body_at<I, Bodies...>;
   using first = body_at<0, Bodies...>;
   constexpr std::uint32_t count = sizeof...(Bodies);
@@ -115,10 +114,11 @@ template <bool Pushed, std::size_t I, class... Bodies>
 
 // Forks branch I, runs all before it, joins. `up` is the place that forks.
 template <std::size_t I, class... Bodies>
-[[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(worker& w, place* up,
-                                                                    std::remove_reference_t<Bodies>&... bodies) {
+[[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
+    worker& w, place* up, std::remove_reference_t<Bodies>&... bodies) {
   join_frame<I, body_at<I, Bodies...>> here(pick<I>(bodies...), up);
-  if (stack_address(&here) < w.stack_limit) [[unlikely]] refuse_recursion();
+  if (stack_address(&here) < w.stack_limit) [[unlikely]]
+    refuse_recursion();
   std::uint32_t index = 0;
   if (!w.deque.push_below_bound(here, &index)) [[unlikely]]
     return join_at_bound<I, Bodies...>(w, up, static_cast<Bodies&&>(bodies)...);
@@ -170,18 +170,20 @@ template <bool AllVoid, class... Bodies>
 
 /// Runs f, g, ... and returns their results as a std::tuple; void counts as std::monostate; all void: void.
 ///
-/// As in serial code: if branches throw, the leftmost one's original exception comes out, after all branches have
-/// ended. Under error_policy::fail_fast a branch that has not started when an earlier one throws is not run; under
-/// collect_all every branch runs. The other branches' errors become secondary errors of the task.
+/// As in serial code: if branches throw, the leftmost one's original exception comes out, after all branches
+/// have ended. Under error_policy::fail_fast a branch that has not started when an earlier one throws is not
+/// run; under collect_all every branch runs. The other branches' errors become secondary errors of the task.
 ///
 /// Threads: any. Branches may run on any worker; the caller goes on on its own thread.
-/// Blocks: until all branches have ended; meanwhile only descendants of the awaited branch run on this thread.
-/// Throws: what a branch threw; cancelled, if the job is cancelled and a branch was not run; recursion_too_deep.
-/// Cost: no allocation; about ten stores, no fence, no read-modify-write for a branch that nobody steals.
-/// Source: van Dijk and van de Pol, Lace (2014); see detail/deque.hpp for what was changed.
+/// Blocks: until all branches have ended; meanwhile only descendants of the awaited branch run on this
+/// thread. Throws: what a branch threw; cancelled, if the job is cancelled and a branch was not run;
+/// recursion_too_deep. Cost: no allocation; about ten stores, no fence, no read-modify-write for a branch
+/// that nobody steals. Source: van Dijk and van de Pol, Lace (2014); see detail/deque.hpp for what was
+/// changed.
 template <class F, class G, class... Rest>
 [[gnu::always_inline]] inline auto join(F&& f, G&& g, Rest&&... rest) {
-  constexpr bool all_void = std::is_void_v<std::invoke_result_t<F>> && std::is_void_v<std::invoke_result_t<G>> &&
+  constexpr bool all_void = std::is_void_v<std::invoke_result_t<F>> &&
+                            std::is_void_v<std::invoke_result_t<G>> &&
                             (std::is_void_v<std::invoke_result_t<Rest>> && ...);
   return detail::join_bodies<all_void, detail::branch_argument<F>, detail::branch_argument<G>,
                              detail::branch_argument<Rest>...>(static_cast<F&&>(f), static_cast<G&&>(g),

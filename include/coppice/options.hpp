@@ -38,7 +38,8 @@ struct scheduler_options {
   /// True: the scheduler refuses to start where its workers would run unpinned.
   bool require_pinning = false;
 
-  /// Stack of each worker in bytes. 0: the default of the system's threads (`ulimit -s`).
+  /// Stack of each worker in bytes. 0: 64 MiB of address space; pages that no recursion has touched cost
+  /// nothing.
   std::size_t stack_bytes = 0;
 
   /// How many root tasks may wait for a worker before `submit` blocks and `try_submit` says full.

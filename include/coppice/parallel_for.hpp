@@ -17,7 +17,8 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-// The number of iterations, without overflow at the limits of an index type; 0 for an empty or reversed range.
+// The number of iterations, without overflow at the limits of an index type; 0 for an empty or reversed
+// range.
 template <class I>
 std::uint64_t distance_of(const I& first, const I& last) {
   if constexpr (std::is_integral_v<I>) {
@@ -40,8 +41,8 @@ I advanced(const I& first, std::uint64_t by) {
   }
 }
 
-// Splits in halves down to leaves whose size depends on the length only: so which calls are made after one has thrown,
-// and the paths of errors, do not depend on who was hungry when.
+// Splits in halves down to leaves whose size depends on the length only: so which calls are made after one
+// has thrown, and the paths of errors, do not depend on who was hungry when.
 template <class I, class F>
 class loop {
  public:
@@ -63,13 +64,14 @@ class loop {
   const std::uint64_t leaf_;
 };
 
-// Enough leaves that the last ones to end leave little to wait for; few enough that their forks, 2 ns each, do not show.
+// Enough leaves that the last ones to end leave little to wait for; few enough that their forks, 2 ns each,
+// do not show.
 inline constexpr std::uint64_t leaves_per_loop = 1024;
 
 }  // namespace detail
 
-/// Calls body(i) for each i in [first, last), an integer or a random-access iterator. An empty or reversed range runs
-/// nothing.
+/// Calls body(i) for each i in [first, last), an integer or a random-access iterator. An empty or reversed
+/// range runs nothing.
 ///
 /// Threads: any. Calls may run on any worker at the same time: body must be safe for that.
 /// Blocks: until all calls have ended.

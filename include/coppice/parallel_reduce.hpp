@@ -1,9 +1,10 @@
 // parallel_reduce: a sum, in the widest sense, over a range.
 //
-// May be called on any thread. The tree of combinations depends on the length of the range only, not on the number of
-// workers or on who stole what: floating-point results are the same every time.
+// May be called on any thread. The tree of combinations depends on the length of the range only, not on the
+// number of workers or on who stole what: floating-point results are the same every time.
 //
-//   double total = coppice::parallel_reduce(std::size_t{0}, v.size(), 0.0, [&](std::size_t i) { return v[i]; },
+//   double total = coppice::parallel_reduce(std::size_t{0}, v.size(), 0.0, [&](std::size_t i) { return v[i];
+//   },
 //                                           std::plus<>());
 #pragma once
 
@@ -43,7 +44,8 @@ class reduction {
   const std::uint64_t leaf_;
 };
 
-// The leaves of a reduction fold this many elements at most: 4096 leaves, but never more than 1024 elements in one.
+// The leaves of a reduction fold this many elements at most: 4096 leaves, but never more than 1024 elements
+// in one.
 constexpr std::uint64_t reduction_leaf(std::uint64_t n) noexcept {
   const std::uint64_t leaf = n / 4096 + 1;
   return leaf < 1024 ? leaf : 1024;
@@ -51,8 +53,8 @@ constexpr std::uint64_t reduction_leaf(std::uint64_t n) noexcept {
 
 }  // namespace detail
 
-/// combine(map(first), combine(map(first + 1), ...)) in some association that depends on last - first only. combine
-/// must be associative and identity neutral; neither needs to be commutative: the order is kept.
+/// combine(map(first), combine(map(first + 1), ...)) in some association that depends on last - first only.
+/// combine must be associative and identity neutral; neither needs to be commutative: the order is kept.
 ///
 /// Threads: any. map and combine may run on any worker at the same time.
 /// Blocks: until all calls have ended.

@@ -25,12 +25,17 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-// A null function pointer or an empty std::function. A lambda compares through its conversion, and is never null.
+// A null function pointer or an empty std::function. A lambda compares through its conversion, and is never
+// null.
 template <class F>
 bool is_empty_callable(const F& f) noexcept {
   if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F>)
     return f == nullptr;
-  else if constexpr (requires { { f == nullptr } -> std::convertible_to<bool>; } && !requires { +f; })
+  else if constexpr (
+      requires {
+        { f == nullptr } -> std::convertible_to<bool>;
+      } &&
+      !requires { +f; })
     return f == nullptr;
   else
     return false;
@@ -42,8 +47,8 @@ class COPPICE_API scheduler {
  public:
   /// Starts the workers.
   ///
-  /// Throws: std::invalid_argument (more than 4096 workers, a bad synthetic topology); std::system_error when threads
-  /// cannot be started or, with require_pinning, not be pinned. All started threads are joined then.
+  /// Throws: std::invalid_argument (more than 4096 workers, a bad synthetic topology); std::system_error when
+  /// threads cannot be started or, with require_pinning, not be pinned. All started threads are joined then.
   explicit scheduler(scheduler_options options = {});
   /// stop(drain).
   ~scheduler();
@@ -58,13 +63,12 @@ class COPPICE_API scheduler {
 
   /// Hands in a root task.
   ///
-  /// Threads: any. From a worker of this scheduler the job becomes a child of the running one: it is cancelled with
-  /// it unless shielded, and has no later deadline.
-  /// Blocks: outside threads while injection_capacity roots wait, until there is room or the scheduler stops. A worker
-  /// never blocks.
-  /// Throws: scheduler_stopped; std::invalid_argument for an empty callable; what moving the callable throws. In all
-  /// cases nothing was counted; f is untouched unless its own move threw.
-  /// Cost: one allocation, one lock; a system call if a worker must be woken.
+  /// Threads: any. From a worker of this scheduler the job becomes a child of the running one: it is
+  /// cancelled with it unless shielded, and has no later deadline. Blocks: outside threads while
+  /// injection_capacity roots wait, until there is room or the scheduler stops. A worker never blocks.
+  /// Throws: scheduler_stopped; std::invalid_argument for an empty callable; what moving the callable throws.
+  /// In all cases nothing was counted; f is untouched unless its own move threw. Cost: one allocation, one
+  /// lock; a system call if a worker must be woken.
   template <std::invocable F>
   auto submit(F&& f, job_options options = {}) -> job<std::invoke_result_t<F>> {
     if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
@@ -81,8 +85,8 @@ class COPPICE_API scheduler {
     return {answer, launch(std::forward<F>(f), std::move(options))};
   }
 
-  /// Ends the scheduler: no more submissions; drain runs all that was accepted, cancel skips what has not started.
-  /// Joins the threads. Idempotent; several threads may call it.
+  /// Ends the scheduler: no more submissions; drain runs all that was accepted, cancel skips what has not
+  /// started. Joins the threads. Idempotent; several threads may call it.
   ///
   /// Blocks: until all jobs are quiet.
   /// Throws: would_deadlock when called by one of its own workers.

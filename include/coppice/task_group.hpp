@@ -1,7 +1,9 @@
-// Spawning children whose number is known only at run time: a group that is waited for, or children of the job alone.
+// Spawning children whose number is known only at run time: a group that is waited for, or children of the
+// job alone.
 //
-// spawn may be called on any thread. A group belongs to the task that made it: that task waits; its descendants may
-// spawn into it. Elsewhere than in a scheduler children run at once, in order (serial elision).
+// spawn may be called on any thread. A group belongs to the task that made it: that task waits; its
+// descendants may spawn into it. Elsewhere than in a scheduler children run at once, in order (serial
+// elision).
 //
 //   std::atomic<std::uintmax_t> bytes = 0;
 //   coppice::task_group children;
@@ -28,11 +30,12 @@ class task_group {
   task_group(const task_group&) = delete;
   task_group& operator=(const task_group&) = delete;
 
-  /// Cancels what has not started, joins, never throws. Errors that nobody waited for become errors of the task.
+  /// Cancels what has not started, joins, never throws. Errors that nobody waited for become errors of the
+  /// task.
   ~task_group() = default;
 
-  /// Makes f() a child of the running task and of this group. False: the job is cancelled or, under fail_fast, a
-  /// child of the group has failed; f will not run.
+  /// Makes f() a child of the running task and of this group. False: the job is cancelled or, under
+  /// fail_fast, a child of the group has failed; f will not run.
   ///
   /// Threads: any; the children of a task are numbered in the order of its own calls.
   /// Throws: what moving f throws, std::bad_alloc, recursion_too_deep; never what f throws.
@@ -42,7 +45,8 @@ class task_group {
   bool spawn(F&& f, std::string_view name = {}) {
     if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
     detail::worker* const w = detail::this_worker;
-    if (w != nullptr) [[likely]] return detail::spawn_child(*w, &core_, std::forward<F>(f), name);
+    if (w != nullptr) [[likely]]
+      return detail::spawn_child(*w, &core_, std::forward<F>(f), name);
     if (core_.serial_failed()) return false;
     try {
       std::forward<F>(f)();
@@ -56,16 +60,16 @@ class task_group {
   ///
   /// Threads: the one that made the group.
   /// Blocks: until all children have ended; meanwhile only descendants of this task run on this thread.
-  /// Throws: the original exception of the failed child with the smallest path, the other failures becoming secondary
-  /// errors of the task; cancelled, if the job is cancelled; std::logic_error on another thread.
+  /// Throws: the original exception of the failed child with the smallest path, the other failures becoming
+  /// secondary errors of the task; cancelled, if the job is cancelled; std::logic_error on another thread.
   void wait() { core_.wait(); }
 
  private:
   detail::group_core core_;
 };
 
-/// Makes f() a child of the running task that nobody waits for but the job. False: the job is cancelled, f will not
-/// run. An error of f is an error of the job.
+/// Makes f() a child of the running task that nobody waits for but the job. False: the job is cancelled, f
+/// will not run. An error of f is an error of the job.
 ///
 /// Threads: any. Outside of a task f runs at once; its error goes to the unobserved error handler.
 /// Throws: what moving f throws, std::bad_alloc, recursion_too_deep; never what f throws.
@@ -74,7 +78,8 @@ template <class F>
 bool spawn(F&& f, std::string_view name = {}) {
   if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
   detail::worker* const w = detail::this_worker;
-  if (w != nullptr) [[likely]] return detail::spawn_child(*w, nullptr, std::forward<F>(f), name);
+  if (w != nullptr) [[likely]]
+    return detail::spawn_child(*w, nullptr, std::forward<F>(f), name);
   try {
     std::forward<F>(f)();
   } catch (...) {

@@ -1,4 +1,5 @@
-// What a task can ask and say about itself. All may be called on any thread; outside of a task they say "nothing".
+// What a task can ask and say about itself. All may be called on any thread; outside of a task they say
+// "nothing".
 //
 //   for (const auto& line : lines) {
 //     coppice::this_task::throw_if_stopped();
@@ -28,8 +29,9 @@ COPPICE_API std::stop_token stop_token();
 /// Cancels the job of this task. True for the one call that did it. Outside: false.
 COPPICE_API bool cancel_job(std::string reason);
 
-/// Records a failure of this task without the cost of a throw; the body goes on. A second call, or a throw after it,
-/// makes a secondary error. A join or group that waits for this task throws std::system_error(code, message).
+/// Records a failure of this task without the cost of a throw; the body goes on. A second call, or a throw
+/// after it, makes a secondary error. A join or group that waits for this task throws std::system_error(code,
+/// message).
 ///
 /// Throws: std::system_error(code, message) outside of a task.
 COPPICE_API void fail(std::error_code code, std::string message = {});

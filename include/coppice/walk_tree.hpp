@@ -2,7 +2,8 @@
 //
 // May be called on any thread; outside of a task the walk is serial, a node before its children.
 //
-//   coppice::walk_tree(root, [](node* n) { return std::span(n->children); }, [&](node* n) { sum += n->weight; });
+//   coppice::walk_tree(root, [](node* n) { return std::span(n->children); }, [&](node* n) { sum += n->weight;
+//   });
 #pragma once
 
 #include <coppice/join.hpp>
@@ -20,8 +21,8 @@ class walk {
 
   void run(const Node& node, unsigned depth) {
     visit_(node);
-    // A chain that is longer than any stack: every so many levels the children belong to the walk, not to their
-    // parent, which need not stand below them.
+    // A chain that is longer than any stack: every so many levels the children belong to the walk, not to
+    // their parent, which need not stand below them.
     if (depth == levels_on_stack) {
       spread(top_, node, 0);
       return;
@@ -47,12 +48,13 @@ class walk {
 
 }  // namespace detail
 
-/// Calls visit(node) for root and all its descendants; children(node) gives a range of what Node can be made from.
+/// Calls visit(node) for root and all its descendants; children(node) gives a range of what Node can be made
+/// from.
 ///
-/// Threads: any. visit and children may run on any worker at the same time; a node is visited before its children.
-/// Blocks: until all are visited.
-/// Throws: the leftmost node's original exception; under fail_fast nodes that have not started are not visited then.
-/// Cost: one spawned child for each node but the root. Depth is limited by memory, not by the stack.
+/// Threads: any. visit and children may run on any worker at the same time; a node is visited before its
+/// children. Blocks: until all are visited. Throws: the leftmost node's original exception; under fail_fast
+/// nodes that have not started are not visited then. Cost: one spawned child for each node but the root.
+/// Depth is limited by memory, not by the stack.
 template <class Node, class Children, class Visit>
 void walk_tree(Node root, Children children, Visit visit) {
   detail::walk<Node, Children, Visit> walk(children, visit);

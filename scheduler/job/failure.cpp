@@ -17,7 +17,8 @@ namespace detail {
 
 namespace {
 
-// In a path: what follows is no ordinal but the high and the low half of a number of ordinals that are left out.
+// In a path: what follows is no ordinal but the high and the low half of a number of ordinals that are left
+// out.
 constexpr std::uint32_t gap = 0xffffffff;
 constexpr std::size_t gap_words = 3;
 
@@ -31,17 +32,12 @@ task_path raw_path_of(const place& p) {
   for (const place* at = &p; at->above() != nullptr; at = at->above()) {
     up.push_back(at->ordinal());
     if (at->kind() != place_kind::task) continue;
-    // A child that was spawned inside branches of a join carries them along: the branches' own places are gone.
+    // A child that was spawned inside branches of a join carries them along: the branches' own places are
+    // gone.
     if (const task_extra* const extra = static_cast<const task_frame*>(at)->get_extra())
       up.insert(up.end(), extra->between.rbegin(), extra->between.rend());
   }
   std::reverse(up.begin(), up.end());
-  // Gaps came in backwards with the rest.
-  for (std::size_t i = 0; i + gap_words <= up.size(); ++i) {
-    if (up[i + 2] != gap) continue;
-    std::swap(up[i], up[i + 2]);
-    i += gap_words - 1;
-  }
   return up;
 }
 
@@ -109,8 +105,8 @@ namespace {
 
 std::string demangled(const char* mangled) {
   int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(mangled, nullptr, nullptr, &status),
-                                                         &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> text(
+      abi::__cxa_demangle(mangled, nullptr, nullptr, &status), &std::free);
   return status == 0 && text != nullptr ? text.get() : mangled;
 }
 
@@ -173,8 +169,7 @@ void error_set::merge(error_set&& other, bool as_secondary) noexcept {
 }
 
 failure error_set::take_first() noexcept {
-  const auto first =
-      std::min_element(kept_.begin(), kept_.end(), later_on_top);
+  const auto first = std::min_element(kept_.begin(), kept_.end(), later_on_top);
   failure f = std::move(*first);
   *first = std::move(kept_.back());
   kept_.pop_back();

@@ -14,8 +14,8 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-// Ordinals from the root, the root's own left out. Of a path of more than 64 the middle is only counted: the first 32
-// ordinals, a gap (three words), the last 32.
+// Ordinals from the root, the root's own left out. Of a path of more than 64 the middle is only counted: the
+// first 32 ordinals, a gap (three words), the last 32.
 using task_path = std::vector<std::uint32_t>;
 inline constexpr std::size_t shown_at_each_end = 32;
 
@@ -27,15 +27,15 @@ void shorten(task_path& path, std::size_t head);
 std::uint64_t length_of(const task_path& path) noexcept;
 std::string to_text(const task_path& path);
 
-// The order in which a serial run would meet the errors: children come before what their parent does after them, so
-// a path comes after its own extensions.
+// The order in which a serial run would meet the errors: children come before what their parent does after
+// them, so a path comes after its own extensions.
 bool is_earlier(const task_path& a, const task_path& b) noexcept;
 
 struct failure {
   std::exception_ptr exception;
   task_path path;
-  std::string name;       // of the task
-  const char* phase = ""; // what the task was doing, if not running its body
+  std::string name;        // of the task
+  const char* phase = "";  // what the task was doing, if not running its body
   unsigned worker = 0;
   bool after_cancel = false;
   bool secondary = false;

@@ -101,16 +101,17 @@ void refuse_endless_wait(const job_core& awaited) {
     chain += (j == own ? "" : ", submitted from ") + ("job \"" + s.options.name + "\"");
     if (j == &awaited)
       throw would_deadlock("coppice: this wait could never end: a task of " + chain + " waits for job \"" +
-                           s.options.name + "\", which cannot end before the task does (let the waiting job return " +
+                           s.options.name +
+                           "\", which cannot end before the task does (let the waiting job return " +
                            "first, or wait from outside of it)");
   }
 }
 
 }  // namespace
 
-// Another scheduler's workers run the job; this worker stands still, and what it has is for its own crew meanwhile. But
-// the job may submit to this worker's scheduler and wait for that: such jobs descend from what is awaited, so they may
-// run here, and must if this is the only worker.
+// Another scheduler's workers run the job; this worker stands still, and what it has is for its own crew
+// meanwhile. But the job may submit to this worker's scheduler and wait for that: such jobs descend from what
+// is awaited, so they may run here, and must if this is the only worker.
 void job_core::wait_elsewhere(worker_thread& me) {
   me.share_all_and_wake();
   place* const outer = me.where;
@@ -119,7 +120,8 @@ void job_core::wait_elsewhere(worker_thread& me) {
   me.all.waits_elsewhere.enter(here);
   state_->workers_elsewhere.enter(there);
   const auto descends = [this](const injected& other) {
-    for (const job_core* j = &static_cast<const job_state&>(other).job; j != nullptr; j = job_state::of(*j).parent)
+    for (const job_core* j = &static_cast<const job_state&>(other).job; j != nullptr;
+         j = job_state::of(*j).parent)
       if (j == this) return true;
     return false;
   };
@@ -159,7 +161,8 @@ void job_core::wait() {
   ends condition(*this, state_->home.team.injection);
   worker_thread::of(w).wait_for(condition, w.deque.top());
   w.where = outer;
-  w.attention.fetch_or(attention_bit::look, memory_order_relaxed);  // the own job may have been cancelled meanwhile
+  w.attention.fetch_or(attention_bit::look,
+                       memory_order_relaxed);  // the own job may have been cancelled meanwhile
 }
 
 bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
@@ -237,11 +240,13 @@ void job_core::abandon() noexcept {
 
 void refuse_empty_callable() {
   throw std::invalid_argument(
-      "coppice: an empty callable was submitted (a null function pointer or an empty std::function cannot run; check "
+      "coppice: an empty callable was submitted (a null function pointer or an empty std::function cannot "
+      "run; check "
       "it before)");
 }
 void refuse_empty_job() {
-  throw std::logic_error("coppice: no state: this job handle is empty (default-made, moved from or detached)");
+  throw std::logic_error(
+      "coppice: no state: this job handle is empty (default-made, moved from or detached)");
 }
 void refuse_second_get() {
   throw std::logic_error("coppice: the value of this job was taken by an earlier get()");

@@ -1,7 +1,7 @@
 // A job's private part: what happens to a job once, or rarely.
 //
-// Who writes what. Everything under `lock`, but `options` (constant), `submitted` (before launch) and the links of the
-// scheduler's list (under the scheduler's lock). No user code runs under the lock.
+// Who writes what. Everything under `lock`, but `options` (constant), `submitted` (before launch) and the
+// links of the scheduler's list (under the scheduler's lock). No user code runs under the lock.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,11 @@ namespace detail {
 
 struct job_state : injected {
   job_state(job_core& j, scheduler_core& s, job_options&& o)
-      : job(j), home(s), options(std::move(o)), errors(options.keep_errors), reserved(std::make_shared<job_report>()) {
+      : job(j),
+        home(s),
+        options(std::move(o)),
+        errors(options.keep_errors),
+        reserved(std::make_shared<job_report>()) {
     reserved->name = options.name;
   }
 
@@ -40,15 +44,15 @@ struct job_state : injected {
   error_set errors;
   std::optional<cancel_record> cancelled_by;
   std::stop_source stop{std::nostopstate};
-  std::shared_ptr<job_report> reserved;       // made beforehand, so that a job can always end
-  std::shared_ptr<const job_report> report;   // null until the job is done
-  bool closed = false;     // found quiet: the record is final, a cancel comes too late
-  bool observed = false;   // somebody has waited, or was told
+  std::shared_ptr<job_report> reserved;      // made beforehand, so that a job can always end
+  std::shared_ptr<const job_report> report;  // null until the job is done
+  bool closed = false;                       // found quiet: the record is final, a cancel comes too late
+  bool observed = false;                     // somebody has waited, or was told
   bool detached = false;
 
   // The tree of jobs: a job holds a reference on the one it was submitted from.
   job_core* parent = nullptr;
-  job_state* first_child = nullptr;   // under this job's lock
+  job_state* first_child = nullptr;     // under this job's lock
   job_state* sibling_before = nullptr;  // under the parent's lock
   job_state* sibling_after = nullptr;
 
@@ -68,7 +72,7 @@ struct job_state : injected {
   void leave_parent() noexcept;
   void finish() noexcept;
   void tell_if_unobserved() noexcept;
-  task_extra& extra_of(task_frame& t);   // under lock; throws bad_alloc
+  task_extra& extra_of(task_frame& t);  // under lock; throws bad_alloc
 
   // Records the failures of a task that are the job's own, and stops the job if its policy says so.
   void record(error_set&& failures, const place& by) noexcept;

@@ -81,10 +81,10 @@ std::ostream& operator<<(std::ostream& out, outcome o) { return out << to_string
 std::ostream& operator<<(std::ostream& out, const task_error& e) { return out << error_text(e); }
 
 std::ostream& operator<<(std::ostream& out, const job_report& r) {
-  std::string text = headline(r) + " after " + duration_text(r.elapsed) + "\n  tasks: " + std::to_string(r.spawned) +
-                     " spawned, " + std::to_string(r.succeeded) + " succeeded, " + std::to_string(r.failed) +
-                     " failed, " + std::to_string(r.cancelled) + " cancelled, " + std::to_string(r.skipped) +
-                     " skipped\n";
+  std::string text = headline(r) + " after " + duration_text(r.elapsed) +
+                     "\n  tasks: " + std::to_string(r.spawned) + " spawned, " + std::to_string(r.succeeded) +
+                     " succeeded, " + std::to_string(r.failed) + " failed, " + std::to_string(r.cancelled) +
+                     " cancelled, " + std::to_string(r.skipped) + " skipped\n";
   if (r.cancel) {
     text += "  stopped by " + r.cancel->by;
     if (!r.cancel->reason.empty()) text += ": " + r.cancel->reason;

@@ -1,8 +1,8 @@
-// What few tasks have, so that the others need not carry it: a name, branches of joins between the task and its
-// parent, errors that wait for the task's end.
+// What few tasks have, so that the others need not carry it: a name, branches of joins between the task and
+// its parent, errors that wait for the task's end.
 //
-// `name` and `between` are set before the task can be taken, and constant from then on. The rest is under the lock of
-// the task's job, because branches of the task on other workers add to it.
+// `name` and `between` are set before the task can be taken, and constant from then on. The rest is under the
+// lock of the task's job, because branches of the task on other workers add to it.
 #pragma once
 
 #include <optional>
@@ -19,9 +19,9 @@ struct task_extra {
 
   std::string name;
   task_path between;
-  error_set secondary;             // handled, unless the task fails
-  error_set unwaited;              // of groups that nobody waited for: errors of the task in any case
-  std::optional<failure> recorded; // by this_task::fail
+  error_set secondary;              // handled, unless the task fails
+  error_set unwaited;               // of groups that nobody waited for: errors of the task in any case
+  std::optional<failure> recorded;  // by this_task::fail
 };
 
 }  // namespace detail

@@ -1,5 +1,5 @@
-// What happens around a task's body. The order at the end is the contract: the closure is dead, the handler is left,
-// the error is delivered, the group hears, the header is let go, and last of all the end is counted.
+// What happens around a task's body. The order at the end is the contract: the closure is dead, the handler
+// is left, the error is delivered, the group hears, the header is let go, and last of all the end is counted.
 #include <coppice/detail/group_core.hpp>
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/slab.hpp>
@@ -83,9 +83,9 @@ void task_run::destructor_failed() noexcept {
   if (how_ == task_end::succeeded || how_ == task_end::cancelled) how_ = task_end::failed;
   if (primary_ == nullptr)
     keep("destructor of the closure");
-  else
-{
-    if (const auto second = capture(w_, t_, t_, "destructor of the closure")) add_secondary(t_, std::move(*second));
+  else {
+    if (const auto second = capture(w_, t_, t_, "destructor of the closure"))
+      add_secondary(t_, std::move(*second));
   }
 }
 

@@ -14,8 +14,9 @@ std::atomic<void (*)(const job_report&)> handler{nullptr};
 
 void print_one_line(const job_report& report) noexcept {
   try {
-    std::string line = "coppice: job \"" + report.name + "\" failed and nobody looked: " +
-                       std::to_string(report.errors_total) + (report.errors_total == 1 ? " error" : " errors");
+    std::string line = "coppice: job \"" + report.name +
+                       "\" failed and nobody looked: " + std::to_string(report.errors_total) +
+                       (report.errors_total == 1 ? " error" : " errors");
     if (!report.errors.empty()) {
       const task_error& first = report.errors.front();
       line += ", the first at " + first.path + ": " + first.message;

@@ -12,7 +12,8 @@ void deadline_timer::start() {
   const std::lock_guard hold(lock_);
   if (thread_ || stopping_) return;
   constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
-  thread_.emplace(name_, stack_bytes, [](void* self) { static_cast<deadline_timer*>(self)->run(); }, this);
+  thread_.emplace(
+      name_, stack_bytes, [](void* self) { static_cast<deadline_timer*>(self)->run(); }, this);
 }
 
 void deadline_timer::watch(job_core& job, time_point when) {

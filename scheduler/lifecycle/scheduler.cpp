@@ -6,7 +6,8 @@
 namespace coppice {
 inline namespace v0 {
 
-scheduler::scheduler(scheduler_options options) : core_(std::make_unique<detail::scheduler_core>(std::move(options))) {}
+scheduler::scheduler(scheduler_options options)
+    : core_(std::make_unique<detail::scheduler_core>(std::move(options))) {}
 scheduler::~scheduler() = default;
 
 stop_report scheduler::stop(stop_mode mode) { return core_->stop(mode, nullptr); }

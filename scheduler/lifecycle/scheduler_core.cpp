@@ -16,7 +16,8 @@ namespace {
 
 platform::topology plan(const scheduler_options& o) {
   const platform::overridden heard = platform::override_from_environment(o.workers, o.pin);
-  return platform::topology({.workers = heard.workers, .pin = heard.pin, .synthetic = o.topology, .mask = {}, .quota = {}});
+  return platform::topology(
+      {.workers = heard.workers, .pin = heard.pin, .synthetic = o.topology, .mask = {}, .quota = {}});
 }
 
 // Address space, not memory: pages that no recursion has touched cost nothing.
@@ -28,9 +29,10 @@ scheduler_core::scheduler_core(scheduler_options o)
     : options(std::move(o)), team(plan(options), options.injection_capacity), timer(options.name + "-timer") {
   team.name = options.name;
   if (options.injection_capacity == 0)
-    throw std::invalid_argument("coppice: scheduler \"" + options.name +
-                                "\" was asked for an injection_capacity of 0, with which nobody could ever submit (ask "
-                                "for at least 1)");
+    throw std::invalid_argument(
+        "coppice: scheduler \"" + options.name +
+        "\" was asked for an injection_capacity of 0, with which nobody could ever submit (ask "
+        "for at least 1)");
   start_workers();
 }
 
@@ -42,14 +44,18 @@ void scheduler_core::start_workers() {
   for (unsigned i = 0; i < n; ++i) team.workers.push_back(std::make_unique<worker_thread>(team, i));
   for (unsigned i = 0; i < n; ++i)
     for (const platform::victim_group& g : team.topology.victims(i))
-      for (const unsigned v : g.workers) team.workers[i]->victims.push_back({team.workers[v].get(), g.how_far});
+      for (const unsigned v : g.workers)
+        team.workers[i]->victims.push_back({team.workers[v].get(), g.how_far});
   try {
-    for (const auto& w : team.workers) w->start(options.stack_bytes != 0 ? options.stack_bytes : default_stack_bytes);
+    for (const auto& w : team.workers)
+      w->start(options.stack_bytes != 0 ? options.stack_bytes : default_stack_bytes);
     for (const auto& w : team.workers) w->wait_until_bound();
     if (options.require_pinning && !team.topology.pinned())
       throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
-                              "coppice: scheduler \"" + options.name + "\" was asked to start only with pinned workers "
-                              "(require_pinning), but they cannot be pinned: " + team.topology.why_not_pinned());
+                              "coppice: scheduler \"" + options.name +
+                                  "\" was asked to start only with pinned workers "
+                                  "(require_pinning), but they cannot be pinned: " +
+                                  team.topology.why_not_pinned());
   } catch (...) {
     join_workers();
     throw;
@@ -84,7 +90,8 @@ admission scheduler_core::admit(bool wait, const job_options& o) {
     got = team.injection.reserve(wait, o.deadline ? &*o.deadline : nullptr);
   // Its deadline passed before there was room: it is taken in, and ends without a body having run.
   if (got == injection_queue::outcome::timed_out)
-    got = team.injection.reserve_anyway() ? injection_queue::outcome::reserved : injection_queue::outcome::closed;
+    got = team.injection.reserve_anyway() ? injection_queue::outcome::reserved
+                                          : injection_queue::outcome::closed;
   if (got == injection_queue::outcome::reserved) return admission::accepted;
   leave_door();
   if (got == injection_queue::outcome::full) return admission::full;
@@ -162,9 +169,9 @@ scheduler_stats scheduler_core::stats() const {
 std::string scheduler_core::describe() const {
   std::string text = "scheduler \"" + options.name + "\"\n" + team.topology.describe();
   if (!text.empty() && text.back() != '\n') text += '\n';
-  text += team.can_expose
-              ? "long leaves: tasks behind them are exposed by membarrier\n"
-              : "long leaves: no membarrier here, so tasks behind a long leaf are shared at its worker's next fork\n";
+  text += team.can_expose ? "long leaves: tasks behind them are exposed by membarrier\n"
+                          : "long leaves: no membarrier here, so tasks behind a long leaf are shared at its "
+                            "worker's next fork\n";
   return text;
 }
 

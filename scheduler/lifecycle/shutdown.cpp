@@ -1,5 +1,5 @@
-// The way down: close the door, let the jobs end or cancel them, then let the workers leave. shutdown.md holds the
-// states.
+// The way down: close the door, let the jobs end or cancel them, then let the workers leave. shutdown.md
+// holds the states.
 #include <chrono>
 #include <utility>
 #include <vector>
@@ -31,9 +31,10 @@ void scheduler_core::cancel_all(stop_report& report) {
 
 stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock::time_point* when) {
   if (runs_on_this_thread())
-    throw would_deadlock("coppice: scheduler \"" + options.name +
-                         "\" was asked to stop by a task that it runs, and would wait for that task for ever (stop it "
-                         "from another thread)");
+    throw would_deadlock(
+        "coppice: scheduler \"" + options.name +
+        "\" was asked to stop by a task that it runs, and would wait for that task for ever (stop it "
+        "from another thread)");
   std::unique_lock hold(lock_);
   if (phase_ == phase::open) {
     phase_ = phase::stopping;

@@ -21,7 +21,8 @@ namespace platform {
 namespace {
 
 long futex(const futex_word& word, int operation, std::uint32_t value, const timespec* until) noexcept {
-  return syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value, until, nullptr, FUTEX_BITSET_MATCH_ANY);
+  return syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value, until, nullptr,
+                 FUTEX_BITSET_MATCH_ANY);
 }
 
 timespec monotonic(std::chrono::steady_clock::time_point when) noexcept {

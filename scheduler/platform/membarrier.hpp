@@ -1,7 +1,8 @@
-// The one door to the system's membarrier: a full fence on every running thread of this process, paid by the caller.
+// The one door to the system's membarrier: a full fence on every running thread of this process, paid by the
+// caller.
 //
-// It lets the owner of a deque go without a fence: the thief that wants to expose the owner's private part pays for
-// both. Cost: 10 to 20 us on a 2-core virtual machine (2026-11).
+// It lets the owner of a deque go without a fence: the thief that wants to expose the owner's private part
+// pays for both. Cost: 10 to 20 us on a 2-core virtual machine (2026-11).
 #pragma once
 
 namespace coppice {

@@ -44,10 +44,10 @@ thread::thread(const std::string& name, std::size_t stack_bytes, body run, void*
     pthread_attr_destroy(&attributes);
   }
   if (error != 0)
-    throw std::system_error(error, std::generic_category(),
-                            "coppice: cannot start thread " + name + " with a stack of " +
-                                std::to_string(stack_bytes) +
-                                " bytes (ask for fewer workers or a smaller stack, or raise the process limits)");
+    throw std::system_error(
+        error, std::generic_category(),
+        "coppice: cannot start thread " + name + " with a stack of " + std::to_string(stack_bytes) +
+            " bytes (ask for fewer workers or a smaller stack, or raise the process limits)");
   s.release();  // NOLINT(bugprone-unused-return-value): the thread owns it
   joinable_ = true;
 }

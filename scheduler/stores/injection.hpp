@@ -1,10 +1,12 @@
-// The injection queue: root tasks on their way from outside threads to the workers. First in, first out, bounded.
+// The injection queue: root tasks on their way from outside threads to the workers. First in, first out,
+// bounded.
 //
-// The bound is for outsiders: a worker's own submissions are always taken in, or it could wait for itself. Admission
-// comes in two steps, reserve and commit, so that a callable is moved only when there is room for it.
+// The bound is for outsiders: a worker's own submissions are always taken in, or it could wait for itself.
+// Admission comes in two steps, reserve and commit, so that a callable is moved only when there is room for
+// it.
 //
-// Everything is under one lock: a root is the coarsest thing there is, and the lock also lets a worker that waits for
-// a job take that job's root out of the middle.
+// Everything is under one lock: a root is the coarsest thing there is, and the lock also lets a worker that
+// waits for a job take that job's root out of the middle.
 #pragma once
 
 #include <chrono>
@@ -64,8 +66,8 @@ class injection_queue {
   const std::size_t capacity_;
   std::size_t admitted_ = 0;  // reserved or queued
   bool closed_ = false;
-  // order(injected): seq_cst on both sides; the submitter's half of announce and look (idle.md): it stores the count,
-  // then reads the sleepers; a sleeper announces itself, then reads the count.
+  // order(injected): seq_cst on both sides; the submitter's half of announce and look (idle.md): it stores
+  // the count, then reads the sleepers; a sleeper announces itself, then reads the count.
   atomic<std::size_t> queued_{0};
 };
 

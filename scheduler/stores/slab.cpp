@@ -9,7 +9,7 @@ slab::~slab() {
   while (chunks_ != nullptr) {
     chunk* const c = chunks_;
     chunks_ = c->next;
-    ::operator delete(c, std::align_val_t{chunk_bytes});
+    ::operator delete (c, std::align_val_t{chunk_bytes});
   }
 }
 
@@ -17,7 +17,7 @@ void* slab::take_more() {
   // order(returned): acquire; pairs with the release in give_back().
   if (free_ == nullptr) free_ = returned_.exchange(nullptr, memory_order_acquire);
   if (free_ == nullptr) {
-    auto* const c = static_cast<chunk*>(::operator new(chunk_bytes, std::align_val_t{chunk_bytes}));
+    auto* const c = static_cast<chunk*>(::operator new (chunk_bytes, std::align_val_t{chunk_bytes}));
     c->owner = this;
     c->next = chunks_;
     chunks_ = c;
@@ -36,8 +36,8 @@ void* slab::take_more() {
 
 void slab::give_back(free_node* n) noexcept {
   n->next = returned_.load(memory_order_relaxed);
-  // order(returned): release; pairs with the acquire in take_more(). Only the owner removes, and it removes all: a
-  // node cannot come back here between the load and the exchange.
+  // order(returned): release; pairs with the acquire in take_more(). Only the owner removes, and it removes
+  // all: a node cannot come back here between the load and the exchange.
   while (!returned_.compare_exchange_weak(n->next, n, memory_order_release, memory_order_relaxed)) {
   }
 }

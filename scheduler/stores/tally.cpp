@@ -32,8 +32,9 @@ shard& tally::shard_of(const worker& who) noexcept {
   for (shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next)
     if (s->owner == &who) return *s;
   const worker* nobody = nullptr;
-  const bool first = first_owner_.load(memory_order_relaxed) == nullptr &&
-                     first_owner_.compare_exchange_strong(nobody, &who, memory_order_relaxed, memory_order_relaxed);
+  const bool first =
+      first_owner_.load(memory_order_relaxed) == nullptr &&
+      first_owner_.compare_exchange_strong(nobody, &who, memory_order_relaxed, memory_order_relaxed);
   shard* const mine = first ? &first_ : new_shard();
   mine->owner = &who;
   mine->next = head_.load(memory_order_relaxed);

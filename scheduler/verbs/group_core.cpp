@@ -90,7 +90,8 @@ void group_core::wait() {
   }
   if (this_worker != owner_)
     throw std::logic_error(
-        "coppice: task_group::wait was called on another thread than the one that made the group (let the task that "
+        "coppice: task_group::wait was called on another thread than the one that made the group (let the "
+        "task that "
         "made it wait)");
   join_children();
   remote_.store(0, memory_order_relaxed);
@@ -126,7 +127,8 @@ group_core::~group_core() {
   }
   const std::unique_ptr<error_set> errors(std::exchange(errors_, nullptr));
   if (errors == nullptr) return;
-  // Nobody has waited. If the scope is left by an exception, that one goes before; else these are the task's errors.
+  // Nobody has waited. If the scope is left by an exception, that one goes before; else these are the task's
+  // errors.
   const bool unwinding = std::uncaught_exceptions() > uncaught_;
   job_state& job = job_state::of(*task_->job);
   const std::lock_guard hold(job.lock);

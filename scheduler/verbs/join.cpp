@@ -87,7 +87,8 @@ void own_branch_failed(worker& w, place& here) noexcept {
 void rethrow_failure(worker& w, failure* kept) {
   const std::unique_ptr<failure> f(kept);
   std::exception_ptr exception = f->exception;
-  worker_thread::of(w).origin = exception_origin{std::move(f->exception), std::move(f->path), std::move(f->name), f->worker};
+  worker_thread::of(w).origin =
+      exception_origin{std::move(f->exception), std::move(f->path), std::move(f->name), f->worker};
   std::rethrow_exception(std::move(exception));
 }
 

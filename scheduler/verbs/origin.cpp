@@ -33,11 +33,13 @@ std::string name_of(const task_frame& t) noexcept {
 
 }  // namespace
 
-std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& here, const char* phase) noexcept {
+std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& here,
+                                 const char* phase) noexcept {
   std::exception_ptr exception = std::current_exception();
   if (exception == nullptr) {
     std::fputs(
-        "coppice: a task was unwound by pthread_exit or pthread_cancel; a worker's thread must not end so, terminating\n",
+        "coppice: a task was unwound by pthread_exit or pthread_cancel; a worker's thread must not end so, "
+        "terminating\n",
         stderr);
     std::terminate();
   }

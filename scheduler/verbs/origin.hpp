@@ -1,4 +1,5 @@
-// Taking failures in a handler: which exception it is, where it came from, whether it is only the cancellation.
+// Taking failures in a handler: which exception it is, where it came from, whether it is only the
+// cancellation.
 #pragma once
 
 #include <coppice/detail/job_core.hpp>
@@ -15,16 +16,18 @@ namespace detail {
 // In a handler: the current exception is `cancelled`, and the job is being stopped.
 bool caught_cancellation(const job_core& job) noexcept;
 
-// In a handler: the current exception as a failure of `t`. Its place is where it left its first join, if it came
-// through one, else `here`. Null when there is no memory. A forced unwind (pthread_exit, pthread_cancel) ends the
-// process with a message.
-std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& here, const char* phase) noexcept;
+// In a handler: the current exception as a failure of `t`. Its place is where it left its first join, if it
+// came through one, else `here`. Null when there is no memory. A forced unwind (pthread_exit, pthread_cancel)
+// ends the process with a message.
+std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& here,
+                                 const char* phase) noexcept;
 
 // In a handler, at a join: remembers where the current exception comes from, unless it is known.
 void note_origin(worker& w, place& here) noexcept;
 inline void forget_origin(worker& w) noexcept {
   exception_origin& o = worker_thread::of(w).origin;
-  if (o.exception != nullptr) [[unlikely]] o = exception_origin{};
+  if (o.exception != nullptr) [[unlikely]]
+    o = exception_origin{};
 }
 
 // A failure that another error of the same task goes before.

@@ -11,7 +11,8 @@ namespace detail {
 
 bool may_spawn(worker& w, group_core* group) noexcept {
   job_core& job = *task_of(w.where)->job;
-  if (!job.stopping() && (group == nullptr || !group->stopped())) [[likely]] return true;
+  if (!job.stopping() && (group == nullptr || !group->stopped())) [[likely]]
+    return true;
   // Born cancelled: spawned and skipped at once, so that the report says that something was lost.
   shard& counts = bind_counts(w, job);
   add_as_only_writer(counts.spawned, std::uint64_t{1}, memory_order_release);
@@ -22,16 +23,17 @@ bool may_spawn(worker& w, group_core* group) noexcept {
 
 namespace {
 
-// A chain of tasks that respawn each other would keep the header of every ancestor for its path. The running task
-// takes over the ordinals of ancestors that have ended and have no other descendant, and frees them; of a long line it
-// keeps both ends and the number between: root/3/(+1234560)/2.
+// A chain of tasks that respawn each other would keep the header of every ancestor for its path. The running
+// task takes over the ordinals of ancestors that have ended and have no other descendant, and frees them; of
+// a long line it keeps both ends and the number between: root/3/(+1234560)/2.
 void take_over_ancestors(worker& w, task_frame& t) {
   task_path line;
   place* above = nullptr;
   for (;;) {
     auto* const parent = const_cast<task_frame*>(static_cast<const task_frame*>(t.above()));  // NOLINT
     above = parent;
-    // order(rem): acquire; pairs with the body's end in task_run::end(). One: it has ended, and t is its only child.
+    // order(rem): acquire; pairs with the body's end in task_run::end(). One: it has ended, and t is its only
+    // child.
     if (parent->above() == nullptr || parent->rem.load(memory_order_acquire) != 1) break;
     task_path longer;
     if (const task_extra* const its = parent->get_extra()) longer = its->between;
@@ -70,7 +72,8 @@ void name_node(worker& w, task_frame& node, std::string_view name) {
   const task_frame& parent = *task_of(w.where);
   auto extra = std::make_unique<task_extra>(job_state::of(*parent.job).options.keep_errors);
   extra->name = name;
-  for (const place* p = w.where; p != &parent; p = p->above()) extra->between.insert(extra->between.begin(), p->ordinal());
+  for (const place* p = w.where; p != &parent; p = p->above())
+    extra->between.insert(extra->between.begin(), p->ordinal());
   node.extra.store(extra.release(), memory_order_relaxed);  // published with the push
 }
 
@@ -89,13 +92,14 @@ void enqueue(worker& w, task_frame& node, group_core* group) noexcept {
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
   add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
   std::uint32_t index = 0;
-  if (!w.deque.push_below_bound(node, &index) && !(w.deque.has_room() && w.deque.push_below_bound(node, &index)))
-      [[unlikely]] {
+  if (!w.deque.push_below_bound(node, &index) &&
+      !(w.deque.has_room() && w.deque.push_below_bound(node, &index))) [[unlikely]] {
     add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
     node.run(&node, w);
     return;
   }
-  if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]] answer_quietly(w);
+  if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]]
+    answer_quietly(w);
 }
 
 }  // namespace detail

@@ -38,7 +38,8 @@ bool cancel_job(std::string reason) {
   const detail::task_frame* const t = current();
   if (t == nullptr) return false;
   return detail::job_state::of(*t->job).request_stop(
-      detail::stop_reason::cancelled, detail::to_text(detail::path_of(*detail::this_worker->where)), std::move(reason));
+      detail::stop_reason::cancelled, detail::to_text(detail::path_of(*detail::this_worker->where)),
+      std::move(reason));
 }
 
 void fail(std::error_code code, std::string message) {
@@ -53,7 +54,8 @@ void fail(std::error_code code, std::string message) {
   const std::lock_guard hold(job.lock);
   detail::task_extra& extra = job.extra_of(*t);
   f.name = extra.name;
-  // The primary one is the first in serial order, not in time: branches of a join may call this at the same time.
+  // The primary one is the first in serial order, not in time: branches of a join may call this at the same
+  // time.
   if (extra.recorded && detail::is_earlier(f, *extra.recorded)) std::swap(f, *extra.recorded);
   if (!extra.recorded) {
     extra.recorded = std::move(f);

@@ -1,7 +1,7 @@
 // A crew: the workers of one scheduler and what they share.
 //
-// The worker floor knows frames, not jobs: the injection queue hands it frames through `take_injected`, which the
-// job floor sets, and a worker that runs out of tasks calls `drained`.
+// The worker floor knows frames, not jobs: the injection queue hands it frames through `take_injected`, which
+// the job floor sets, and a worker that runs out of tasks calls `drained`.
 #pragma once
 
 #include <chrono>
@@ -60,10 +60,12 @@ struct crew {
   bool spin = true;             // false when there are more workers than cores
   bool can_expose = false;
   std::string name;
-  standing_list waits_elsewhere;  // workers that wait for another scheduler's job: they look at each injection
+  standing_list
+      waits_elsewhere;  // workers that wait for another scheduler's job: they look at each injection
   std::vector<std::unique_ptr<worker_thread>> workers;  // complete before any of them runs
 
-  // Work has become visible: wakes one sleeper if nobody searches. `near`: wake one close to this worker; null: any.
+  // Work has become visible: wakes one sleeper if nobody searches. `near`: wake one close to this worker;
+  // null: any.
   void wake_one(const worker_thread* near) noexcept;
   // A sleeper that nobody woke, to be woken by the caller; used at shutdown.
   void wake_all() noexcept;

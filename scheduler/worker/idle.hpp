@@ -1,8 +1,9 @@
 // The idle protocol: who searches, who sleeps, whom to wake. idle.md holds the argument.
 //
-// One word counts sleepers and searchers. A sleeper announces itself, then looks again at everything; whoever makes
-// work visible does so, then reads the word. Both are seq_cst, so at least one sees the other: no lost wake-up.
-// While anybody searches, nobody is woken: the last searcher that finds work wakes the next (a cascade, no herd).
+// One word counts sleepers and searchers. A sleeper announces itself, then looks again at everything; whoever
+// makes work visible does so, then reads the word. Both are seq_cst, so at least one sees the other: no lost
+// wake-up. While anybody searches, nobody is woken: the last searcher that finds work wakes the next (a
+// cascade, no herd).
 //
 // Orders
 //   word_  seq_cst everywhere: announce and look, see above.

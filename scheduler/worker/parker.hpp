@@ -1,7 +1,8 @@
 // A parker: one thread sleeps in it, anybody wakes it. A wake that comes first is kept, one at most.
 //
 // Orders
-//   word_  unpark: exchange(release); pairs with the acquire of park(): what the waker did before is seen by the woken.
+//   word_  unpark: exchange(release); pairs with the acquire of park(): what the waker did before is seen by
+//   the woken.
 // The parker outlives every wake because workers live as long as their crew.
 #pragma once
 

@@ -1,4 +1,5 @@
-// Looking for work: victims by distance, the injection queue, and the private part of a worker that does not answer.
+// Looking for work: victims by distance, the injection queue, and the private part of a worker that does not
+// answer.
 #include <chrono>
 
 #include "platform/membarrier.hpp"
@@ -13,8 +14,8 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-// How long a worker polls before it sleeps. By the clock: a pause takes from 3 to 500 ns. 50 us is about what a sleep
-// and a wake cost together (2-core x86-64 virtual machine, 2026-11).
+// How long a worker polls before it sleeps. By the clock: a pause takes from 3 to 500 ns. 50 us is about what
+// a sleep and a wake cost together (2-core x86-64 virtual machine, 2026-11).
 constexpr std::chrono::microseconds spin_time{50};
 // How long an asked worker may take to answer before a thief exposes its private part.
 constexpr std::chrono::microseconds patience{20};
@@ -40,7 +41,8 @@ void worker_thread::ask(worker_thread& v) noexcept {
 frame* worker_thread::steal_from(const victim& v) noexcept {
   frame* const f = v.who->deque.steal();
   if (f != nullptr)
-    add_as_only_writer(stats.steals[static_cast<unsigned>(v.how_far)], std::uint64_t{1}, memory_order_relaxed);
+    add_as_only_writer(stats.steals[static_cast<unsigned>(v.how_far)], std::uint64_t{1},
+                       memory_order_relaxed);
   return f;
 }
 

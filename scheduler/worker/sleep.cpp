@@ -11,8 +11,9 @@ namespace detail {
 
 namespace {
 
-// A worker that was woken for nothing several times, while others work, sleeps for a while without asking anybody to
-// share: a tree without parallelism is left in peace. Doubles with each fruitless wake, from 100 us to 6.4 ms.
+// A worker that was woken for nothing several times, while others work, sleeps for a while without asking
+// anybody to share: a tree without parallelism is left in peace. Doubles with each fruitless wake, from 100
+// us to 6.4 ms.
 constexpr std::chrono::microseconds shortest_rest{100};
 constexpr std::uint32_t longest_rest_doublings = 6;
 
@@ -46,7 +47,8 @@ void worker_thread::sleep() noexcept {
   }
   add_as_only_writer(stats.parks, std::uint64_t{1}, memory_order_relaxed);
   if (others_work && rest) {
-    const auto doublings = fruitless_wakes_ < longest_rest_doublings ? fruitless_wakes_ : longest_rest_doublings;
+    const auto doublings =
+        fruitless_wakes_ < longest_rest_doublings ? fruitless_wakes_ : longest_rest_doublings;
     const auto until = std::chrono::steady_clock::now() + shortest_rest * (1U << doublings);
     while (asleep.load(memory_order_seq_cst)) {
       if (park.park(&until)) continue;

@@ -1,8 +1,9 @@
 // Waiting for a stolen frame, a group or a job: helping with nothing but what is awaited.
 //
-// Everything above the wait's floor in the own deque descends from what is awaited. So does everything in the deque
-// of a worker whose strand is a part of what is awaited: a strand begins on an empty deque. Nothing else runs here, so
-// no task ever runs in the middle of an unrelated one (no lock is entered twice, no stack grows by surprise).
+// Everything above the wait's floor in the own deque descends from what is awaited. So does everything in the
+// deque of a worker whose strand is a part of what is awaited: a strand begins on an empty deque. Nothing
+// else runs here, so no task ever runs in the middle of an unrelated one (no lock is entered twice, no stack
+// grows by surprise).
 #include <chrono>
 #include <thread>
 
@@ -24,8 +25,8 @@ frame* worker_thread::help_with(wait_condition& condition) noexcept {
   const void* strand = nullptr;
   worker_thread* const who = condition.runner(strand);
   if (who == nullptr || who == this) return nullptr;
-  // order(strand): the word's acquire comes first; a strand_of read after it belongs to that strand or, if the deque
-  // has run empty meanwhile, to the next one, and then the exchange on the word fails.
+  // order(strand): the word's acquire comes first; a strand_of read after it belongs to that strand or, if
+  // the deque has run empty meanwhile, to the next one, and then the exchange on the word fails.
   const std::uint64_t seen = who->deque.look();
   if (who->strand_of.load(memory_order_relaxed) != strand) return nullptr;
   frame* const f = who->deque.steal_seen(seen);
@@ -45,7 +46,8 @@ void worker_thread::run_as_strand(frame& f) noexcept {
 }
 
 void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noexcept {
-  // The clock is read only once there is nothing to do: most waits of a group run its children and never spin.
+  // The clock is read only once there is nothing to do: most waits of a group run its children and never
+  // spin.
   bool idle = false;
   clock::time_point since{};
   while (!condition.met()) {

@@ -13,7 +13,8 @@ namespace detail {
 
 constinit thread_local worker* this_worker [[gnu::tls_model("initial-exec")]] = nullptr;
 
-worker_thread::worker_thread(crew& everybody, unsigned number) : all(everybody), seed_(number * 0x9e3779b97f4a7c15U + 1) {
+worker_thread::worker_thread(crew& everybody, unsigned number)
+    : all(everybody), seed_(number * 0x9e3779b97f4a7c15U + 1) {
   index = number;
   nodes = &own_nodes;
 }
@@ -95,8 +96,8 @@ void worker_thread::announce_shared() noexcept {
   if (worker_thread* const h = helper.exchange(nullptr, memory_order_acq_rel)) h->park.unpark();
 }
 
-// The attention word, seen non-zero by a fork. The bit is cleared before what it stands for is looked at, so that a
-// setter who comes in between is not lost.
+// The attention word, seen non-zero by a fork. The bit is cleared before what it stands for is looked at, so
+// that a setter who comes in between is not lost.
 bool answer_quietly(worker& w) noexcept {
   const std::uint32_t asked = w.attention.exchange(0, memory_order_seq_cst);
   constexpr std::uint32_t share = attention_bit::hungry | attention_bit::starving;
@@ -109,7 +110,8 @@ bool answer_quietly(worker& w) noexcept {
 
 void refuse_recursion() {
   throw recursion_too_deep(
-      "coppice: recursion too deep: a fork was refused because the worker's stack is nearly full (make the recursion "
+      "coppice: recursion too deep: a fork was refused because the worker's stack is nearly full (make the "
+      "recursion "
       "shallower, or give workers more stack with scheduler_options::stack_bytes)");
 }
 

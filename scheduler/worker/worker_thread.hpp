@@ -1,7 +1,7 @@
 // A worker's compiled part: its thread, its search for work, its waits, its sleep.
 //
-// Who writes what. Everything is the owner thread's but `asleep`, `helper` and `strand_of`, which others read or
-// exchange. The statistics are written by the owner and read by anybody.
+// Who writes what. Everything is the owner thread's but `asleep`, `helper` and `strand_of`, which others read
+// or exchange. The statistics are written by the owner and read by anybody.
 //
 // Orders
 //   strand_of  store relaxed before begin_strand() (release); pairs with look() (acquire) in help_with().
@@ -54,7 +54,8 @@ class wait_condition {
   virtual bool met() noexcept = 0;
   // The worker that runs a part of what is awaited, and under which name (worker_thread::strand_of); or null.
   virtual worker_thread* runner(const void*& strand) noexcept = 0;
-  // There is nothing to help with: sleeps until woken, at the latest when the condition is met. May return early.
+  // There is nothing to help with: sleeps until woken, at the latest when the condition is met. May return
+  // early.
   virtual void sleep(worker_thread& me) noexcept = 0;
   // The awaited thing itself, if it has not started and can be taken out of a queue; or null.
   virtual frame* take_unstarted() noexcept { return nullptr; }
@@ -75,7 +76,8 @@ class worker_thread : public worker {
     if (thread_) thread_->join();
   }
 
-  // Runs what is in the own deque above `floor`, and descendants of what is awaited, until the condition is met.
+  // Runs what is in the own deque above `floor`, and descendants of what is awaited, until the condition is
+  // met.
   void wait_for(wait_condition& condition, std::uint32_t floor) noexcept;
   // Somebody wants work: gives half of the private part and wakes a sleeper. Not at once: unless it just did.
   void share_and_wake(bool at_once) noexcept;
@@ -91,8 +93,8 @@ class worker_thread : public worker {
   std::uintptr_t stack_low = 0;
 
   atomic<bool> asleep{false};
-  atomic<worker_thread*> helper{nullptr};       // a waiter that would like to be woken when this worker shares
-  atomic<const void*> strand_of{nullptr};       // what this worker runs a part of: a join frame, a group, a job
+  atomic<worker_thread*> helper{nullptr};  // a waiter that would like to be woken when this worker shares
+  atomic<const void*> strand_of{nullptr};  // what this worker runs a part of: a join frame, a group, a job
 
   bool strand_starts = false;  // owner only: the frame about to run is a strand's first
 
@@ -116,8 +118,9 @@ class worker_thread : public worker {
   void sleep() noexcept;
   std::uint32_t random() noexcept;
 
-  // Neither asking nor sharing may storm where there is nothing to share: a tree that is a chain would be handed from
-  // worker to worker. 25 us and 10 us cost such a chain a few percent (2-core x86-64 virtual machine, 2026-11).
+  // Neither asking nor sharing may storm where there is nothing to share: a tree that is a chain would be
+  // handed from worker to worker. 25 us and 10 us cost such a chain a few percent (2-core x86-64 virtual
+  // machine, 2026-11).
   static constexpr std::chrono::microseconds ask_interval{25};
   static constexpr std::chrono::microseconds share_interval{10};
 
@@ -129,15 +132,15 @@ class worker_thread : public worker {
   std::chrono::steady_clock::time_point last_share_{};
 };
 
-// Provided by the job floor: the root frame of an injected job; what to do when a worker has run out of tasks;
-// whether the job of the running task is being stopped.
+// Provided by the job floor: the root frame of an injected job; what to do when a worker has run out of
+// tasks; whether the job of the running task is being stopped.
 frame* root_frame(injected& job) noexcept;
 void flush_counts(worker& w) noexcept;
 void let_go_of_counts(worker& w) noexcept;
 bool current_job_is_stopping(const worker& w) noexcept;
 
-// Answers the attention word after a push: shares if somebody is hungry. True: the running task's job is being
-// stopped, so a fork is to throw cancelled.
+// Answers the attention word after a push: shares if somebody is hungry. True: the running task's job is
+// being stopped, so a fork is to throw cancelled.
 bool answer_quietly(worker& w) noexcept;
 
 }  // namespace detail

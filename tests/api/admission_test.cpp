@@ -1,4 +1,5 @@
-// Who is let in: the bound on submitters from outside (C-31), and what a stop means for those under way (C-34).
+// Who is let in: the bound on submitters from outside (C-31), and what a stop means for those under way
+// (C-34).
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -51,7 +52,8 @@ TEST_P(admitting, C31SubmittersFromOutsideBlockWhileTheQueueIsFullAndThenGoOn) {
   for (auto& q : queued) checked(q);
   EXPECT_EQ(ends.refused + ends.unfinished, 0);
   EXPECT_EQ(ran, 7);
-  EXPECT_EQ(narrow.run([&] { return narrow.try_submit([] { return 3; }).job.get(); }), 3) << "there is room again";
+  EXPECT_EQ(narrow.run([&] { return narrow.try_submit([] { return 3; }).job.get(); }), 3)
+      << "there is room again";
 }
 
 TEST_P(admitting, C31ASubmissionWithADeadlineDoesNotBlockBeyondIt) {

@@ -1,4 +1,5 @@
-// parallel_for, parallel_reduce, parallel_sort: the serial results, each index once, no overflow at the limits.
+// parallel_for, parallel_reduce, parallel_sort: the serial results, each index once, no overflow at the
+// limits.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -33,8 +34,9 @@ class looping : public support::on_workers {};
 SUPPORT_ON_EACH_NUMBER_OF_WORKERS(looping);
 
 TEST_P(looping, EachIndexIsVisitedExactlyOnceWhateverTheLength) {
-  for (const std::size_t n : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{511}, std::size_t{512},
-                              std::size_t{513}, std::size_t{1000}, support::scaled(std::size_t{100'003})}) {
+  for (const std::size_t n :
+       {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{511}, std::size_t{512}, std::size_t{513},
+        std::size_t{1000}, support::scaled(std::size_t{100'003})}) {
     support::ledger book(n);
     std::vector<int> written(n);  // plain on purpose: C-06
     scheduler().run([&] {
@@ -51,7 +53,8 @@ TEST_P(looping, EachIndexIsVisitedExactlyOnceWhateverTheLength) {
 TEST_P(looping, NestedLoopsVisitEachPairOnce) {
   support::ledger book(60 * 60);
   scheduler().run([&] {
-    parallel_for(0U, 60U, [&](unsigned i) { parallel_for(0U, 60U, [&](unsigned k) { book.enter(i * 60 + k); }); });
+    parallel_for(0U, 60U,
+                 [&](unsigned i) { parallel_for(0U, 60U, [&](unsigned k) { book.enter(i * 60 + k); }); });
   });
   EXPECT_TRUE(book.exactly_once());
 }
@@ -66,14 +69,17 @@ TEST_P(looping, AnEmptyOrReversedRangeRunsNothing) {
     parallel_for(INT_MAX, INT_MIN, never);
     std::vector<int> v;
     parallel_for(v.begin(), v.end(), never);
-    EXPECT_EQ(parallel_reduce(5, -5, 42, [](int i) { return i; }, std::plus<>()), 42);
+    EXPECT_EQ(parallel_reduce(
+                  5, -5, 42, [](int i) { return i; }, std::plus<>()),
+              42);
     coppice::parallel_sort(v.begin(), v.end());
   });
 }
 
 template <class I>
 void visit_all(I first, I last) {
-  const auto n = static_cast<std::size_t>(static_cast<std::uint64_t>(last) - static_cast<std::uint64_t>(first));
+  const auto n =
+      static_cast<std::size_t>(static_cast<std::uint64_t>(last) - static_cast<std::uint64_t>(first));
   support::ledger book(n);
   parallel_for(first, last, [&](I i) {
     book.enter(static_cast<std::size_t>(static_cast<std::uint64_t>(i) - static_cast<std::uint64_t>(first)));
@@ -96,10 +102,12 @@ TEST_P(looping, IndexTypesReachTheirLimitsWithoutOverflow) {
   all();
 }
 
-// Ranges that nobody can finish: all that can be seen is that the first calls are made and the splitting ends.
+// Ranges that nobody can finish: all that can be seen is that the first calls are made and the splitting
+// ends.
 template <class I>
 void fail_at_once(coppice::scheduler& s, I first, I last) {
-  const auto report = support::report_of(s, [=] { parallel_for(first, last, [](I) { throw failure("in the body"); }); });
+  const auto report =
+      support::report_of(s, [=] { parallel_for(first, last, [](I) { throw failure("in the body"); }); });
   ASSERT_FALSE(report.errors.empty());
   EXPECT_EQ(report.errors.front().message, "in the body");
 }
@@ -109,8 +117,8 @@ TEST_P(looping, TheLongestRangesOfEachTypeAreSplitWithoutOverflow) {
   fail_at_once<std::int64_t>(scheduler(), INT64_MIN, INT64_MAX);
   fail_at_once<std::size_t>(scheduler(), 0, SIZE_MAX);
   const auto report = support::report_of(scheduler(), [] {
-    return parallel_reduce(std::size_t{0}, SIZE_MAX, 0, [](std::size_t) -> int { throw failure("in the map"); },
-                           std::plus<>());
+    return parallel_reduce(
+        std::size_t{0}, SIZE_MAX, 0, [](std::size_t) -> int { throw failure("in the map"); }, std::plus<>());
   });
   ASSERT_FALSE(report.errors.empty());
   EXPECT_EQ(report.errors.front().message, "in the map");
@@ -157,12 +165,14 @@ TEST(looping_serially, OutsideOfATaskTheLoopRunsInOrder) {
 double term(std::size_t i) { return 1.0 / (static_cast<double>(support::mixed(i) % 100'000) + 0.1); }
 
 TEST(reducing, TheFloatingPointSumIsTheSameBitsForEachNumberOfWorkersAndEachTime) {
-  for (const std::size_t n : {std::size_t{1}, std::size_t{100}, std::size_t{5000}, support::scaled(std::size_t{200'001})}) {
+  for (const std::size_t n :
+       {std::size_t{1}, std::size_t{100}, std::size_t{5000}, support::scaled(std::size_t{200'001})}) {
     const double serial = parallel_reduce(std::size_t{0}, n, 0.0, term, std::plus<>());
     for (const unsigned workers : {1U, 2U, 3U, 8U, 64U}) {
       coppice::scheduler scheduler({.workers = workers});
       for (int i = 0; i < support::scaled(10); ++i) {
-        const double sum = scheduler.run([n] { return parallel_reduce(std::size_t{0}, n, 0.0, term, std::plus<>()); });
+        const double sum =
+            scheduler.run([n] { return parallel_reduce(std::size_t{0}, n, 0.0, term, std::plus<>()); });
         EXPECT_EQ(std::memcmp(&sum, &serial, sizeof sum), 0) << n << ", " << workers << " workers";
       }
     }

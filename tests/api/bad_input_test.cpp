@@ -69,7 +69,8 @@ TEST_F(bad_input, MoreWorkersThanCoresAreAllowedUnpinnedAndSaidInDescribe) {
   EXPECT_EQ(scheduler.workers(), many);
   EXPECT_EQ(scheduler.run([] { return 1; }), 1);
   EXPECT_NE(scheduler.describe().find("not pinned"), std::string::npos) << scheduler.describe();
-  EXPECT_NE(scheduler.describe().find("workers: " + std::to_string(many)), std::string::npos) << scheduler.describe();
+  EXPECT_NE(scheduler.describe().find("workers: " + std::to_string(many)), std::string::npos)
+      << scheduler.describe();
 }
 
 TEST_F(bad_input, MoreThan4096WorkersAreRefusedAndTheLimitIsNamed) {
@@ -101,14 +102,16 @@ TEST_F(bad_input, AGoodEnvironmentVariableReplacesTheDefaultOnly) {
 TEST_F(bad_input, RequirePinningWhereItCannotBeIsAnErrorThatSaysWhy) {
   const auto text = text_of<std::system_error>(
       [] { coppice::scheduler({.require_pinning = true, .name = "strict", .topology = "core:4 pu:1"}); });
-  for (const char* part : {"strict", "require_pinning"}) EXPECT_NE(text.find(part), std::string::npos) << text;
+  for (const char* part : {"strict", "require_pinning"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
   coppice::scheduler lenient({.topology = "core:4 pu:1"});
   EXPECT_EQ(lenient.workers(), 4U);
   EXPECT_EQ(lenient.run([] { return 1; }), 1);
 }
 
 TEST_F(bad_input, ABadTopologyIsRefusedWithItsText) {
-  const auto text = text_of<std::invalid_argument>([] { coppice::scheduler({.topology = "core:none of this"}); });
+  const auto text =
+      text_of<std::invalid_argument>([] { coppice::scheduler({.topology = "core:none of this"}); });
   EXPECT_NE(text.find("none of this"), std::string::npos) << text;
 }
 
@@ -127,7 +130,8 @@ TEST_F(bad_input, WhenAThreadCannotBeStartedThoseThatWereAreJoined) {
     const rlimit limit{most, most};
     if (setrlimit(RLIMIT_AS, &limit) != 0) return false;
     for (int i = 0; i < 3; ++i) {
-      const auto text = text_of<std::system_error>([] { coppice::scheduler({.workers = 64, .stack_bytes = stack}); });
+      const auto text =
+          text_of<std::system_error>([] { coppice::scheduler({.workers = 64, .stack_bytes = stack}); });
       if (text.find("cannot start thread") == std::string::npos) {
         std::fprintf(stderr, "%s\n", text.c_str());
         return false;
@@ -143,7 +147,8 @@ TEST_F(bad_input, ACapacityOfZeroMakesNoSchedulerThatBlocksEverySubmitter) {
   // Nobody could ever submit: either it is refused, or there is room for one.
   std::unique_ptr<coppice::scheduler> scheduler;
   try {
-    scheduler = std::make_unique<coppice::scheduler>(coppice::scheduler_options{.workers = 1, .injection_capacity = 0});
+    scheduler = std::make_unique<coppice::scheduler>(
+        coppice::scheduler_options{.workers = 1, .injection_capacity = 0});
   } catch (const std::invalid_argument& e) {
     EXPECT_NE(std::string(e.what()).find("capacity"), std::string::npos) << e.what();
     return;
@@ -237,7 +242,8 @@ TEST_P(unusual_input, ClosuresOfEachSizeUpToAFewLinesSurviveTheirMoveIntoANode) 
     };
     [&]<std::size_t... N>(std::index_sequence<N...>) {
       (with(std::integral_constant<std::size_t, 8 * N + 1>{}), ...);
-    }(std::make_index_sequence<16>{});
+    }
+    (std::make_index_sequence<16>{});
     group.wait();
   });
 }

@@ -256,7 +256,8 @@ TEST_P(cancelling, C17UnderFailFastTheErrorIsRecordedBeforeTheStopIsSeen) {
     ASSERT_TRUE(report.cancel.has_value());
     ASSERT_FALSE(report.errors.empty());
     const auto& by = report.cancel->by;
-    const auto at = std::find_if(report.errors.begin(), report.errors.end(), [&](const auto& e) { return e.path == by; });
+    const auto at =
+        std::find_if(report.errors.begin(), report.errors.end(), [&](const auto& e) { return e.path == by; });
     ASSERT_NE(at, report.errors.end()) << report;
     EXPECT_FALSE(at->after_cancel);
   }
@@ -264,13 +265,12 @@ TEST_P(cancelling, C17UnderFailFastTheErrorIsRecordedBeforeTheStopIsSeen) {
 
 TEST_P(cancelling, C18ErrorsAfterACancelAreKeptAndFlagged) {
   for (const auto& policy : {coppice::error_policy::fail_fast(), coppice::error_policy::collect_all()}) {
-    const auto report = report_of(
-        scheduler(),
-        [] {
-          this_task::cancel_job("before");
-          throw failure("after");
-        },
-        {.errors = policy});
+    const auto report = report_of(scheduler(),
+                                  [] {
+                                    this_task::cancel_job("before");
+                                    throw failure("after");
+                                  },
+                                  {.errors = policy});
     EXPECT_EQ(report.result, outcome::failed) << "C-22: an error goes before a cancel";
     EXPECT_EQ(support::lines(report), std::vector<std::string>{"root after after_cancel"});
     EXPECT_EQ(report.cancel->reason, "before") << "the first cancel wins";

@@ -1,4 +1,5 @@
-// Deadlines: a cancel with its own reason (C-21, C-22). No test measures time: a task polls until the stop comes.
+// Deadlines: a cancel with its own reason (C-21, C-22). No test measures time: a task polls until the stop
+// comes.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -25,8 +26,8 @@ namespace this_task = coppice::this_task;
 class deadlines : public support::on_workers {};
 SUPPORT_ON_EACH_NUMBER_OF_WORKERS(deadlines);
 
-// Runs f in jobs with ever later deadlines until one of them was reached after f had begun, and gives that one's
-// report: how long a busy machine takes to begin is nobody's promise.
+// Runs f in jobs with ever later deadlines until one of them was reached after f had begun, and gives that
+// one's report: how long a busy machine takes to begin is nobody's promise.
 template <class F>
 coppice::job_report report_of_a_late(coppice::scheduler& s, F f, coppice::job_options options = {}) {
   for (auto limit = 5ms;; limit *= 4) {
@@ -51,7 +52,8 @@ void poll() {
 
 TEST_P(deadlines, C21AFarDeadlineChangesNothing) {
   std::chrono::nanoseconds left{0};
-  const auto report = report_of(scheduler(), [&] { left = this_task::remaining(); }, {.deadline = clock_type::now() + 1h});
+  const auto report =
+      report_of(scheduler(), [&] { left = this_task::remaining(); }, {.deadline = clock_type::now() + 1h});
   EXPECT_EQ(report.result, outcome::completed);
   EXPECT_FALSE(report.cancel.has_value());
   EXPECT_GT(left, 0ns);
@@ -65,7 +67,8 @@ TEST_P(deadlines, WithoutADeadlineTheTimeLeftIsTheLongestThereIs) {
 
 TEST_P(deadlines, C21APastDeadlineRunsNoBody) {
   for (const auto when : {clock_type::now() - 1h, clock_type::now(), clock_type::time_point::min()}) {
-    auto job = scheduler().submit([t = support::tracked()] { ADD_FAILURE() << "must not run"; }, {.deadline = when});
+    auto job =
+        scheduler().submit([t = support::tracked()] { ADD_FAILURE() << "must not run"; }, {.deadline = when});
     const auto report = checked(job);
     EXPECT_EQ(support::tracked::live(), 0) << "C-07";
     EXPECT_EQ(report.result, outcome::deadline_exceeded);
@@ -76,15 +79,14 @@ TEST_P(deadlines, C21APastDeadlineRunsNoBody) {
 
 TEST_P(deadlines, C21ADeadlineReachedWhileATaskPollsIsSeen) {
   std::chrono::nanoseconds left{1};
-  const auto report = report_of_a_late(
-      scheduler(),
-      [&] {
-        for (int i = 0; i < 100; ++i) coppice::spawn(poll);
-        poll();
-        left = this_task::remaining();
-        this_task::throw_if_stopped();
-      },
-      {.name = "slow"});
+  const auto report = report_of_a_late(scheduler(),
+                                       [&] {
+                                         for (int i = 0; i < 100; ++i) coppice::spawn(poll);
+                                         poll();
+                                         left = this_task::remaining();
+                                         this_task::throw_if_stopped();
+                                       },
+                                       {.name = "slow"});
   EXPECT_EQ(left, 0ns);
   EXPECT_EQ(report.result, outcome::deadline_exceeded);
   ASSERT_TRUE(report.cancel.has_value());
@@ -110,7 +112,8 @@ TEST_P(deadlines, C23GetThrowsJobDeadlineExceededWithASummary) {
     job.get();
     ADD_FAILURE() << "nothing was thrown";
   } catch (const coppice::job_deadline_exceeded& e) {
-    for (const char* part : {"slow", "deadline"}) EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
+    for (const char* part : {"slow", "deadline"})
+      EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
     EXPECT_EQ(&e.report(), &job.wait());
     EXPECT_THROW(e.rethrow_primary(), coppice::job_deadline_exceeded);
   }

@@ -1,5 +1,5 @@
-// Errors at the edge of a job: what is recorded of them, how many are kept, which are secondary (C-03, C-04, C-08,
-// C-12, C-23, C-24, C-26).
+// Errors at the edge of a job: what is recorded of them, how many are kept, which are secondary (C-03, C-04,
+// C-08, C-12, C-23, C-24, C-26).
 #include <gtest/gtest.h>
 
 #include <coppice/coppice.hpp>
@@ -108,7 +108,8 @@ TEST_P(failing, C04AGroupThatWaitsForATaskThatCalledFailThrowsSystemError) {
       scheduler(),
       [] {
         coppice::task_group group;
-        group.spawn([] { coppice::this_task::fail(std::make_error_code(std::errc::no_space_on_device), "full"); });
+        group.spawn(
+            [] { coppice::this_task::fail(std::make_error_code(std::errc::no_space_on_device), "full"); });
         try {
           group.wait();
           ADD_FAILURE() << "nothing was thrown";
@@ -134,7 +135,9 @@ class bursting {
  public:
   explicit bursting(bool body_throws = false) : body_throws_(body_throws) {}
   bursting(bursting&& other) noexcept
-      : body_throws_(other.body_throws_), armed_(std::exchange(other.armed_, false)), counted_(std::move(other.counted_)) {}
+      : body_throws_(other.body_throws_),
+        armed_(std::exchange(other.armed_, false)),
+        counted_(std::move(other.counted_)) {}
   bursting(const bursting&) = delete;
   bursting& operator=(const bursting&) = delete;
   bursting& operator=(bursting&&) = delete;
@@ -178,7 +181,8 @@ TEST_P(failing, C08ADestructorOfAClosureMayThrowAndIsRecorded) {
 }
 
 TEST_P(failing, C08ABodyAndADestructorThatBothThrowAreOnePrimaryAndOneSecondaryError) {
-  const auto report = report_of(scheduler(), [] { spawn(bursting(true)); }, collecting());
+  const auto report = report_of(
+      scheduler(), [] { spawn(bursting(true)); }, collecting());
   ASSERT_EQ(report.errors.size(), 2U);
   EXPECT_EQ(report.failed, 1U);
   EXPECT_EQ(report.errors[0].message, "body");
@@ -225,7 +229,8 @@ TEST_P(failing, C23GetThrowsJobErrorAlsoForASingleErrorAndWaitNever) {
     support::check(e.report());
     EXPECT_EQ(e.report().errors_total, 1U);
     const std::string what = e.what();
-    for (const char* part : {"single", "only one", "root"}) EXPECT_NE(what.find(part), std::string::npos) << what;
+    for (const char* part : {"single", "only one", "root"})
+      EXPECT_NE(what.find(part), std::string::npos) << what;
     EXPECT_THROW(e.rethrow_primary(), failure);
     static_assert(std::is_base_of_v<std::exception, coppice::job_exception>);
     static_assert(std::is_nothrow_copy_constructible_v<coppice::job_error>);
@@ -259,7 +264,8 @@ TEST_P(failing, AReportIsPrintedForPeople) {
 TEST_P(failing, C24OfManyFailuresAllAreCountedAndTheFirst64AreKeptTheSameEachTime) {
   const std::size_t n = support::scaled(std::size_t{100'000});
   std::vector<std::string> wanted;
-  for (std::size_t i = 0; i < 64; ++i) wanted.push_back("root/" + std::to_string(i) + ' ' + std::to_string(i));
+  for (std::size_t i = 0; i < 64; ++i)
+    wanted.push_back("root/" + std::to_string(i) + ' ' + std::to_string(i));
   for (int round = 0; round < 3; ++round) {
     const auto report = report_of(
         scheduler(),

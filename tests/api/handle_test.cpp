@@ -119,8 +119,10 @@ TEST_P(handles, MoveOnlyAndReferenceResultsAndMoveOnlyClosuresWork) {
   EXPECT_EQ(&scheduler().run([&]() -> int& { return target; }), &target);
   const std::string text = "constant";
   EXPECT_EQ(&scheduler().run([&]() -> const std::string& { return text; }), &text);
-  EXPECT_EQ(*scheduler().run([value = std::make_unique<int>(4)] { return std::make_unique<int>(*value + 1); }), 5);
-  std::unique_ptr<int> owned = scheduler().run([value = std::make_unique<int>(6)]() mutable { return std::move(value); });
+  EXPECT_EQ(
+      *scheduler().run([value = std::make_unique<int>(4)] { return std::make_unique<int>(*value + 1); }), 5);
+  std::unique_ptr<int> owned =
+      scheduler().run([value = std::make_unique<int>(6)]() mutable { return std::move(value); });
   EXPECT_EQ(*owned, 6);
 }
 
@@ -246,7 +248,8 @@ TEST_P(handles, C27WithoutAHandlerALineIsPrinted) {
     while (!j.done()) std::this_thread::yield();
   }
   const std::string text = testing::internal::GetCapturedStderr();
-  for (const char* part : {"nobody looks", "what went wrong"}) EXPECT_NE(text.find(part), std::string::npos) << text;
+  for (const char* part : {"nobody looks", "what went wrong"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }
 

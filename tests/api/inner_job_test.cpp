@@ -1,5 +1,5 @@
-// Jobs submitted from within jobs: cancellation and deadlines go down, errors go up only by being thrown (C-20, C-21),
-// waits inside tasks do not stand still (C-30, C-31, C-36).
+// Jobs submitted from within jobs: cancellation and deadlines go down, errors go up only by being thrown
+// (C-20, C-21), waits inside tasks do not stand still (C-30, C-31, C-36).
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -141,22 +141,21 @@ TEST_P(inner_jobs, C20NothingGoesUpUnlessItIsThrown) {
 
 TEST_P(inner_jobs, C21AnInnerDeadlineIsNeverLaterThanTheOuterOne) {
   const auto now = std::chrono::steady_clock::now();
-  report_of(
-      scheduler(),
-      [&] {
-        const auto limit = this_task::remaining();
-        EXPECT_GT(limit, 0ns);
-        EXPECT_LE(limit, 1h);
-        const auto of_inner = [&](coppice::job_options o) {
-          return scheduler().run([] { return this_task::remaining(); }, std::move(o));
-        };
-        EXPECT_LE(of_inner({}), limit);
-        EXPECT_LE(of_inner({.deadline = now + 2h}), limit);
-        EXPECT_LE(of_inner({.deadline = now + 2h, .shield = true}), limit);
-        EXPECT_LE(of_inner({.deadline = now + 30min}), 30min);
-        EXPECT_GT(of_inner({.deadline = now + 30min}), 0ns);
-      },
-      {.deadline = now + 1h});
+  report_of(scheduler(),
+            [&] {
+              const auto limit = this_task::remaining();
+              EXPECT_GT(limit, 0ns);
+              EXPECT_LE(limit, 1h);
+              const auto of_inner = [&](coppice::job_options o) {
+                return scheduler().run([] { return this_task::remaining(); }, std::move(o));
+              };
+              EXPECT_LE(of_inner({}), limit);
+              EXPECT_LE(of_inner({.deadline = now + 2h}), limit);
+              EXPECT_LE(of_inner({.deadline = now + 2h, .shield = true}), limit);
+              EXPECT_LE(of_inner({.deadline = now + 30min}), 30min);
+              EXPECT_GT(of_inner({.deadline = now + 30min}), 0ns);
+            },
+            {.deadline = now + 1h});
 }
 
 TEST_P(inner_jobs, C30AWaitForTheOwnJobThrowsWouldDeadlock) {
@@ -173,7 +172,8 @@ TEST_P(inner_jobs, C30AWaitForTheOwnJobThrowsWouldDeadlock) {
             job.wait();
             ADD_FAILURE() << "waited for itself";
           } catch (const coppice::would_deadlock& e) {
-            EXPECT_NE(std::string(e.what()).find("mine"), std::string::npos) << "it names the job: " << e.what();
+            EXPECT_NE(std::string(e.what()).find("mine"), std::string::npos)
+                << "it names the job: " << e.what();
           }
         });
       },

@@ -1,5 +1,5 @@
-// join: results, exactly once, what serial code would throw (C-10), serial elision. Plain flags are read after the
-// join, so that the thread sanitizer judges the library's ordering (C-06).
+// join: results, exactly once, what serial code would throw (C-10), serial elision. Plain flags are read
+// after the join, so that the thread sanitizer judges the library's ordering (C-06).
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -50,7 +50,8 @@ TEST(joining_serially, ResultsAreATupleWhereVoidIsMonostateAndAllVoidIsVoid) {
   auto number = [] { return 1; };
   auto text = [] { return std::string("two"); };
   static_assert(std::is_same_v<decltype(join(number, text)), std::tuple<int, std::string>>);
-  static_assert(std::is_same_v<decltype(join(nothing, number, nothing)), std::tuple<std::monostate, int, std::monostate>>);
+  static_assert(std::is_same_v<decltype(join(nothing, number, nothing)),
+                               std::tuple<std::monostate, int, std::monostate>>);
   static_assert(std::is_void_v<decltype(join(nothing, nothing))>);
   static_assert(std::is_void_v<decltype(join(nothing, nothing, nothing))>);
   static int target = 0;
@@ -72,8 +73,9 @@ TEST(joining_serially, OutsideOfASchedulerBranchesRunHereInOrderAndAThrowStopsTh
   EXPECT_EQ(all, std::tuple(1, 2, 3));
   EXPECT_EQ(order, (std::vector{1, 2, 3}));
   order.clear();
-  EXPECT_EQ(support::failure_of([&] { join([&] { step(1); }, [] { throw failure("second"); }, [&] { step(3); }); }),
-            "second");
+  EXPECT_EQ(
+      support::failure_of([&] { join([&] { step(1); }, [] { throw failure("second"); }, [&] { step(3); }); }),
+      "second");
   EXPECT_EQ(order, std::vector{1});
 }
 
@@ -181,7 +183,8 @@ TEST_P(joining, C10TheLeftmostExceptionComesOutAndTheOthersAreSecondary) {
           support::collecting());
       std::vector<std::string> wanted;
       for (int b = leftmost; b < 5; ++b)
-        wanted.push_back("root/" + std::to_string(b) + " b" + std::to_string(b) + (b > leftmost ? " secondary" : ""));
+        wanted.push_back("root/" + std::to_string(b) + " b" + std::to_string(b) +
+                         (b > leftmost ? " secondary" : ""));
       EXPECT_EQ(support::lines(report), wanted);
       EXPECT_EQ(report.spawned, 1U) << "branches are not tasks of their own";
     }
@@ -273,7 +276,8 @@ TEST_P(joining, ResultsOfAJoinThatThrowsAreDestroyed) {
           return tracked(b);
         };
       };
-      support::report_of(scheduler(), [&] { join(branch(0), branch(1), branch(2)); }, support::collecting());
+      support::report_of(
+          scheduler(), [&] { join(branch(0), branch(1), branch(2)); }, support::collecting());
       EXPECT_EQ(tracked::live(), 0);
     }
 }
@@ -282,9 +286,7 @@ TEST_P(joining, C12AnExceptionThatIsCaughtInTheTreeIsNoFailureOfTheJob) {
   const auto report = support::report_of(
       scheduler(),
       [] {
-        EXPECT_EQ(support::failure_of([] {
-                    join([] { throw failure("a"); }, [] { throw failure("b"); });
-                  }),
+        EXPECT_EQ(support::failure_of([] { join([] { throw failure("a"); }, [] { throw failure("b"); }); }),
                   "a");
         EXPECT_EQ(fib(10), 55) << "the worker is as good as before";
       },

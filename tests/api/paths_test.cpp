@@ -1,5 +1,5 @@
-// A task's place in its tree does not depend on who ran what (C-05): the same lists of errors with every number of
-// workers, each time.
+// A task's place in its tree does not depend on who ran what (C-05): the same lists of errors with every
+// number of workers, each time.
 #include <gtest/gtest.h>
 
 #include <coppice/coppice.hpp>
@@ -81,8 +81,8 @@ TEST_P(paths, C05ThePathOfAnErrorIsTakenAtTheInnermostJoinOrTaskThatItLeaves) {
   }
 }
 
-// A random program of joins, spawns and groups in which about one node in eight fails. What happens at a node depends
-// on its number alone.
+// A random program of joins, spawns and groups in which about one node in eight fails. What happens at a node
+// depends on its number alone.
 class program {
  public:
   explicit program(std::uint64_t seed) : seed_(seed) {}
@@ -108,14 +108,16 @@ class program {
           break;
         }
         case 3:
-          join([this, node, levels] { spawn([this, node, levels] { run(node * 7 + 1, levels - 1); }); }, child(2));
+          join([this, node, levels] { spawn([this, node, levels] { run(node * 7 + 1, levels - 1); }); },
+               child(2));
           break;
         default:
           for (std::uint64_t k = 1; k <= 3; ++k) spawn(child(k));
       }
     }
     if (dice / 5 % 8 == 0) throw failure(node);
-    if (dice / 5 % 8 == 1) coppice::this_task::fail(std::make_error_code(std::errc::io_error), std::to_string(node));
+    if (dice / 5 % 8 == 1)
+      coppice::this_task::fail(std::make_error_code(std::errc::io_error), std::to_string(node));
   }
 
  private:
@@ -141,7 +143,8 @@ TEST(paths_of_random_programs, C05TheListOfErrorsIsTheSameForEachNumberOfWorkers
     for (const auto seed : seeds)
       for (int repetition = 0; repetition < support::scaled(20); ++repetition) {
         const program p(seed);
-        const auto report = report_of(scheduler, [&p] { p.run(1, 7); }, collecting(40));
+        const auto report = report_of(
+            scheduler, [&p] { p.run(1, 7); }, collecting(40));
         const auto list = lines(report);
         errors += list.size();
         EXPECT_EQ(difference(first_list.try_emplace(seed, list).first->second, list), "")
@@ -153,7 +156,8 @@ TEST(paths_of_random_programs, C05TheListOfErrorsIsTheSameForEachNumberOfWorkers
   EXPECT_NE(errors, 0U);
 }
 
-// 1000 tasks of which the 35 with an id divisible by 29 fail. At each of them the path ends with what the id says.
+// 1000 tasks of which the 35 with an id divisible by 29 fail. At each of them the path ends with what the id
+// says.
 std::vector<unsigned> failed_ids(const coppice::job_report& report) {
   std::vector<unsigned> ids;
   for (const auto& e : report.errors) ids.push_back(static_cast<unsigned>(std::stoul(e.message)));
@@ -216,7 +220,8 @@ TEST(paths_of_loops, C05C24WhichCallsOfALoopFailAndWhereDoesNotDependOnWhoWasHun
         first_list = lines(report);
         first_count = report.errors_total;
       }
-      EXPECT_EQ(difference(first_list, lines(report)), "") << workers << " workers, repetition " << repetition;
+      EXPECT_EQ(difference(first_list, lines(report)), "")
+          << workers << " workers, repetition " << repetition;
       EXPECT_EQ(report.errors_total, first_count);
       if (testing::Test::HasFailure()) return;
     }

@@ -1,4 +1,5 @@
-// Recursion that is too deep is an error and not the end of the program, and the scheduler is as good as before.
+// Recursion that is too deep is an error and not the end of the program, and the scheduler is as good as
+// before.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -37,7 +38,6 @@ void groups(long levels) {
   group.spawn([levels, t = support::tracked()] { groups(levels - 1); });
   group.wait();
 }
-
 
 void expect_refused_and_usable(coppice::scheduler& s, const coppice::job_report& report) {
   EXPECT_EQ(report.result, coppice::outcome::failed);

@@ -36,7 +36,8 @@ const std::size_t many = support::scaled(std::size_t{200'000});
 TEST_P(sorting, GivesWhatStdSortGives) {
   auto random = support::random_source();
   std::vector<std::vector<int>> inputs;
-  for (const std::size_t n : {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{4096}, std::size_t{4097}, many}) {
+  for (const std::size_t n :
+       {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{4096}, std::size_t{4097}, many}) {
     std::vector<int> v(n);
     for (int& x : v) x = static_cast<int>(random());
     inputs.push_back(v);
@@ -73,7 +74,8 @@ TEST_P(sorting, MoveOnlyElementsKeepTheirIdentity) {
   scheduler().run([&] {
     parallel_sort(v.begin(), v.end(), [](const auto& a, const auto& b) { return a->value() < b->value(); });
   });
-  EXPECT_TRUE(std::is_sorted(v.begin(), v.end(), [](const auto& a, const auto& b) { return a->value() < b->value(); }));
+  EXPECT_TRUE(std::is_sorted(v.begin(), v.end(),
+                             [](const auto& a, const auto& b) { return a->value() < b->value(); }));
   for (const auto& p : v) EXPECT_EQ(before.erase(p.get()), 1U);
 }
 
@@ -141,7 +143,8 @@ void expect_full_walk(coppice::scheduler& s, const tree& t) {
 
 TEST_P(walking, EachNodeOfARandomTreeIsVisitedOnceAfterItsParent) {
   auto random = support::random_source();
-  for (const std::size_t n : {std::size_t{1}, std::size_t{2}, std::size_t{1000}, support::scaled(std::size_t{30'000})})
+  for (const std::size_t n :
+       {std::size_t{1}, std::size_t{2}, std::size_t{1000}, support::scaled(std::size_t{30'000})})
     expect_full_walk(scheduler(), random_tree(n, random));
 }
 
@@ -184,7 +187,8 @@ TEST(walking_serially, OutsideOfATaskANodeComesBeforeItsChildrenInOrder) {
   const tree t{{1, 4}, {2, 3}, {}, {}, {}};
   std::vector<std::size_t> order;
   coppice::walk_tree(
-      std::size_t{0}, [&](std::size_t node) { return t[node]; }, [&](std::size_t node) { order.push_back(node); });
+      std::size_t{0}, [&](std::size_t node) { return t[node]; },
+      [&](std::size_t node) { order.push_back(node); });
   EXPECT_EQ(order, (std::vector<std::size_t>{0, 1, 2, 3, 4}));
 }
 

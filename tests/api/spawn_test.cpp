@@ -1,4 +1,5 @@
-// spawn: children that nobody waits for but the job; what accepting promises (C-01, C-02), what follows a throw (C-09).
+// spawn: children that nobody waits for but the job; what accepting promises (C-01, C-02), what follows a
+// throw (C-09).
 #include <gtest/gtest.h>
 
 #include <atomic>

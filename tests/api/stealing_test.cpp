@@ -1,7 +1,7 @@
-// A steal reaches any task, whatever its owner is doing: the owner sits in a leaf that ends only when others have run
-// what it keeps. If a thief had to wait for the owner, these tests would not end.
-#include <coppice/coppice.hpp>
+// A steal reaches any task, whatever its owner is doing: the owner sits in a leaf that ends only when others
+// have run what it keeps. If a thief had to wait for the owner, these tests would not end.
 #include <gtest/gtest.h>
+#include <coppice/coppice.hpp>
 
 #include <atomic>
 #include <thread>
@@ -48,7 +48,8 @@ TEST_P(stealing, ReachesEveryBranchBehindALongLeaf) {
   }
 }
 
-// Frames pushed before and after the owner has entered nested leaves: exposure has to reach the deep ones too.
+// Frames pushed before and after the owner has entered nested leaves: exposure has to reach the deep ones
+// too.
 TEST_P(stealing, ReachesFramesOfEveryDepthBehindALongLeaf) {
   coppice::scheduler scheduler({.workers = GetParam()});
   constexpr unsigned depth = 40;

@@ -59,7 +59,8 @@ TEST_P(stopping, C35DrainRunsAllThatWasAcceptedAndWhatThatSpawns) {
   for (auto& j : jobs) EXPECT_TRUE(j.done() && checked(j).result == outcome::completed);
   EXPECT_GE(report.ran, 100U);
   EXPECT_EQ(report.skipped, 0U);
-  EXPECT_EQ(support::threads_settled(support::threads_at_rest()), support::threads_at_rest()) << "they are joined";
+  EXPECT_EQ(support::threads_settled(support::threads_at_rest()), support::threads_at_rest())
+      << "they are joined";
 }
 
 TEST_P(stopping, C35CancelSkipsWhatHasNotStartedAndSaysWhatWasRunning) {
@@ -105,10 +106,7 @@ TEST_P(stopping, C35SeveralThreadsMayStopInAnyModeAndAllReturnWhenItIsOver) {
     coppice::scheduler s(options());
     std::atomic<unsigned> ran{0};
     std::vector<coppice::job<void>> jobs;
-    for (int k = 0; k < 20; ++k)
-      jobs.push_back(s.submit([&] {
-        coppice::spawn([&] { ++ran; });
-      }));
+    for (int k = 0; k < 20; ++k) jobs.push_back(s.submit([&] { coppice::spawn([&] { ++ran; }); }));
     std::vector<std::thread> stoppers;
     for (int t = 0; t < 6; ++t)
       stoppers.emplace_back([&, t] {

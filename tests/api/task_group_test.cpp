@@ -120,13 +120,16 @@ TEST_P(grouping, C11WaitRethrowsTheFailureWithTheSmallestOrdinalAndKeepsTheOther
         [] {
           task_group group;
           for (unsigned k = 0; k < 10; ++k)
-            group.spawn([k] {
-              if (k % 3 == 1) throw failure(k);
-            }, "child " + std::to_string(k));
+            group.spawn(
+                [k] {
+                  if (k % 3 == 1) throw failure(k);
+                },
+                "child " + std::to_string(k));
           group.wait();
         },
         collecting());
-    EXPECT_EQ(lines(report), (std::vector<std::string>{"root/1 1", "root/4 4 secondary", "root/7 7 secondary"}));
+    EXPECT_EQ(lines(report),
+              (std::vector<std::string>{"root/1 1", "root/4 4 secondary", "root/7 7 secondary"}));
     ASSERT_FALSE(report.errors.empty());
     EXPECT_EQ(report.errors[0].name, "child 1");
     EXPECT_EQ(report.failed, 4U) << "three children, and the root that let the exception pass";

@@ -1,4 +1,5 @@
-// The owner's fast path as functions that disassemble.py looks at: none may hold a fence or a locked instruction.
+// The owner's fast path as functions that disassemble.py looks at: none may hold a fence or a locked
+// instruction.
 #include <coppice/detail/deque.hpp>
 #include <coppice/join.hpp>
 

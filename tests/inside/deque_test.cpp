@@ -1,7 +1,7 @@
-// The split deque under real threads: exactly once, oldest first, refilled slots, exposure. The order of its memory
-// accesses is argued in scheduler/worker/deque.md.
-#include <coppice/detail/deque.hpp>
+// The split deque under real threads: exactly once, oldest first, refilled slots, exposure. The order of its
+// memory accesses is argued in scheduler/worker/deque.md.
 #include <gtest/gtest.h>
+#include <coppice/detail/deque.hpp>
 
 #include <array>
 #include <atomic>
@@ -141,8 +141,8 @@ TEST(split_deque, ExposureGivesNothingThatTheOwnerPopsMeanwhile) {
   basic_split_deque<8> d;
   std::array<item, 4> items;
   for (item& i : items) push(d, i);
-  // The owner takes three of the four between the announcement and the look: above the limit by itself, below it
-  // through the lock, which an exposure holds. So here it stops at the limit.
+  // The owner takes three of the four between the announcement and the look: above the limit by itself, below
+  // it through the lock, which an exposure holds. So here it stops at the limit.
   const std::uint32_t exposed = d.expose([&] {
     EXPECT_EQ(d.pop(), &items[3]);
     EXPECT_EQ(d.pop(), &items[2]);
@@ -153,8 +153,8 @@ TEST(split_deque, ExposureGivesNothingThatTheOwnerPopsMeanwhile) {
   EXPECT_EQ(d.pop(), nullptr);
 }
 
-// One owner pushes and pops in a pattern that grows and shrinks, thieves steal and expose. Each item is taken exactly
-// once per time that it was pushed. Capacity 8: slots are refilled under thieves all the time.
+// One owner pushes and pops in a pattern that grows and shrinks, thieves steal and expose. Each item is taken
+// exactly once per time that it was pushed. Capacity 8: slots are refilled under thieves all the time.
 template <std::uint32_t Capacity>
 void storm(unsigned thieves, std::uint64_t rounds, bool expose) {
   auto d = std::make_unique<basic_split_deque<Capacity>>();

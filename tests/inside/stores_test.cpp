@@ -1,8 +1,8 @@
 // The stores: the slab of nodes, the tally of a job, the injection queue.
+#include <gtest/gtest.h>
 #include <coppice/detail/slab.hpp>
 #include <coppice/detail/tally.hpp>
 #include <coppice/detail/worker.hpp>
-#include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
@@ -73,8 +73,8 @@ TEST(tally, IsQuietWhenEndsAddUpToSpawnsAcrossWorkers) {
   EXPECT_EQ(t.counts().ended(), 3U);
 }
 
-// Workers pass tasks around at random: each task spawns up to two more into a shared bag. At least one worker finds
-// the end, none finds it while a task is left.
+// Workers pass tasks around at random: each task spawns up to two more into a shared bag. At least one worker
+// finds the end, none finds it while a task is left.
 TEST(tally, TheLastOneToEndATaskFindsTheEnd) {
   constexpr int team = 4;
   for (int round = 0; round < support::scaled(300); ++round) {

@@ -17,7 +17,8 @@ busy_workers::busy_workers(coppice::scheduler& s) {
   while (standing_ != s.workers()) std::this_thread::yield();
 }
 
-submitters::submitters(coppice::scheduler& s, std::size_t threads, const std::function<void()>& body) : all_(threads) {
+submitters::submitters(coppice::scheduler& s, std::size_t threads, const std::function<void()>& body)
+    : all_(threads) {
   for (one& me : all_)
     threads_.emplace_back([&s, &me, body] {
       me.number = this_thread_number();

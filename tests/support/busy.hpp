@@ -1,5 +1,5 @@
-// Ways to bring a scheduler into a state that tests about queues and stops need: all workers busy, submitters blocked,
-// door closed.
+// Ways to bring a scheduler into a state that tests about queues and stops need: all workers busy, submitters
+// blocked, door closed.
 #pragma once
 
 #include <sys/types.h>
@@ -35,8 +35,8 @@ class submitters {
   bool all_blocked() const;
 
   struct ends {
-    int refused = 0;    ///< by scheduler_stopped
-    int unfinished = 0; ///< by a job_exception
+    int refused = 0;     ///< by scheduler_stopped
+    int unfinished = 0;  ///< by a job_exception
   };
   ends join();
 

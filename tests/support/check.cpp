@@ -60,7 +60,8 @@ void check(const coppice::job_report& r) {
     EXPECT_FALSE(e.type.empty());
   }
   for (std::size_t i = 1; i < r.errors.size(); ++i)
-    EXPECT_TRUE(in_order(r.errors[i - 1].path, r.errors[i].path)) << r.errors[i - 1].path << ", " << r.errors[i].path;
+    EXPECT_TRUE(in_order(r.errors[i - 1].path, r.errors[i].path))
+        << r.errors[i - 1].path << ", " << r.errors[i].path;
 }
 
 std::vector<std::string> lines(const coppice::job_report& report) {

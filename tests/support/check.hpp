@@ -10,7 +10,8 @@
 
 namespace support {
 
-/// C-26 and its neighbours: counts add up, the errors are in serial order and complete, outcome and counts agree.
+/// C-26 and its neighbours: counts add up, the errors are in serial order and complete, outcome and counts
+/// agree.
 void check(const coppice::job_report& report);
 
 /// Waits for the job, checks its report and returns a copy of it.

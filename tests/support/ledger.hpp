@@ -1,4 +1,5 @@
-// A ledger: who has been here, and how often. Sum and set, so that a lost entry and a double one cannot cancel out.
+// A ledger: who has been here, and how often. Sum and set, so that a lost entry and a double one cannot
+// cancel out.
 #pragma once
 
 #include <gtest/gtest.h>

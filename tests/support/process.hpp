@@ -11,14 +11,15 @@ namespace support {
 /// Threads of this process, ended ones that the system has not taken away yet included.
 std::size_t threads_now();
 
-/// The number of threads that remains once ended ones have been taken away: waits for it to fall to `wanted`, but not
-/// for ever.
+/// The number of threads that remains once ended ones have been taken away: waits for it to fall to `wanted`,
+/// but not for ever.
 std::size_t threads_settled(std::size_t wanted);
 
 /// Number of threads when no test runs.
 std::size_t threads_at_rest();
 
-/// Returns when the thread stands still, in a lock or a wait, or when `over` says that it does not matter any more.
+/// Returns when the thread stands still, in a lock or a wait, or when `over` says that it does not matter any
+/// more.
 void wait_until_asleep(pid_t thread, const std::function<bool()>& over);
 
 /// This thread's number for wait_until_asleep.

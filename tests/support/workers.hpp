@@ -1,5 +1,5 @@
-// A fixture that runs a test with 1, 2, 3, 8 and 64 workers and is a leak test as well: at the end no closure lives
-// and no thread is left.
+// A fixture that runs a test with 1, 2, 3, 8 and 64 workers and is a leak test as well: at the end no closure
+// lives and no thread is left.
 //
 //   class joining : public support::on_workers {};
 //   SUPPORT_ON_EACH_NUMBER_OF_WORKERS(joining);
@@ -39,8 +39,8 @@ class without_leaks : public testing::Test {
   void TearDown() override;
 };
 
-/// In a task: forks until `over`, so that whatever waits in this worker's deque can be taken. A worker that only
-/// stood still would keep it where nobody can look behind a long leaf.
+/// In a task: forks until `over`, so that whatever waits in this worker's deque can be taken. A worker that
+/// only stood still would keep it where nobody can look behind a long leaf.
 template <class Over>
 void fork_until(const Over& over) {
   while (!over()) {
@@ -51,5 +51,6 @@ void fork_until(const Over& over) {
 
 }  // namespace support
 
-#define SUPPORT_ON_EACH_NUMBER_OF_WORKERS(subject) \
-  INSTANTIATE_TEST_SUITE_P(workers, subject, testing::Values(1U, 2U, 3U, 8U, 64U), testing::PrintToStringParamName())
+#define SUPPORT_ON_EACH_NUMBER_OF_WORKERS(subject)                                 \
+  INSTANTIATE_TEST_SUITE_P(workers, subject, testing::Values(1U, 2U, 3U, 8U, 64U), \
+                           testing::PrintToStringParamName())

@@ -1,7 +1,7 @@
 // The one door to atomics, locks and the compiler barrier.
 //
-// Every protocol header of the scheduler names its shared words through this file, so that a test build can put
-// other types behind the same names and explore the interleavings of the shipped source.
+// Every protocol header of the scheduler names its shared words through this file, so that a test build can
+// put other types behind the same names and explore the interleavings of the shipped source.
 #pragma once
 
 #include <atomic>

@@ -3,36 +3,40 @@
 //   index   0        tail            split              head
 //           | taken  | shared: thieves | private: owner | free
 //
-// Who writes what. `head_` and `slots_` (non-null): the owner. `word_` (tail, split, strand): thieves move tail, the
-// owner moves split and strand, an exposing thief moves split; all by compare-exchange. `limit_`: whoever holds
-// `lock_`. `slots_[i] = null`: the thief that took i, its last access to the slot.
+// Who writes what. `head_` and `slots_` (non-null): the owner. `word_` (tail, split, strand): thieves move
+// tail, the owner moves split and strand, an exposing thief moves split; all by compare-exchange. `limit_`:
+// whoever holds `lock_`. `slots_[i] = null`: the thief that took i, its last access to the slot.
 //
-// A strand is what the owner runs between finding its deque empty and finding it empty again: one stolen or injected
-// frame and what came of it. Its number is part of the word, so a steal can be made to fail unless the owner is still
-// at what the thief thinks it is at (leapfrogging, idle.md).
+// A strand is what the owner runs between finding its deque empty and finding it empty again: one stolen or
+// injected frame and what came of it. Its number is part of the word, so a steal can be made to fail unless
+// the owner is still at what the thief thinks it is at (leapfrogging, idle.md).
 //
 // Invariant
-//   I1  tail <= split <= head + 1, in wrapping order; outside a pop split <= head. head_, limit_ and bound_ count in 32
+//   I1  tail <= split <= head + 1, in wrapping order; outside a pop split <= head. head_, limit_ and bound_
+//   count in 32
 //       bits, the word holds the low 24 of tail and split; they are never further apart than Capacity.
-//   I2  split <= limit while the lock is held, split == limit while it is free. The owner takes an index without the
+//   I2  split <= limit while the lock is held, split == limit while it is free. The owner takes an index
+//   without the
 //       lock only at or above limit.
-//   I3  slot i is written again only when i + capacity < bound_, and bound_ passes i + capacity only after the thief
+//   I3  slot i is written again only when i + capacity < bound_, and bound_ passes i + capacity only after
+//   the thief
 //       of i has left null in the slot: a thief reads its slot after the exchange and still finds its frame.
 //   I4  steals take the oldest: when index i was taken by a thief, everything below i is taken.
 //
 // Orders
-//   push     head_ release             pairs with head_ acquire in expose(): frames and slots below head are visible.
-//   pop      head_ store, compiler barrier, limit_ load: relaxed. Pairs with limit_ store, barrier on every thread,
+//   push     head_ release             pairs with head_ acquire in expose(): frames and slots below head are
+//   visible. pop      head_ store, compiler barrier, limit_ load: relaxed. Pairs with limit_ store, barrier
+//   on every thread,
 //            head_ load in expose(): of the two loads at least one sees the other side's store.
 //   share    word_ release             pairs with word_ acquire in steal().
 //   expose   word_ release             as share; what the exposer acquired through head_ travels along.
 //   steal    word_ acquire on success  the frame's contents are visible.
 //   steal    slot null, release        pairs with the acquire in find_room(): the thief's read is over.
 //
-// deque.md beside the worker's sources holds the argument. Sources: van Dijk and van de Pol, Lace: Non-blocking Split
-// Deque for Work-Stealing (2014), changed: a ring of pointers, no all-stolen state, exposure by a thief; Frigo,
-// Leiserson and Randall, The implementation of Cilk-5 (1998), section 5, the THE protocol; Dice, Huang and Yang,
-// Asymmetric Dekker synchronization (2001).
+// deque.md beside the worker's sources holds the argument. Sources: van Dijk and van de Pol, Lace:
+// Non-blocking Split Deque for Work-Stealing (2014), changed: a ring of pointers, no all-stolen state,
+// exposure by a thief; Frigo, Leiserson and Randall, The implementation of Cilk-5 (1998), section 5, the THE
+// protocol; Dice, Huang and Yang, Asymmetric Dekker synchronization (2001).
 #pragma once
 
 #include <coppice/detail/atomic.hpp>
@@ -56,14 +60,17 @@ class basic_split_deque {
 
   // Whether a push would succeed now. If not, the child is to run inline.
   bool has_room() noexcept {
-    if (head_.load(memory_order_relaxed) != bound_) [[likely]] return true;
+    if (head_.load(memory_order_relaxed) != bound_) [[likely]]
+      return true;
     return find_room();
   }
 
-  // False: the deque is full, unless has_room() says otherwise. Else *index is the frame's, for pop_if_private().
+  // False: the deque is full, unless has_room() says otherwise. Else *index is the frame's, for
+  // pop_if_private().
   bool push_below_bound(frame& f, std::uint32_t* index) noexcept {
     const std::uint32_t h = head_.load(memory_order_relaxed);
-    if (h == bound_) [[unlikely]] return false;
+    if (h == bound_) [[unlikely]]
+      return false;
     slots_[h & mask].store(&f, memory_order_relaxed);
     // order(push): release; pairs with the acquire of head_ in expose().
     head_.store(h + 1, memory_order_release);
@@ -74,11 +81,13 @@ class basic_split_deque {
   // Takes the frame with this index if it is on top and private. The un-stolen join. The index comes from the
   // caller, not from head_: so a chain of forks and joins does not wait for each store to be read back.
   bool pop_if_private(std::uint32_t h) noexcept {
-    if (head_.load(memory_order_relaxed) - 1 != h) [[unlikely]] return false;
+    if (head_.load(memory_order_relaxed) - 1 != h) [[unlikely]]
+      return false;
     head_.store(h, memory_order_relaxed);
     compiler_barrier();
     // order(pop): relaxed; pairs with the barrier on every thread in expose().
-    if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0) [[likely]] return true;
+    if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0) [[likely]]
+      return true;
     undo_pop(h);
     return false;
   }
@@ -102,7 +111,8 @@ class basic_split_deque {
   // The owner starts something unrelated to what it did before.
   void begin_strand() noexcept {
     std::uint64_t w = word_.load(memory_order_relaxed);
-    // order(strand): release; pairs with the acquire of strand(): what the owner published of the new strand is seen.
+    // order(strand): release; pairs with the acquire of strand(): what the owner published of the new strand
+    // is seen.
     while (!word_.compare_exchange_weak(w, w + one_strand, memory_order_release, memory_order_relaxed)) {
     }
   }
@@ -148,8 +158,8 @@ class basic_split_deque {
     return f;
   }
 
-  // order(look-again): seq_cst; pairs with the seq_cst exchange of move_split(): the sleeper's half of announce and
-  // look.
+  // order(look-again): seq_cst; pairs with the seq_cst exchange of move_split(): the sleeper's half of
+  // announce and look.
   bool has_shared() const noexcept {
     const std::uint64_t w = word_.load(memory_order_seq_cst);
     return tail_of(w) != split_of(w);
@@ -164,8 +174,9 @@ class basic_split_deque {
     return n <= Capacity ? n : 0;
   }
 
-  // Shares half of the private part on the owner's behalf while the owner is busy in a leaf. `barrier` must act as a
-  // full fence on every running thread of the process. Returns how many frames became visible to thieves.
+  // Shares half of the private part on the owner's behalf while the owner is busy in a leaf. `barrier` must
+  // act as a full fence on every running thread of the process. Returns how many frames became visible to
+  // thieves.
   template <class Barrier>
   std::uint32_t expose(Barrier&& barrier) noexcept {
     const std::unique_lock hold(lock_, std::try_to_lock);
@@ -195,7 +206,9 @@ class basic_split_deque {
   static constexpr std::uint64_t one_strand = std::uint64_t{1} << 48;
 
   static std::uint32_t tail_of(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w & low24_64); }
-  static std::uint32_t split_of(std::uint64_t w) noexcept { return static_cast<std::uint32_t>(w >> 24 & low24_64); }
+  static std::uint32_t split_of(std::uint64_t w) noexcept {
+    return static_cast<std::uint32_t>(w >> 24 & low24_64);
+  }
   static std::uint64_t with_split(std::uint64_t w, std::uint32_t split) noexcept {
     return (w & ~(low24_64 << 24)) | (std::uint64_t{split & low24} << 24);
   }
@@ -213,9 +226,10 @@ class basic_split_deque {
   // Holds the lock: only tail can move meanwhile.
   void move_split(std::uint32_t split) noexcept {
     std::uint64_t w = word_.load(memory_order_relaxed);
-    // order(share): seq_cst, which includes the release that steal() acquires; the total order is the sharer's half
-    // of the announce-and-look pair of the idle protocol (idle.md).
-    while (!word_.compare_exchange_weak(w, with_split(w, split), memory_order_seq_cst, memory_order_relaxed)) {
+    // order(share): seq_cst, which includes the release that steal() acquires; the total order is the
+    // sharer's half of the announce-and-look pair of the idle protocol (idle.md).
+    while (
+        !word_.compare_exchange_weak(w, with_split(w, split), memory_order_seq_cst, memory_order_relaxed)) {
     }
   }
 

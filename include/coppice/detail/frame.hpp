@@ -1,8 +1,8 @@
 // A frame: a task in memory, as the deque and the workers see it.
 //
-// It carries its own run function, made on a higher floor, so that the worker knows neither jobs nor closures.
-// `state` is written by the worker that forks the frame (fresh), then only by the worker that runs it (running,
-// then an end), and by the one waiter (waited).
+// It carries its own run function, made on a higher floor, so that the worker knows neither jobs nor
+// closures. `state` is written by the worker that forks the frame (fresh), then only by the worker that runs
+// it (running, then an end), and by the one waiter (waited).
 //
 // Orders
 //   run -> end      exchange(acq_rel) by the runner; pairs with ended() of the waiter (acquire).
@@ -24,8 +24,8 @@ using run_function = void (*)(frame*, worker&) noexcept;
 
 struct failure;
 
-// How a frame's state word is read: fresh, a worker's address with a tag, or an end: a value, the address of a failure
-// with a tag, or nothing because it was skipped.
+// How a frame's state word is read: fresh, a worker's address with a tag, or an end: a value, the address of
+// a failure with a tag, or nothing because it was skipped.
 enum class frame_tag : std::uintptr_t { running = 1, waited = 2, failed = 3 };
 
 struct frame {
@@ -63,7 +63,9 @@ struct frame {
   }
 
   // order(run): relaxed; the runner's name is a hint to the waiter, nothing is read through it but its deque.
-  void begin(const worker& who) noexcept { state.store(tagged(&who, frame_tag::running), memory_order_relaxed); }
+  void begin(const worker& who) noexcept {
+    state.store(tagged(&who, frame_tag::running), memory_order_relaxed);
+  }
   bool ended() const noexcept { return is_end(state.load(memory_order_acquire)); }
 };
 

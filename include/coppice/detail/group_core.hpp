@@ -1,11 +1,12 @@
 // The core of a task group: how many children live, what failed, whether the unstarted ones are still wanted.
 //
-// Who writes what. `local_`: the owner's thread, plain. `remote_`: everybody else, twice the count, and in its lowest
-// bit that the owner sleeps. The group is over when both add up to zero; before it sleeps the owner moves its part
-// into `remote_`, so that the last child brings that to zero.
+// Who writes what. `local_`: the owner's thread, plain. `remote_`: everybody else, twice the count, and in
+// its lowest bit that the owner sleeps. The group is over when both add up to zero; before it sleeps the
+// owner moves its part into `remote_`, so that the last child brings that to zero.
 //
 // Orders
-//   remote_   fetch_sub(acq_rel) of a child's end, its last access to the group; pairs with the acquire in over(): what
+//   remote_   fetch_sub(acq_rel) of a child's end, its last access to the group; pairs with the acquire in
+//   over(): what
 //             the children did is seen after wait().
 #pragma once
 
@@ -69,7 +70,7 @@ class COPPICE_API group_core {
   atomic<bool> lost_{false};
   atomic<worker*> runner_{nullptr};
   mutex lock_;
-  error_set* errors_ = nullptr;       // under lock_
+  error_set* errors_ = nullptr;  // under lock_
   std::exception_ptr serial_error_;
 };
 

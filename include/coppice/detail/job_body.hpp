@@ -17,8 +17,9 @@ struct no_value {};
 template <class T>
 class job_value : public job_core {
  public:
-  using stored = std::conditional_t<std::is_void_v<T>, no_value,
-                                    std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>>;
+  using stored =
+      std::conditional_t<std::is_void_v<T>, no_value,
+                         std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>>;
   bool has_value() const noexcept { return value_.has_value(); }
   T take() {
     if constexpr (std::is_void_v<T>) {

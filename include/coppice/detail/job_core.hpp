@@ -1,11 +1,12 @@
 // The core of a job: its root frame, its counts, its errors, its stop. job_value and job_body add the types.
 //
-// Life. A job is held by its handle, by the scheduler while it is not quiet, by workers that count for it, by the
-// jobs submitted from within it. It is quiet when all its tasks have ended (tally.hpp); the worker that finds this
-// out makes the report and wakes who waits. job.md holds the states.
+// Life. A job is held by its handle, by the scheduler while it is not quiet, by workers that count for it, by
+// the jobs submitted from within it. It is quiet when all its tasks have ended (tally.hpp); the worker that
+// finds this out makes the report and wakes who waits. job.md holds the states.
 //
-// Who writes what. `stop_` under `lock_`; read everywhere. `done_` once, by the worker that found the job quiet. The
-// result: the root's worker before it counts the root's end; then the handle's owner after it has seen `done_`.
+// Who writes what. `stop_` under `lock_`; read everywhere. `done_` once, by the worker that found the job
+// quiet. The result: the root's worker before it counts the root's end; then the handle's owner after it has
+// seen `done_`.
 //
 // Orders
 //   stop_   store seq_cst under the lock, after the record is written; pairs with the acquire in stopping().
@@ -66,8 +67,8 @@ class COPPICE_API job_core {
   job_core(scheduler_core& home, job_options&& options);
   virtual ~job_core();
 
-  virtual void run_body() = 0;       // may throw
-  virtual void drop_body() = 0;      // destroys the closure; may throw
+  virtual void run_body() = 0;   // may throw
+  virtual void drop_body() = 0;  // destroys the closure; may throw
   virtual void drop_value() noexcept = 0;
 
  private:

@@ -1,7 +1,7 @@
 // The frame of one forked branch of a join, on the forking function's stack, and the running of a stolen one.
 //
-// Written once by the fork: run, state, the place, the closure's address. The value at the end is touched only when
-// the branch was stolen: by its thief before it ends the frame, then by the joiner.
+// Written once by the fork: run, state, the place, the closure's address. The value at the end is touched
+// only when the branch was stolen: by its thief before it ends the frame, then by the joiner.
 #pragma once
 
 #include <coppice/detail/config.hpp>
@@ -21,8 +21,8 @@ namespace detail {
 
 // What a branch's result is in the tuple that join returns: void counts as std::monostate.
 template <class F>
-using branch_result = std::conditional_t<std::is_void_v<std::invoke_result_t<F>>, std::monostate,
-                                         std::invoke_result_t<F>>;
+using branch_result =
+    std::conditional_t<std::is_void_v<std::invoke_result_t<F>>, std::monostate, std::invoke_result_t<F>>;
 
 template <class F>
 [[gnu::always_inline]] inline branch_result<F> call_branch(F&& f) {
@@ -39,7 +39,8 @@ class COPPICE_API stolen_branch {
  public:
   stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t branch) noexcept;
   bool may_run() const noexcept;
-  // In a handler: the end word that carries the exception and its place; skipped when it is the cancellation itself.
+  // In a handler: the end word that carries the exception and its place; skipped when it is the cancellation
+  // itself.
   std::uintptr_t failed() noexcept;
   // The last step: f may be gone afterwards.
   void end(std::uintptr_t end_word) noexcept;
@@ -51,13 +52,13 @@ class COPPICE_API stolen_branch {
   stolen_place here_;
 };
 
-// A branch has thrown before the later branch `f` of the same join: takes f back from the deque if it was pushed, or
-// waits for its thief, and runs it if the job's policy wants every branch run. In a handler. True: f ended with a
-// value that nobody will use.
+// A branch has thrown before the later branch `f` of the same join: takes f back from the deque if it was
+// pushed, or waits for its thief, and runs it if the job's policy wants every branch run. In a handler. True:
+// f ended with a value that nobody will use.
 COPPICE_API bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexcept;
 
-// Answers the attention word at the fork of `f`. If the job is cancelled: takes f back or waits for it, ends the join
-// of `count` branches (0: an outer level does) and throws cancelled.
+// Answers the attention word at the fork of `f`. If the job is cancelled: takes f back or waits for it, ends
+// the join of `count` branches (0: an outer level does) and throws cancelled.
 COPPICE_API void answer_before(worker& w, frame& f, place& here, bool pushed, std::uint32_t count);
 
 // The last branch of a join has thrown on the joiner's own thread. In a handler.
@@ -66,8 +67,8 @@ COPPICE_API void own_branch_failed(worker& w, place& here) noexcept;
 // Rethrows what the thief kept.
 [[noreturn]] COPPICE_API void rethrow_failure(worker& w, failure* kept);
 
-// How a frame holds the closure of its branch. A small trivial temporary is copied, so that the joiner's own copy
-// never leaves its registers; anything else is pointed to.
+// How a frame holds the closure of its branch. A small trivial temporary is copied, so that the joiner's own
+// copy never leaves its registers; anything else is pointed to.
 template <class G>
 constexpr bool is_small_and_trivial() {
   using closure = std::remove_cvref_t<G>;

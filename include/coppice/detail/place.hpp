@@ -1,15 +1,16 @@
 // A place: one component of a task's path, linked to the component above it.
 //
-// Every join holds one on the stack, every task one in its frame, every stolen branch one on its thief's stack. So
-// the chain from the worker's current place up to a root is the logical path of the running code, whoever runs what.
+// Every join holds one on the stack, every task one in its frame, every stolen branch one on its thief's
+// stack. So the chain from the worker's current place up to a root is the logical path of the running code,
+// whoever runs what.
 //
-// A fork writes no ordinal: the place of a join says which branch runs, and counts from the place above, whose own
-// count moves on only when the join is over. So the ordinal of branch b is above.next + b, and a fork stores a
-// constant.
+// A fork writes no ordinal: the place of a join says which branch runs, and counts from the place above,
+// whose own count moves on only when the join is over. So the ordinal of branch b is above.next + b, and a
+// fork stores a constant.
 //
-// Who writes what. `up` is set before the place is published. `low` and `next` are written only by the thread that
-// runs directly in this place. Threads below it read `low`, which is constant while they live, and of a place that
-// waits in a join also `next`, which stands still as long.
+// Who writes what. `up` is set before the place is published. `low` and `next` are written only by the thread
+// that runs directly in this place. Threads below it read `low`, which is constant while they live, and of a
+// place that waits in a join also `next`, which stands still as long.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +35,11 @@ struct place {
   place_kind kind() const noexcept { return static_cast<place_kind>(up & kinds); }
   const place* above() const noexcept { return reinterpret_cast<const place*>(up & ~kinds); }  // NOLINT
   // The same for a place that is known to be a join's, whose kind is no bits at all.
-  place* above_of_join() const noexcept { return reinterpret_cast<place*>(up); }  // NOLINT(performance-no-int-to-ptr)
+  place* above_of_join() const noexcept {
+    return reinterpret_cast<place*>(up);
+  }  // NOLINT(performance-no-int-to-ptr)
   // Among the children of the place above; a root has none above and is 0.
-  std::uint32_t ordinal() const noexcept {
-    return kind() == place_kind::join ? above()->next + low : low;
-  }
+  std::uint32_t ordinal() const noexcept { return kind() == place_kind::join ? above()->next + low : low; }
 
   // Takes the ordinals of the next `count` children, in program order. Returns the first.
   std::uint32_t number_children(std::uint32_t count) noexcept {

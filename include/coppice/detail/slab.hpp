@@ -1,10 +1,11 @@
 // A worker's slab: nodes of one size for spawned tasks, without a lock and without the system's allocator.
 //
-// Who writes what. `free_` and the chunks: the owner worker. `returned_`: other workers push the nodes that they
-// freed for the owner; the owner takes all of them at once when its own list is empty.
+// Who writes what. `free_` and the chunks: the owner worker. `returned_`: other workers push the nodes that
+// they freed for the owner; the owner takes all of them at once when its own list is empty.
 //
 // Orders
-//   returned_  push release, exchange acquire: what the freeing worker did with the node is over when it is reused.
+//   returned_  push release, exchange acquire: what the freeing worker did with the node is over when it is
+//   reused.
 #pragma once
 
 #include <coppice/detail/atomic.hpp>
@@ -29,7 +30,8 @@ class COPPICE_API slab {
   // Owner only. Null: use take_more().
   void* take() noexcept {
     free_node* n = free_;
-    if (n != nullptr) [[likely]] free_ = n->next;
+    if (n != nullptr) [[likely]]
+      free_ = n->next;
     return n;
   }
   // Owner only: collects what others gave back, or makes a new chunk. Throws std::bad_alloc.

@@ -31,7 +31,7 @@ struct boxed {
       F* at;
       ~storage() {
         if constexpr (alignof(F) > __STDCPP_DEFAULT_NEW_ALIGNMENT__)
-          ::operator delete(static_cast<void*>(at), sizeof(F), std::align_val_t{alignof(F)});
+          ::operator delete (static_cast<void*>(at), sizeof(F), std::align_val_t{alignof(F)});
         else
           ::operator delete(static_cast<void*>(at), sizeof(F));
       }
@@ -72,11 +72,12 @@ struct spawn_node : task_frame {
   }
 };
 
-// The slab is used up: lets go of ended ancestors that nobody needs, then takes a node. Throws std::bad_alloc.
+// The slab is used up: lets go of ended ancestors that nobody needs, then takes a node. Throws
+// std::bad_alloc.
 COPPICE_API void* take_after_tidying(worker& w);
 
-// Links a node whose closure is in place to the running task, counts it, and pushes it or runs it at once. Nothing
-// throws but recursion_too_deep and bad_alloc, before anything is counted.
+// Links a node whose closure is in place to the running task, counts it, and pushes it or runs it at once.
+// Nothing throws but recursion_too_deep and bad_alloc, before anything is counted.
 COPPICE_API void name_node(worker& w, task_frame& node, std::string_view name);
 COPPICE_API void enqueue(worker& w, task_frame& node, group_core* group) noexcept;
 // False: the job or the group is being stopped; the refused child is counted as skipped.
@@ -87,10 +88,12 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   using node = spawn_node<std::decay_t<F>>;
   static_assert(sizeof(node) <= slab::node_bytes);
   const char here = 0;
-  if (stack_address(&here) < w.stack_limit) [[unlikely]] refuse_recursion();
+  if (stack_address(&here) < w.stack_limit) [[unlikely]]
+    refuse_recursion();
   if (!may_spawn(w, group)) return false;
   void* room = w.nodes->take();
-  if (room == nullptr) [[unlikely]] room = take_after_tidying(w);
+  if (room == nullptr) [[unlikely]]
+    room = take_after_tidying(w);
   node* child = nullptr;
   try {
     child = static_cast<node*>(room);

@@ -1,23 +1,26 @@
-// The tally of a job: how many tasks were spawned, started and ended, and whether all that were spawned have ended.
+// The tally of a job: how many tasks were spawned, started and ended, and whether all that were spawned have
+// ended.
 //
-// Each worker counts in a shard of its own, with plain stores; nobody writes a line that another worker writes. The
-// job is quiet when the ends add up to the spawns. A worker looks only when it runs out of the job's tasks.
+// Each worker counts in a shard of its own, with plain stores; nobody writes a line that another worker
+// writes. The job is quiet when the ends add up to the spawns. A worker looks only when it runs out of the
+// job's tasks.
 //
-// Invariant. A task's spawn is counted before the task can be taken, its end after everything that it does. So the
-// spawn of each task whose end a reader sees is seen too, provided that the reader sums the ends first. Take a task
-// that was spawned and has not been seen ended, and of its line of ancestors the first such one: its parent was seen
-// ended, hence this spawn, made by the parent's body, is counted among the spawns and not among the ends: the sums
-// differ. Equal sums therefore mean that all have ended.
+// Invariant. A task's spawn is counted before the task can be taken, its end after everything that it does.
+// So the spawn of each task whose end a reader sees is seen too, provided that the reader sums the ends
+// first. Take a task that was spawned and has not been seen ended, and of its line of ancestors the first
+// such one: its parent was seen ended, hence this spawn, made by the parent's body, is counted among the
+// spawns and not among the ends: the sums differ. Equal sums therefore mean that all have ended.
 //
 // Orders
 //   spawned  release; pairs with the acquire in quiet(). Sequenced before the frame is pushed.
 //   ends     release; pairs with the acquire in quiet().
-//   turn_    acq_rel fetch_add before summing: of two workers that end their last tasks at the same time the later
+//   turn_    acq_rel fetch_add before summing: of two workers that end their last tasks at the same time the
+//   later
 //            one in the order of turn_ sees both ends. Without it each could miss the other's.
 //   head_    release on insertion, acquire on reading: a shard's first counts are visible with it.
 //
-// Source: Mattern, Algorithms for distributed termination detection (1987), the four-counter method, one scan saved
-// by the order of the sums.
+// Source: Mattern, Algorithms for distributed termination detection (1987), the four-counter method, one scan
+// saved by the order of the sums.
 #pragma once
 
 #include <coppice/detail/atomic.hpp>

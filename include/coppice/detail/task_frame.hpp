@@ -3,12 +3,13 @@
 // 64 bytes; a spawned child's closure follows it in the same slab node. The header outlives the closure while
 // descendants live, because their paths lead through it.
 //
-// Who writes what. `live`: the thread that runs the body, plain. `rem`: everybody else. While the body runs `rem`
-// carries a bias, so that it cannot reach zero; when the body ends its thread adds live and takes the bias away. From
-// then on every child's end takes one from `rem`, and who brings it to zero frees the header.
+// Who writes what. `live`: the thread that runs the body, plain. `rem`: everybody else. While the body runs
+// `rem` carries a bias, so that it cannot reach zero; when the body ends its thread adds live and takes the
+// bias away. From then on every child's end takes one from `rem`, and who brings it to zero frees the header.
 //
 // Orders
-//   rem      fetch_sub(acq_rel) of a child's end; pairs with the fetch_add(acq_rel) of the body's end and with the
+//   rem      fetch_sub(acq_rel) of a child's end; pairs with the fetch_add(acq_rel) of the body's end and
+//   with the
 //            other children's: the freeing thread sees all that happened in the node.
 #pragma once
 
@@ -34,7 +35,8 @@ struct task_frame : frame, place {
 
   static constexpr std::int32_t body_runs = 1 << 30;
 
-  // order(extra): acquire; pairs with the release of whoever made it, which may be a branch on another worker.
+  // order(extra): acquire; pairs with the release of whoever made it, which may be a branch on another
+  // worker.
   task_extra* get_extra() const noexcept { return extra.load(memory_order_acquire); }
   bool run_by(const worker& who) const noexcept {
     return state.load(memory_order_relaxed) == tagged(&who, frame_tag::running);
@@ -44,7 +46,8 @@ struct task_frame : frame, place {
 };
 static_assert(sizeof(void*) != 8 || sizeof(task_frame) == 64, "one cache line before the closure");
 
-// The task that a place belongs to. Cost: one load for each join between the place and its worker's steal or task.
+// The task that a place belongs to. Cost: one load for each join between the place and its worker's steal or
+// task.
 inline task_frame* task_of(place* p) noexcept {
   for (;;) {
     switch (p->kind()) {

@@ -1,12 +1,14 @@
-// A worker as its own thread sees it: the words that a fork reads and writes, and the doors to everything rare.
+// A worker as its own thread sees it: the words that a fork reads and writes, and the doors to everything
+// rare.
 //
-// Only the owner thread uses a worker, except for `attention` (anybody sets bits) and the thieves' half of `deque`.
-// The rest of a worker (search, waiting, parking, its thread) is compiled: worker/worker_thread.hpp.
+// Only the owner thread uses a worker, except for `attention` (anybody sets bits) and the thieves' half of
+// `deque`. The rest of a worker (search, waiting, parking, its thread) is compiled: worker/worker_thread.hpp.
 //
 // Orders
-//   attention  set with fetch_or(seq_cst), read relaxed after every push. Whoever sets a bit and must not be missed
-//              either looks at the deque after a barrier on every thread (a sleeper), or needs only the next fork
-//              (a cancel, a hungry thief that goes on looking).
+//   attention  set with fetch_or(seq_cst), read relaxed after every push. Whoever sets a bit and must not be
+//   missed
+//              either looks at the deque after a barrier on every thread (a sleeper), or needs only the next
+//              fork (a cancel, a hungry thief that goes on looking).
 #pragma once
 
 #include <coppice/detail/atomic.hpp>
@@ -37,20 +39,20 @@ struct worker {
   std::uintptr_t stack_limit = 0;              // a fork below this address refuses
   shard* counts = nullptr;                     // of counts_of
   job_core* counts_of = nullptr;
-  bool counts_dirty = false;                   // a task ended since the last look at the tally
+  bool counts_dirty = false;  // a task ended since the last look at the tally
   slab* nodes = nullptr;
   unsigned index = 0;
-  atomic<std::uint64_t> inline_runs{0};        // children run at once because the deque was full
+  atomic<std::uint64_t> inline_runs{0};  // children run at once because the deque was full
   // Written by anybody; on a line of its own, since the owner reads it at every fork.
   alignas(cache_line) atomic<std::uint32_t> attention{0};
 };
 
-// The worker of this thread; null on threads that are not workers. One definition in the library, initial-exec: an
-// access is two loads and no call.
+// The worker of this thread; null on threads that are not workers. One definition in the library,
+// initial-exec: an access is two loads and no call.
 extern COPPICE_API constinit thread_local worker* this_worker [[gnu::tls_model("initial-exec")]];
 
-
-// Runs what lies above `f` in the deque, then takes f back (true), or waits until its thief has ended it (false).
+// Runs what lies above `f` in the deque, then takes f back (true), or waits until its thief has ended it
+// (false).
 COPPICE_API bool take_back_or_wait(worker& w, frame& f) noexcept;
 
 // Ends a frame that this worker stole: the last access to it. Wakes its waiter.
