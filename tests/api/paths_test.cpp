@@ -16,6 +16,13 @@
 #include "support/scale.hpp"
 #include "support/workers.hpp"
 
+// A test here looks at the process's memory: freed blocks must not wait for long in the address sanitizer's
+// quarantine.
+extern "C" const char* __asan_default_options();  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __asan_default_options() {
+  return "quarantine_size_mb=1:thread_local_quarantine_size_kb=16";
+}
+
 namespace {
 
 using coppice::join;
