@@ -4,7 +4,6 @@
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/slab.hpp>
 #include <coppice/detail/task_run.hpp>
-#include <cstdio>
 #include <exception>
 #include <memory>
 #include <utility>

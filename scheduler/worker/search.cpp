@@ -14,9 +14,6 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-// How long a worker polls before it sleeps. By the clock: a pause takes from 3 to 500 ns. 50 us is about what
-// a sleep and a wake cost together (2-core x86-64 virtual machine, 2026-11).
-constexpr std::chrono::microseconds spin_time{50};
 // How long an asked worker may take to answer before a thief exposes its private part.
 constexpr std::chrono::microseconds patience{20};
 

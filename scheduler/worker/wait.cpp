@@ -17,7 +17,6 @@ namespace detail {
 namespace {
 
 using clock = std::chrono::steady_clock;
-constexpr std::chrono::microseconds spin_time{50};
 
 }  // namespace
 

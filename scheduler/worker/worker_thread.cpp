@@ -31,12 +31,12 @@ void worker_thread::enter(void* self) {
   me.all.topology.bind_this_thread(me.index, nullptr);
   me.bound_.store(1, memory_order_release);
   platform::futex_wake_all(me.bound_);
-  // Below the limit a fork refuses; what runs then needs room to unwind and to call what does not fork. Half of a
-  // small stack is for forks all the same.
+  // Below the limit a fork refuses; what runs then needs room to unwind and to call what does not fork. Half
+  // of a small stack is for forks all the same.
   constexpr std::uintptr_t reserve = std::uintptr_t{96} * 1024;
-  me.stack_low = platform::lowest_stack_address();
-  const std::uintptr_t size = stack_address(&self) - me.stack_low;
-  me.stack_limit = me.stack_low == 0 ? 0 : me.stack_low + std::min(reserve, size / 2);
+  const std::uintptr_t lowest = platform::lowest_stack_address();
+  const std::uintptr_t size = stack_address(&self) - lowest;
+  me.stack_limit = lowest == 0 ? 0 : lowest + std::min(reserve, size / 2);
   me.main_loop();
   this_worker = nullptr;
 }
