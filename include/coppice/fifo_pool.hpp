@@ -193,12 +193,17 @@ class COPPICE_API fifo_pool {
   void append(std::unique_lock<std::mutex>& lock, detail::fifo_node& node) noexcept;
   [[noreturn]] void refuse() const;
 
+  bool inherited_over_fork() const noexcept;
+  [[noreturn]] void refuse_inherited() const;
+  void leave_to_parent() noexcept;
+
   void work(unsigned index);
   detail::fifo_node* take(seat& own);
   std::uint64_t ran() const noexcept;
   void join();
 
   const fifo_options options_;  // workers is never 0 here
+  const unsigned forks_;        // before it was made; more of them: this is a child's copy
 
   mutable std::mutex mutex_;  // guards what follows, up to the line
   std::condition_variable not_full_, not_empty_;
@@ -245,13 +250,14 @@ class COPPICE_API fifo_node {
   fifo_node* next = nullptr;  ///< guarded by the pool's mutex
 
  protected:
-  fifo_node() = default;
+  fifo_node() noexcept;
   virtual ~fifo_node();
   virtual void destroy_closure() noexcept = 0;
 
   std::exception_ptr error_;  // the pool's until settled, then the handle's
 
  private:
+  const unsigned forks_;  // before it was made; more of them: this is a child's copy
   std::mutex mutex_;
   std::condition_variable has_settled_;
   bool settled_ = false, dropped_ = false;

@@ -1,29 +1,26 @@
 // The one door to atomics, locks and the compiler barrier.
 //
-// Every protocol header of the scheduler names its shared words through this file, so that a test build can
-// put other types behind the same names and explore the interleavings of the shipped source.
+// Every protocol of the scheduler names its shared words and locks through this file. COPPICE_POLICY names
+// another header with the same names: the tests explore the interleavings of the shipped source through one.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <mutex>
 
+#ifdef COPPICE_POLICY
+#include COPPICE_POLICY
+#endif
+
 namespace coppice {
 inline namespace v0 {
 namespace detail {
 
+#ifndef COPPICE_POLICY
+
 template <class T>
 using atomic = std::atomic<T>;
 using mutex = std::mutex;
-
-using std::memory_order_acq_rel;
-using std::memory_order_acquire;
-using std::memory_order_relaxed;
-using std::memory_order_release;
-using std::memory_order_seq_cst;
-
-// Lines that different threads write are kept this far apart.
-inline constexpr std::size_t cache_line = 64;
 
 // Keeps the compiler from moving memory accesses across; the processor is not told. The owner's half of an
 // asymmetric pair: the other half is platform::barrier_on_every_thread().
@@ -37,6 +34,17 @@ inline void relax() noexcept {
   asm volatile("yield");
 #endif
 }
+
+#endif
+
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+using std::memory_order_release;
+using std::memory_order_seq_cst;
+
+// Lines that different threads write are kept this far apart.
+inline constexpr std::size_t cache_line = 64;
 
 // A counter that one thread writes and others read: a plain load, add and store, no locked instruction.
 template <class T>
