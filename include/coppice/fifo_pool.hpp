@@ -128,6 +128,8 @@ struct fifo_submission {
 /// Threads that take tasks, in order of acceptance, from one bounded queue.
 ///
 /// Threads: any.
+/// In a child made by fork() its threads do not exist: `submit`, `stop`, `stats` and waits for tasks
+/// that had not run throw scheduler_stopped, `try_submit` says stopped, the destructor joins nobody.
 /// Lifetime: no call may be in progress, nor blocked, when the pool is destroyed; a `stop` before
 /// that wakes blocked ones.
 /// Example: at the top of this file.

@@ -2,6 +2,11 @@
 //
 // All members may be called from any thread; the destructor from one that is not a worker of this scheduler.
 //
+// In a child made by fork() the workers do not exist: members throw scheduler_stopped at once, try_submit
+// says stopped, the destructor joins nobody; a job that had not ended throws the same from its handle. A
+// scheduler that is made in the child works. A task that forks is no task in the child: that must exec or
+// exit inside it.
+//
 //   coppice::scheduler scheduler;
 //   long value = scheduler.run([] { return fib(40); });
 //   auto job = scheduler.submit([] { return disk_usage("/usr"); },

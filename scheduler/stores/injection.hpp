@@ -10,12 +10,13 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/frame.hpp>
 #include <coppice/stop.hpp>
 #include <cstddef>
 #include <mutex>
+
+#include "platform/waiting.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -59,8 +60,8 @@ class injection_queue {
   static injected* next_of(const injected& job) noexcept;
   void unlink(injected& job) noexcept;
 
-  mutable std::mutex lock_;
-  std::condition_variable room_;
+  mutable mutex lock_;
+  condition_variable room_;
   injected* first_ = nullptr;
   injected* last_ = nullptr;
   const std::size_t capacity_;

@@ -1,6 +1,7 @@
 #include <coppice/detail/tally.hpp>
 #include <new>
-#include <thread>
+
+#include "platform/waiting.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -12,7 +13,7 @@ namespace {
 shard* new_shard() noexcept {
   for (;;) {
     if (auto* const s = new (std::nothrow) shard) return s;
-    std::this_thread::yield();
+    yield();
   }
 }
 

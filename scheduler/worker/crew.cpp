@@ -18,8 +18,10 @@ namespace {
 
 // Ends a sleep on the sleeper's behalf; false if somebody else has.
 bool rouse(crew& all, worker_thread& sleeper) noexcept {
-  if (!sleeper.asleep.load(memory_order_relaxed)) return false;
-  // order(asleep): seq_cst; pairs with the exchange in worker_thread::sleep().
+  // order(asleep): seq_cst; whoever closes the crew stores that first and reads this then, a sleeper does it
+  // the other way round: one of them sees the other. The exchange pairs with the one in
+  // worker_thread::sleep().
+  if (!sleeper.asleep.load(memory_order_seq_cst)) return false;
   if (!sleeper.asleep.exchange(false, memory_order_seq_cst)) return false;
   all.idle.leave_sleep();
   sleeper.park.unpark();

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "platform/membarrier.hpp"
+#include "platform/waiting.hpp"
 #include "worker/crew.hpp"
 #include "worker/worker_thread.hpp"
 
@@ -11,8 +12,6 @@ inline namespace v0 {
 namespace detail {
 
 namespace {
-
-using clock = std::chrono::steady_clock;
 
 // How long an asked worker may take to answer before a thief exposes its private part.
 constexpr std::chrono::microseconds patience{20};

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "platform/membarrier.hpp"
+#include "platform/waiting.hpp"
 #include "worker/crew.hpp"
 #include "worker/worker_thread.hpp"
 
@@ -49,7 +50,7 @@ void worker_thread::sleep() noexcept {
   if (others_work && rest) {
     const auto doublings =
         fruitless_wakes_ < longest_rest_doublings ? fruitless_wakes_ : longest_rest_doublings;
-    const auto until = std::chrono::steady_clock::now() + shortest_rest * (1U << doublings);
+    const auto until = clock::now() + shortest_rest * (1U << doublings);
     while (asleep.load(memory_order_seq_cst)) {
       if (park.park(&until)) continue;
       if (asleep.exchange(false, memory_order_seq_cst)) {

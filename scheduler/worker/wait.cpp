@@ -5,20 +5,14 @@
 // else runs here, so no task ever runs in the middle of an unrelated one (no lock is entered twice, no stack
 // grows by surprise).
 #include <chrono>
-#include <thread>
 
+#include "platform/waiting.hpp"
 #include "worker/crew.hpp"
 #include "worker/worker_thread.hpp"
 
 namespace coppice {
 inline namespace v0 {
 namespace detail {
-
-namespace {
-
-using clock = std::chrono::steady_clock;
-
-}  // namespace
 
 frame* worker_thread::help_with(wait_condition& condition) noexcept {
   const void* strand = nullptr;
@@ -105,7 +99,7 @@ class stolen_frame_ends final : public wait_condition {
     if (announce(me))
       me.park.park();
     else
-      std::this_thread::yield();  // its thief is about to begin, or has just ended
+      yield();  // its thief is about to begin, or has just ended
   }
 
  private:

@@ -2,9 +2,9 @@
 #include "worker/worker_thread.hpp"
 
 #include <algorithm>
-#include <coppice/error.hpp>
 #include <string>
 
+#include "platform/waiting.hpp"
 #include "worker/crew.hpp"
 
 namespace coppice {
@@ -78,7 +78,7 @@ void worker_thread::begin_strand(const void* what) noexcept {
 }
 
 void worker_thread::share_and_wake(bool at_once) noexcept {
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = clock::now();
   if (!at_once && now - last_share_ < share_interval) {
     // Not now, but not forgotten: who asked goes on looking, and says `starving` before it sleeps.
     attention.fetch_or(attention_bit::hungry, memory_order_relaxed);
@@ -108,13 +108,6 @@ bool answer_quietly(worker& w) noexcept {
   // Level-triggered: every fork of a cancelled job comes here.
   w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
   return true;
-}
-
-void refuse_recursion() {
-  throw recursion_too_deep(
-      "coppice: recursion too deep: a fork was refused because the worker's stack is nearly full (make the "
-      "recursion "
-      "shallower, or give workers more stack with scheduler_options::stack_bytes)");
 }
 
 }  // namespace detail

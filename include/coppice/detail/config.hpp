@@ -1,6 +1,9 @@
 // What the compiler and the build decide for every header.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 // COPPICE_API marks what the compiled library offers to other binaries.
 #if defined(COPPICE_SHARED) && defined(__GNUC__)
 #define COPPICE_API __attribute__((visibility("default")))
@@ -10,3 +13,26 @@
 
 // Out of the way of the fork's few instructions.
 #define COPPICE_COLD [[gnu::cold, gnu::noinline]]
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+// The tests explore small ones.
+#ifndef COPPICE_POLICY
+
+// 64 KiB of slots: a recursion 8192 forks deep is stealable at every level; beyond, children run inline.
+inline constexpr std::uint32_t deque_capacity = 8192;
+// 511 nodes; aligned to its size, a power of two.
+inline constexpr std::size_t slab_chunk_bytes = std::size_t{64} * 1024;
+
+#else
+
+inline constexpr std::uint32_t deque_capacity = 4;
+inline constexpr std::size_t slab_chunk_bytes = 512;
+
+#endif
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

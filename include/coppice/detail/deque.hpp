@@ -13,25 +13,28 @@
 //
 // Invariant
 //   I1  tail <= split <= head + 1, in wrapping order; outside a pop split <= head. head_, limit_ and bound_
-//   count in 32
-//       bits, the word holds the low 24 of tail and split; they are never further apart than Capacity.
+//       count in 32 bits, the word holds the low 24 of tail and split; they are never further apart than
+//       Capacity.
 //   I2  split <= limit while the lock is held, split == limit while it is free. The owner takes an index
-//   without the
-//       lock only at or above limit.
-//   I3  slot i is written again only when i + capacity < bound_, and bound_ passes i + capacity only after
-//   the thief
-//       of i has left null in the slot: a thief reads its slot after the exchange and still finds its frame.
+//       without the lock only at or above limit.
+//   I3  slot i is written again only when i + Capacity < bound_, and bound_ passes i + Capacity only after
+//       the thief of i has left null in the slot: a thief reads its slot after the exchange and still finds
+//       its frame.
 //   I4  steals take the oldest: when index i was taken by a thief, everything below i is taken.
 //
 // Orders
-//   push     head_ release             pairs with head_ acquire in expose(): frames and slots below head are
-//   visible. pop      head_ store, compiler barrier, limit_ load: relaxed. Pairs with limit_ store, barrier
-//   on every thread,
-//            head_ load in expose(): of the two loads at least one sees the other side's store.
-//   share    word_ release             pairs with word_ acquire in steal().
-//   expose   word_ release             as share; what the exposer acquired through head_ travels along.
-//   steal    word_ acquire on success  the frame's contents are visible.
-//   steal    slot null, release        pairs with the acquire in find_room(): the thief's read is over.
+//   push        head_ release, of every store: since C++20 a plain store of the same thread no longer carries
+//               on what an earlier release has published. Pairs with head_ acquire in expose(): frames and
+//               slots below head are visible.
+//   pop         head_ store, compiler barrier, limit_ load (relaxed). Pairs with limit_ store, barrier on
+//               every thread, head_ load in expose(): of the two loads at least one sees the other side's
+//               store.
+//   share       word_ seq_cst, which includes the release that pairs with word_ acquire in steal_seen().
+//   steal       word_ acquire on success: the frame's contents are visible.
+//   steal-slot  slot null and find_room(), relaxed: one location.
+//   take-back   word_ relaxed: the frames are the owner's own.
+//   strand      word_ release in begin_strand(), acquire in look().
+//   look-again  word_ seq_cst in has_shared(): the sleeper's half of announce and look (idle.md).
 //
 // deque.md beside the worker's sources holds the argument. Sources: van Dijk and van de Pol, Lace:
 // Non-blocking Split Deque for Work-Stealing (2014), changed: a ring of pointers, no all-stolen state,
@@ -56,6 +59,11 @@ class basic_split_deque {
  public:
   static constexpr std::uint32_t capacity = Capacity;
 
+  basic_split_deque() = default;
+  // Indices count from here; tests begin just below a wrap.
+  explicit basic_split_deque(std::uint32_t first) noexcept
+      : head_{first}, limit_{first}, bound_{first + Capacity}, word_{both(first & low24)} {}
+
   // ---- owner -----------------------------------------------------------------------------------
 
   // Whether a push would succeed now. If not, the child is to run inline.
@@ -74,6 +82,8 @@ class basic_split_deque {
     slots_[h & mask].store(&f, memory_order_relaxed);
     // order(push): release; pairs with the acquire of head_ in expose().
     head_.store(h + 1, memory_order_release);
+    // Before the attention word is read: pairs with the barrier on every thread in worker_thread::sleep().
+    compiler_barrier();
     *index = h;
     return true;
   }
@@ -83,7 +93,9 @@ class basic_split_deque {
   bool pop_if_private(std::uint32_t h) noexcept {
     if (head_.load(memory_order_relaxed) - 1 != h) [[unlikely]]
       return false;
-    head_.store(h, memory_order_relaxed);
+    // order(push): release, or what the pushes below have published would end here; pairs with the acquire in
+    // expose().
+    head_.store(h, memory_order_release);
     compiler_barrier();
     // order(pop): relaxed; pairs with the barrier on every thread in expose().
     if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0) [[likely]]
@@ -95,7 +107,8 @@ class basic_split_deque {
   // Takes the newest frame; null when the deque is empty.
   frame* pop() noexcept {
     const std::uint32_t h = head_.load(memory_order_relaxed) - 1;
-    head_.store(h, memory_order_relaxed);
+    // order(push): release; as in pop_if_private().
+    head_.store(h, memory_order_release);
     compiler_barrier();
     // order(pop): relaxed; pairs with the barrier on every thread in expose().
     if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0) [[likely]]
@@ -153,8 +166,9 @@ class basic_split_deque {
     if (!word_.compare_exchange_strong(w, taken, memory_order_acquire, memory_order_relaxed)) return nullptr;
     atomic<frame*>& slot = slots_[t & mask];
     frame* const f = slot.load(memory_order_relaxed);
-    // order(steal-slot): release; pairs with the acquire in find_room(). The last access to the slot.
-    slot.store(nullptr, memory_order_release);
+    // order(steal-slot): relaxed; the load above and this store are of one location, so whoever reads the
+    // null writes after the load. The last access to the slot.
+    slot.store(nullptr, memory_order_relaxed);
     return f;
   }
 
@@ -209,6 +223,7 @@ class basic_split_deque {
   static std::uint32_t split_of(std::uint64_t w) noexcept {
     return static_cast<std::uint32_t>(w >> 24 & low24_64);
   }
+  static constexpr std::uint64_t both(std::uint64_t low) noexcept { return low << 24 | low; }
   static std::uint64_t with_split(std::uint64_t w, std::uint32_t split) noexcept {
     return (w & ~(low24_64 << 24)) | (std::uint64_t{split & low24} << 24);
   }
@@ -221,7 +236,8 @@ class basic_split_deque {
   }
 
   // Out of line, or h + 1 would occupy a register across every join.
-  COPPICE_COLD void undo_pop(std::uint32_t h) noexcept { head_.store(h + 1, memory_order_relaxed); }
+  // order(push): release; as in pop_if_private().
+  COPPICE_COLD void undo_pop(std::uint32_t h) noexcept { head_.store(h + 1, memory_order_release); }
 
   // Holds the lock: only tail can move meanwhile.
   void move_split(std::uint32_t split) noexcept {
@@ -242,7 +258,8 @@ class basic_split_deque {
     for (;;) {
       const std::uint32_t t = near(tail_of(w), h);
       if (t == h + 1) {  // I4: all taken
-        head_.store(h + 1, memory_order_relaxed);
+        // order(push): release; as in pop_if_private().
+        head_.store(h + 1, memory_order_release);
         return nullptr;
       }
       // Back comes the newer half, at least h itself.
@@ -260,8 +277,8 @@ class basic_split_deque {
     const std::uint32_t h = head_.load(memory_order_relaxed);
     const std::uint32_t tail = near(tail_of(word_.load(memory_order_relaxed)), h);
     std::uint32_t read = bound_ - Capacity;
-    // order(room): acquire; pairs with the release of the null in steal().
-    while (read != tail && slots_[read & mask].load(memory_order_acquire) == nullptr) ++read;
+    // order(steal-slot): relaxed; pairs with the null in steal_seen().
+    while (read != tail && slots_[read & mask].load(memory_order_relaxed) == nullptr) ++read;
     bound_ = read + Capacity;
     return h != bound_;
   }
@@ -276,8 +293,7 @@ class basic_split_deque {
   alignas(cache_line) atomic<frame*> slots_[Capacity] = {};
 };
 
-// 8192 frames, 64 KiB: a recursion 8192 forks deep is stealable at every level; beyond, children run inline.
-using split_deque = basic_split_deque<8192>;
+using split_deque = basic_split_deque<deque_capacity>;
 
 }  // namespace detail
 }  // namespace v0

@@ -20,7 +20,7 @@ namespace detail {
 class COPPICE_API slab {
  public:
   static constexpr std::size_t node_bytes = 128;
-  static constexpr std::size_t chunk_bytes = std::size_t{64} * 1024;
+  static constexpr std::size_t chunk_bytes = slab_chunk_bytes;
 
   slab() = default;
   slab(const slab&) = delete;

@@ -103,7 +103,7 @@ bool execution::run(void (*program)()) {
   record_.clear();
   memory_.clear();
   shadow_.clear();
-  count_ = self_ = preemptions_ = spurious_ = timeouts_ = rounds_ = 0;
+  count_ = self_ = preemptions_ = spurious_ = timeouts_ = stale_ = detours_ = rounds_ = 0;
   steps_ = time_ = 0;
   failed_ = false;
   failure_.clear();
@@ -242,8 +242,9 @@ void execution::let_another_run(const where& at) {
         if (threads_[t]->is == state::waiting && threads_[t]->has_deadline) others[n++] = t;
       }
     if (n != 0) {
-      const unsigned c = choose(n);
+      const unsigned c = detours_ == limits_.detours ? 0 : choose(n);
       const unsigned t = others[c];
+      if (c != 0) ++detours_;
       if (c >= ready) {
         if (ready != 0) ++timeouts_;
         threads_[t]->timed_out = true;
@@ -471,6 +472,7 @@ void execution::end_life(const void* object) {
 
 void execution::touch(const void* address, std::size_t bytes, access kind, const void* code) {
   const inside_explorer guard;
+  if (address == thread_local_word) return;  // each fiber has its own
   thread& t = me();
   const conflict* const c = shadow_.touch(address, bytes, kind, self_, t.knows.clock, code);
   if (c == nullptr) return;
@@ -494,6 +496,28 @@ std::uint16_t execution::oldest_readable(const location& l, bool seq_cst) {
   return had_enough && oldest != l.newest() ? static_cast<std::uint16_t>(oldest + 1) : oldest;
 }
 
+std::uint16_t execution::choose_store(const location& l, std::memory_order order,
+                                      const std::uint64_t* except) {
+  const std::uint16_t newest = l.newest();
+  const std::uint16_t oldest = oldest_readable(l, order == std::memory_order_seq_cst);
+  const bool relaxed = !acquires(order);
+  std::uint16_t candidates[64];
+  unsigned n = 0;
+  for (std::uint16_t i = newest + 1U; i > oldest && n < 64; --i) {
+    const auto which = static_cast<std::uint16_t>(i - 1);
+    const std::uint64_t value = l.stores[which].value;
+    if (except != nullptr && value == *except) continue;
+    // Of several stores of one value a relaxed load learns least from the oldest: whatever can happen after
+    // reading a newer one can happen after reading that.
+    if (relaxed && which > oldest && l.stores[which - 1U].value == value) continue;
+    if (stale_ == limits_.stale_total && n != 0) break;
+    candidates[n++] = which;
+  }
+  const std::uint16_t chosen = candidates[choose(n)];
+  if (l.stores[chosen].value != l.stores[newest].value) ++stale_;
+  return chosen;
+}
+
 void execution::read(location& l, std::uint16_t which, std::memory_order order) {
   thread::stale_read& stale = me().stale[l.id];
   if (which != l.newest()) stale = {which, stale.store == which ? stale.times + 1 : 1};
@@ -506,9 +530,7 @@ std::uint64_t execution::load(const void* object, unsigned bytes, std::memory_or
   location& l = location_of(object, bytes);
   point(l, false);
   touch_atomic(l, false, at);
-  const std::uint16_t oldest = oldest_readable(l, order == std::memory_order_seq_cst);
-  const unsigned back = choose(static_cast<unsigned>(l.newest() - oldest) + 1);
-  const auto which = static_cast<std::uint16_t>(l.newest() - back);
+  const std::uint16_t which = choose_store(l, order, nullptr);
   read(l, which, order);
   const std::uint64_t value = l.stores[which].value;
   note(which == l.newest() ? "reads" : "reads old", at, value, value);
@@ -558,14 +580,11 @@ bool execution::compare_exchange(void* object, unsigned bytes, std::uint64_t& ex
   const std::uint16_t newest = l.newest();
   const bool fits = l.stores[newest].value == expected;
   if (fits && !(weak && spuriously())) {
-    // It may still fail by reading an older store that does not fit.
+    // It may still fail, by reading an older store that does not fit.
     const std::uint16_t oldest = oldest_readable(l, failure == std::memory_order_seq_cst);
-    std::uint16_t unfit[64];
-    unsigned n = 0;
-    for (std::uint16_t i = newest; i > oldest && n < 64; --i)
-      if (l.stores[i - 1U].value != expected) unfit[n++] = static_cast<std::uint16_t>(i - 1);
-    const unsigned c = choose(n + 1);
-    if (c == 0) {
+    bool unfit = false;
+    for (std::uint16_t i = newest; i > oldest; --i) unfit = unfit || l.stores[i - 1U].value != expected;
+    if (!unfit || stale_ == limits_.stale_total || choose(2) == 0) {
       note("exchanges", at, expected, desired);
       memory_.exchange(l, desired, me().knows, success);
       ++me().knows.clock.at[self_];
@@ -573,8 +592,9 @@ bool execution::compare_exchange(void* object, unsigned bytes, std::uint64_t& ex
       progress();
       return true;
     }
-    read(l, unfit[c - 1], failure);
-    expected = l.stores[unfit[c - 1]].value;
+    const std::uint16_t which = choose_store(l, failure, &expected);
+    read(l, which, failure);
+    expected = l.stores[which].value;
     note("fails to exchange, reads old", at, expected, expected);
     return false;
   }
@@ -583,12 +603,7 @@ bool execution::compare_exchange(void* object, unsigned bytes, std::uint64_t& ex
     note("fails to exchange without a reason", at, expected, expected);
     return false;
   }
-  const std::uint16_t oldest = oldest_readable(l, failure == std::memory_order_seq_cst);
-  std::uint16_t unfit[64];
-  unsigned n = 0;
-  for (std::uint16_t i = newest + 1U; i > oldest && n < 64; --i)
-    if (l.stores[i - 1U].value != expected) unfit[n++] = static_cast<std::uint16_t>(i - 1);
-  const std::uint16_t which = unfit[choose(n)];
+  const std::uint16_t which = choose_store(l, failure, &expected);
   read(l, which, failure);
   expected = l.stores[which].value;
   note("fails to exchange, reads", at, expected, expected);
@@ -601,6 +616,11 @@ void execution::fence(std::memory_order order, const where& at) {
   switch_point();
   note("fence", at);
   memory_.fence(me().knows, order);
+}
+
+std::uint64_t execution::tick() noexcept {
+  constexpr std::uint64_t tick_ns = 100'000;
+  return time_ += tick_ns;
 }
 
 void execution::light_fence() {

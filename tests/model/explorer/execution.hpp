@@ -21,11 +21,13 @@ namespace model {
 using where = std::source_location;
 
 struct limits {
-  unsigned preemptions = 2;  // switches away from a thread that could go on
-  unsigned spurious = 1;     // returns from a wait, and failures of a weak exchange, without a reason
-  unsigned timeouts = 1;     // waits with a deadline that end early while others could go on
-  unsigned stale_reads = 2;  // of one store by one thread, while there is a newer one
-  unsigned steps = 20'000;   // more in one execution is taken for a livelock
+  unsigned preemptions = 2;    // switches away from a thread that could go on
+  unsigned spurious = 1;       // returns from a wait, and failures of a weak exchange, without a reason
+  unsigned timeouts = 1;       // waits with a deadline that end early while others could go on
+  unsigned stale_reads = 2;    // of one store by one thread, while there is a newer one
+  unsigned stale_total = ~0U;  // reads of anything but the newest value, in one execution
+  unsigned detours = ~0U;      // turns given, when a thread blocks, to another than the next
+  unsigned steps = 20'000;     // more in one execution is taken for a livelock
 };
 
 // Whose turn it is matters only at accesses to what another thread accesses too, one of them writing. This is
@@ -101,7 +103,8 @@ class execution {
   void join(unsigned thread, const where& at);
   unsigned self() const noexcept { return self_; }
   std::uintptr_t lowest_stack_address() const noexcept { return threads_[self_]->on.lowest_address(); }
-  std::uint64_t& time() noexcept { return time_; }
+  // Time passes by a fixed amount whenever somebody asks: every wait by the clock ends soon.
+  std::uint64_t tick() noexcept;  // ns
 
   // Plain memory.
   void touch(const void* address, std::size_t bytes, access kind, const void* code);
@@ -151,6 +154,8 @@ class execution {
   void progress() noexcept;
   void wake(thread& t) noexcept;
   std::uint16_t oldest_readable(const location& l, bool seq_cst);
+  // Which of the stores that may be read is read; those with this value are left out.
+  std::uint16_t choose_store(const location& l, std::memory_order order, const std::uint64_t* except);
   void read(location& l, std::uint16_t which, std::memory_order order);
   void touch_atomic(const location& l, bool writes, const where& at);
   std::string stuck() const;
@@ -164,7 +169,7 @@ class execution {
   std::vector<std::unique_ptr<thread>> threads_;
   fiber outside_;
   unsigned count_ = 0, self_ = 0;
-  unsigned preemptions_ = 0, spurious_ = 0, timeouts_ = 0, rounds_ = 0;
+  unsigned preemptions_ = 0, spurious_ = 0, timeouts_ = 0, stale_ = 0, detours_ = 0, rounds_ = 0;
   std::uint64_t steps_ = 0, time_ = 0;
   bool tracing_ = false, failed_ = false;
   std::string failure_, trace_;

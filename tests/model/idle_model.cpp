@@ -1,0 +1,163 @@
+// Searching, sleeping, waking: the shipped workers, without jobs. Whoever is not woken is a deadlock.
+#include "worker_floor.hpp"
+
+namespace {
+
+using coppice::detail::parker;
+using floor_model::gate;
+using floor_model::push;
+using floor_model::running_crew;
+using floor_model::work;
+using floor_model::worker;
+using model::check;
+using model::thread;
+
+// ---- the parker ----
+
+MODEL(WakeIsNotLostWhicheverComesFirst, {.preemptions = 3}) {
+  parker p;
+  int message = 0;
+  thread waker([&] {
+    message = 1;
+    p.unpark();
+  });
+  p.park();
+  check(message == 1, "what the waker did before is seen");
+  waker.join();
+}
+
+MODEL(OneWakeIsKeptForTheNextSleep, {.preemptions = 3}) {
+  parker p;
+  thread waker([&] {
+    p.unpark();
+    p.unpark();
+  });
+  p.park();
+  waker.join();
+  p.unpark();
+  p.park();
+}
+
+MODEL(SleepEndsAtItsDeadlineOrByAWakeAndKeepsNeither, {.preemptions = 3}) {
+  parker p;
+  int message = 0;
+  const auto deadline = coppice::detail::clock::now();
+  thread waker([&] {
+    message = 1;
+    p.unpark();
+  });
+  if (p.park(&deadline)) {
+    check(message == 1, "woken: the waker came before");
+    waker.join();
+  } else {
+    waker.join();
+    p.park();  // the wake that came too late was kept
+  }
+}
+
+// ---- a crew ----
+
+// A whole crew takes some hundred steps: what is bounded beside the preemptions is said here.
+constexpr model::limits crew_within(unsigned preemptions) {
+  return {.preemptions = preemptions, .stale_total = 1, .detours = 1};
+}
+
+MODEL(SubmittedWorkIsRunByAWorkerThatIsAboutToSleep, (crew_within(3))) {
+  gate done;
+  int result = 0;
+  const auto body = [&](worker&) {
+    result = 42;
+    done.open();
+  };
+  work w(body);
+  running_crew crew(1);
+  crew.submit(w);
+  done.wait();
+  check(result == 42, "it was run");
+}
+
+MODEL(TwoSubmissionsAreRunByTwoWorkersAtOnce, (crew_within(1))) {
+  gate first_runs, second_runs;
+  // Each waits for the other: one worker alone would wait for ever.
+  const auto first = [&](worker&) {
+    first_runs.open();
+    second_runs.wait();
+  };
+  const auto second = [&](worker&) {
+    second_runs.open();
+    first_runs.wait();
+  };
+  work a(first), b(second);
+  running_crew crew(2);
+  crew.submit(a);
+  crew.submit(b);
+  first_runs.wait();
+  second_runs.wait();
+}
+
+// The owner pushes, then is busy until somebody else has run what it pushed.
+MODEL(WorkBehindALongLeafIsFoundByASleeper, (crew_within(2))) {
+  gate child_ran, all_done;
+  const auto child = [&](worker&) { child_ran.open(); };
+  work c(child);
+  const auto root = [&](worker& w) {
+    push(w, c);
+    child_ran.wait();
+    all_done.open();
+  };
+  work r(root);
+  running_crew crew(2);
+  crew.submit(r);
+  all_done.wait();
+}
+
+// The same with two children that run at once: the first that finds work wakes the next.
+MODEL(FinderOfWorkWakesTheNext, (crew_within(1))) {
+  gate first_runs, second_runs, first_over, second_over;
+  const auto first = [&](worker&) {
+    first_runs.open();
+    second_runs.wait();
+    first_over.open();
+  };
+  const auto second = [&](worker&) {
+    second_runs.open();
+    first_runs.wait();
+    second_over.open();
+  };
+  work a(first), b(second);
+  const auto root = [&](worker& w) {
+    push(w, a);
+    push(w, b);
+    first_over.wait();
+    second_over.wait();
+  };
+  work r(root);
+  running_crew crew(3);
+  crew.submit(r);
+  first_over.wait();
+  second_over.wait();
+}
+
+// Whoever says it is hungry and then sleeps must say so in a way that the next fork answers, however shortly
+// the owner has shared.
+MODEL(OwnerThatJustSharedAnswersASleeper, (crew_within(1))) {
+  gate first_ran, second_ran, all_done;
+  const auto first = [&](worker&) { first_ran.open(); };
+  const auto second = [&](worker&) { second_ran.open(); };
+  work a(first), b(second);
+  const auto root = [&](worker& w) {
+    push(w, a);
+    first_ran.wait();
+    push(w, b);
+    second_ran.wait();
+    all_done.open();
+  };
+  work r(root);
+  running_crew crew(2);
+  crew.submit(r);
+  all_done.wait();
+}
+
+MODEL(EveryWorkerLeavesWhenTheDoorIsClosed, (crew_within(2))) { const running_crew crew(2); }
+
+}  // namespace

@@ -1,0 +1,242 @@
+// The stores beside the deque: the slab, the injection queue, the tally.
+#include <coppice/detail/slab.hpp>
+#include <coppice/detail/tally.hpp>
+#include <coppice/detail/worker.hpp>
+
+#include "explorer/program.hpp"
+#include "stores/injection.hpp"
+
+namespace {
+
+using coppice::detail::add_as_only_writer;
+using coppice::detail::atomic;
+using coppice::detail::injected;
+using coppice::detail::injection_queue;
+using coppice::detail::shard;
+using coppice::detail::slab;
+using coppice::detail::tally;
+using coppice::detail::worker;
+using model::check;
+using model::thread;
+
+constexpr auto relaxed = std::memory_order_relaxed;
+constexpr auto acquire = std::memory_order_acquire;
+constexpr auto release = std::memory_order_release;
+
+// ---- slab ----
+
+void* take(slab& s) {
+  void* const node = s.take();
+  return node != nullptr ? node : s.take_more();
+}
+
+// Node contents are plain: whoever reuses a node must come after who freed it.
+void use(void* node, int value) { *static_cast<int*>(node) = value; }
+
+MODEL(NodeIsReusedAfterItsOtherUserIsDone, {.preemptions = 3}) {
+  slab mine, theirs;
+  void* const first = take(mine);
+  use(first, 1);
+  thread other([&] {
+    use(first, 2);
+    slab::give(&theirs, first);
+  });
+  // The chunk holds three; the fourth is a new chunk or the one that came back.
+  for (int i = 0; i < 3; ++i) use(take(mine), 3);
+  other.join();
+}
+
+MODEL(NodesComeBackFromTwoWorkersAtOnce, {.preemptions = 3}) {
+  slab mine, a_own, b_own;
+  void* const first = take(mine);
+  void* const second = take(mine);
+  use(first, 1);
+  use(second, 1);
+  thread a([&] {
+    use(first, 2);
+    slab::give(&a_own, first);
+  });
+  thread b([&] {
+    use(second, 2);
+    slab::give(&b_own, second);
+  });
+  void* const third = take(mine);
+  void* const fourth = take(mine);
+  use(third, 3);
+  use(fourth, 3);
+  check(third != fourth, "a node is in use once");
+  a.join();
+  b.join();
+  void* const fifth = take(mine);
+  void* const sixth = take(mine);
+  check(fifth != sixth && fifth != third && fifth != fourth && sixth != third && sixth != fourth,
+        "a node is in use once");
+}
+
+// ---- injection queue ----
+
+// Two submitters at a bound of one, a taker, and everybody is served.
+MODEL(BoundedQueueServesEverySubmitterOnce, {.preemptions = 2}) {
+  injection_queue queue(1);
+  injected jobs[2];
+  int contents[2] = {};
+  model::ledger taken(2);
+  const auto submit = [&](int i) {
+    if (queue.reserve(true, nullptr) != injection_queue::outcome::reserved) return;
+    contents[i] = 1;
+    queue.commit(jobs[i]);
+  };
+  thread a([&] { submit(0); }), b([&] { submit(1); });
+  int n = 0;
+  while (n < 2) {
+    if (injected* const job = queue.take()) {
+      const auto i = static_cast<std::size_t>(job - jobs);
+      check(contents[i] == 1, "the job's contents came with it");
+      taken.enter(i);
+      ++n;
+    } else {
+      coppice::detail::relax();
+    }
+  }
+  a.join();
+  b.join();
+  taken.check_exactly_once();
+  check(queue.empty(), "nothing is left");
+}
+
+MODEL(ClosingWakesABlockedSubmitter, {.preemptions = 3}) {
+  injection_queue queue(1);
+  injected first;
+  check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "there is room for one");
+  queue.commit(first);
+  injection_queue::outcome got{};
+  thread submitter([&] { got = queue.reserve(true, nullptr); });
+  queue.close();
+  submitter.join();
+  check(got == injection_queue::outcome::closed, "who was blocked hears that the door is closed");
+  check(queue.take() == &first, "what was accepted is still there");
+}
+
+MODEL(JobTakenFromTheMiddleIsNotTakenAgain, {.preemptions = 3}) {
+  injection_queue queue(3);
+  injected jobs[3];
+  model::ledger taken(3);
+  for (injected& j : jobs) {
+    check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "there is room");
+    queue.commit(j);
+  }
+  thread remover([&] {
+    if (queue.remove(jobs[1])) taken.enter(1);
+  });
+  while (injected* const job = queue.take()) taken.enter(static_cast<std::size_t>(job - jobs));
+  remover.join();
+  taken.check_exactly_once();
+}
+
+MODEL(SubmitterWhoseTimeIsUpLeavesNoReservation, {.preemptions = 2}) {
+  injection_queue queue(1);
+  injected first, second;
+  check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "there is room for one");
+  queue.commit(first);
+  const auto deadline = coppice::detail::clock::now();
+  bool reserved = false;
+  thread submitter([&] {
+    const auto got = queue.reserve(true, &deadline);
+    reserved = got == injection_queue::outcome::reserved;
+    if (reserved) queue.commit(second);
+  });
+  while (queue.take() == nullptr) coppice::detail::relax();
+  submitter.join();
+  if (reserved) check(queue.take() == &second, "what was reserved was committed");
+  check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "there is room again");
+}
+
+// ---- tally ----
+
+// A job of a root and its children as far as the counts see it: each task counts its children before they
+// can be taken, and its end after everything that it did.
+struct job {
+  tally counts;
+  worker crew[3];
+  int result[3] = {};          // plain: read by the one that ends the job
+  atomic<int> handed[3] = {};  // which tasks can be taken
+  model::ledger ended{1};
+
+  shard& of(unsigned w) { return counts.shard_of(crew[w]); }
+  void spawn(unsigned w, int task) {
+    add_as_only_writer(of(w).spawned, std::uint64_t{1}, release);
+    handed[task].store(1, release);
+  }
+  void wait_for(int task) {
+    while (handed[task].load(acquire) == 0) coppice::detail::relax();
+  }
+  void end(unsigned w, int task) {
+    result[task] = 1;
+    add_as_only_writer(of(w).succeeded, std::uint64_t{1}, release);
+  }
+  void look(unsigned w, int tasks) {
+    static_cast<void>(w);
+    if (!counts.quiet() || !counts.claim_end()) return;
+    for (int i = 0; i < tasks; ++i) check(result[i] == 1, "the job ends after all its tasks");
+    check(counts.counts().ended() == static_cast<std::uint64_t>(tasks), "all ends are counted");
+    ended.enter(0);
+  }
+};
+
+MODEL(LastOfTwoWorkersEndsTheJobOnce, {.preemptions = 3}) {
+  job j;
+  thread other([&] {
+    j.wait_for(1);
+    j.end(1, 1);
+    j.look(1, 2);
+  });
+  add_as_only_writer(j.of(0).spawned, std::uint64_t{1}, release);
+  j.spawn(0, 1);
+  j.end(0, 0);
+  j.look(0, 2);
+  other.join();
+  j.ended.check_exactly_once();
+}
+
+MODEL(JobOfAChainOverThreeWorkersEndsOnce, {.preemptions = 2}) {
+  job j;
+  thread second([&] {
+    j.wait_for(1);
+    j.spawn(1, 2);
+    j.end(1, 1);
+    j.look(1, 3);
+  });
+  thread third([&] {
+    j.wait_for(2);
+    j.end(2, 2);
+    j.look(2, 3);
+  });
+  add_as_only_writer(j.of(0).spawned, std::uint64_t{1}, release);
+  j.spawn(0, 1);
+  j.end(0, 0);
+  j.look(0, 3);
+  second.join();
+  third.join();
+  j.ended.check_exactly_once();
+}
+
+MODEL(WorkerThatLooksTwiceEndsTheJobOnce, {.preemptions = 2}) {
+  job j;
+  thread other([&] {
+    j.wait_for(1);
+    j.end(1, 1);
+    j.look(1, 3);
+    j.wait_for(2);
+    j.end(1, 2);
+    j.look(1, 3);
+  });
+  add_as_only_writer(j.of(0).spawned, std::uint64_t{1}, release);
+  j.spawn(0, 1);
+  j.spawn(0, 2);
+  j.end(0, 0);
+  j.look(0, 3);
+  other.join();
+  j.ended.check_exactly_once();
+}
+
+}  // namespace

@@ -1,0 +1,61 @@
+#include "worker_floor.hpp"
+
+#include "platform/topology.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+frame* root_frame(injected& job) noexcept { return &static_cast<floor_model::work&>(job).f; }
+void flush_counts(worker&) noexcept {}
+void let_go_of_counts(worker&) noexcept {}
+bool current_job_is_stopping(const worker&) noexcept { return false; }
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice
+
+namespace floor_model {
+
+void work::run_body(frame* raw, worker& w) noexcept {
+  work& self = *static_cast<its_frame*>(raw)->whole;
+  self.call(self.closure, w);
+}
+
+void gate::open() {
+  open_.store(1, std::memory_order_release);
+  coppice::platform::futex_wake_all(open_);
+}
+void gate::wait() {
+  while (open_.load(std::memory_order_acquire) == 0) coppice::platform::futex_wait(open_, 0);
+}
+
+running_crew::running_crew(unsigned workers)
+    : all(coppice::platform::topology(
+              {.workers = workers, .pin = {}, .synthetic = {}, .mask = {}, .quota = {}}),
+          4) {
+  for (unsigned i = 0; i < workers; ++i) all.workers.push_back(std::make_unique<worker_thread>(all, i));
+  for (unsigned i = 0; i < workers; ++i)
+    for (const coppice::platform::victim_group& g : all.topology.victims(i))
+      for (const unsigned v : g.workers) all.workers[i]->victims.push_back({all.workers[v].get(), g.how_far});
+  for (const auto& w : all.workers) w->start(0);
+}
+
+running_crew::~running_crew() {
+  all.closing.store(true, std::memory_order_seq_cst);
+  all.wake_all();
+  for (const auto& w : all.workers) w->join();
+}
+
+void running_crew::submit(work& w) {
+  all.injection.commit(w);
+  all.wake_one(nullptr);
+}
+
+void push(worker& w, work& child) {
+  std::uint32_t index = 0;
+  model::check(w.deque.push_below_bound(child.f, &index), "there is room");
+  if (w.attention.load(std::memory_order_relaxed) != 0) coppice::detail::answer_quietly(w);
+}
+
+}  // namespace floor_model
