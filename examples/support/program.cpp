@@ -23,7 +23,10 @@ void add_run_options(CLI::App& app, run_options& options) {
 }
 
 int run_program(CLI::App& app, int argc, const char* const* argv, const std::function<int()>& body) {
-  const auto complain = [&](const char* what) { fmt::print(stderr, "{}: {}\n", app.get_name(), what); };
+  const auto complain = [&](const char* what) {
+    // Not fmt::print, which throws where stderr cannot be written either.
+    std::fprintf(stderr, "%s: %s\n", app.get_name().c_str(), what);
+  };
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -18,7 +18,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <future>
+#include <new>
 
+#include "platform/fork.hpp"
 #include "platform/limits.hpp"
 
 namespace coppice::inline v0 {
@@ -62,6 +64,7 @@ void name_this_thread(const std::string& name, unsigned index) {
 
 namespace detail {
 
+fifo_node::fifo_node() noexcept : forks_(platform::forks()) {}
 fifo_node::~fifo_node() = default;
 
 void fifo_node::settle() noexcept {
@@ -77,6 +80,7 @@ void fifo_node::settle() noexcept {
 }
 
 void fifo_node::drop() noexcept {
+  if (forks_ != platform::forks()) return;  // the parent's; its mutex may be held here for ever
   {
     const std::lock_guard lock(mutex_);
     dropped_ = true;
@@ -97,6 +101,13 @@ void fifo_node::skip() noexcept {
 }
 
 void fifo_node::wait() {
+  if (forks_ != platform::forks()) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (lock && settled_) return;
+    throw scheduler_stopped(
+        "coppice: this task of a fifo_pool was submitted before a fork, and runs in the parent process only "
+        "(submit it again, to a pool that was made in the child)");
+  }
   std::unique_lock lock(mutex_);
   has_settled_.wait(lock, [this] { return settled_; });
 }
@@ -122,7 +133,9 @@ struct alignas(64) fifo_pool::seat {
 };
 
 fifo_pool::fifo_pool(fifo_options options)
-    : options_(checked(std::move(options))), seats_(std::make_unique<seat[]>(options_.workers)) {
+    : options_(checked(std::move(options))),
+      forks_(platform::forks()),
+      seats_(std::make_unique<seat[]>(options_.workers)) {
   threads_.reserve(options_.workers);
   try {
     for (unsigned index = 0; index < options_.workers; ++index) {
@@ -134,9 +147,33 @@ fifo_pool::fifo_pool(fifo_options options)
   }
 }
 
-fifo_pool::~fifo_pool() { stop(); }
+fifo_pool::~fifo_pool() {
+  if (inherited_over_fork()) {
+    leave_to_parent();
+    return;
+  }
+  still_running_.clear();  // nobody reads it any more, and a copy of it would need memory
+  stop();
+}
+
+bool fifo_pool::inherited_over_fork() const noexcept { return forks_ != platform::forks(); }
+
+void fifo_pool::refuse_inherited() const {
+  throw scheduler_stopped("coppice: fifo_pool '" + options_.name +
+                          "' was made before a fork, and its threads run in the parent process only; make a "
+                          "pool of its own in the child");
+}
+
+// There is nobody to join, and threads that waited in the parent seem to wait here for ever: what would join
+// or wait for them is made anew and never used.
+void fifo_pool::leave_to_parent() noexcept {
+  for (std::thread& thread : threads_) ::new (static_cast<void*>(&thread)) std::thread;
+  ::new (static_cast<void*>(&not_full_)) std::condition_variable;
+  ::new (static_cast<void*>(&not_empty_)) std::condition_variable;
+}
 
 stop_report fifo_pool::stop(stop_mode mode) {
+  if (inherited_over_fork()) refuse_inherited();
   if (own_pool == this) {
     throw std::runtime_error("coppice: fifo_pool '" + options_.name +
                              "': a task of the pool asked to stop it, and would wait for its own end; "
@@ -189,6 +226,7 @@ void fifo_pool::join() {
 }
 
 fifo_stats fifo_pool::stats() const {
+  if (inherited_over_fork()) refuse_inherited();
   const std::lock_guard lock(mutex_);
   const std::uint64_t ended = ran();
   return {.submitted = submitted_,
@@ -230,14 +268,16 @@ void fifo_pool::append(std::unique_lock<std::mutex>& lock, detail::fifo_node& no
 }
 
 void fifo_pool::admit(detail::fifo_node& node) {
-  std::unique_lock lock(mutex_);
-  if (await_room(lock, true) == admission::accepted) return append(lock, node);
-  lock.unlock();
+  if (!inherited_over_fork()) {
+    std::unique_lock lock(mutex_);
+    if (await_room(lock, true) == admission::accepted) return append(lock, node);
+  }
   node.skip();  // nobody sees that: refuse() throws the handle away
   refuse();
 }
 
 admission fifo_pool::reserve(bool wait_for_room) {
+  if (inherited_over_fork()) return admission::stopped;
   std::unique_lock lock(mutex_);
   const admission status = await_room(lock, wait_for_room);
   if (status == admission::accepted) ++in_hand_;
@@ -267,6 +307,7 @@ void fifo_pool::enqueue(detail::fifo_node& node) noexcept {
 }
 
 void fifo_pool::refuse() const {
+  if (inherited_over_fork()) refuse_inherited();
   throw scheduler_stopped("coppice: fifo_pool '" + options_.name +
                           "' is stopped and takes no more tasks; submit before stop() is called");
 }

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "platform/waiting.hpp"
+
 namespace coppice {
 inline namespace v0 {
 namespace detail {
@@ -39,7 +41,7 @@ struct failure {
   unsigned worker = 0;
   bool after_cancel = false;
   bool secondary = false;
-  std::chrono::steady_clock::time_point when = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point when = clock::now();
 };
 
 // By path; of one task's errors the primary one first, then as they happened.

@@ -54,11 +54,26 @@ void job_core::run_root(frame* f, worker& w) noexcept {
   run.end();
 }
 
+namespace {
+
+// In a forked child: the job goes on in the parent, and its lock may be held here for ever.
+void refuse_inherited(const job_state& s) {
+  if (s.inherited_over_fork())
+    throw scheduler_stopped(
+        "coppice: job \"" + s.options.name +
+        "\" was submitted before a fork, and runs in the parent process only (submit it again, to "
+        "a scheduler that was made in the child)");
+}
+
+}  // namespace
+
 bool job_core::cancel(std::string reason) {
+  refuse_inherited(*state_);
   return state_->request_stop(stop_reason::cancelled, "outside", std::move(reason));
 }
 
 std::stop_token job_core::stop_token() {
+  refuse_inherited(*state_);
   const std::lock_guard hold(state_->lock);
   if (!state_->stop.stop_possible()) {
     state_->stop = std::stop_source();
@@ -92,19 +107,24 @@ class job_core::ends final : public wait_condition {
 
 namespace {
 
+bool descends_from(const job_core* j, const job_core& ancestor) noexcept {
+  while (j != nullptr && j != &ancestor) j = job_state::of(*j).parent;
+  return j != nullptr;
+}
+
+// A wait that may go on needs no memory: the words are made for one that may not.
 void refuse_endless_wait(const job_core& awaited) {
   if (this_worker == nullptr || this_worker->where == nullptr) return;
   const job_core* const own = task_of(this_worker->where)->job;
+  if (!descends_from(own, awaited)) return;
+  const std::string& name = job_state::of(awaited).options.name;
   std::string chain;
-  for (const job_core* j = own; j != nullptr; j = job_state::of(*j).parent) {
-    const job_state& s = job_state::of(*j);
-    chain += (j == own ? "" : ", submitted from ") + ("job \"" + s.options.name + "\"");
-    if (j == &awaited)
-      throw would_deadlock("coppice: this wait could never end: a task of " + chain + " waits for job \"" +
-                           s.options.name +
-                           "\", which cannot end before the task does (let the waiting job return " +
-                           "first, or wait from outside of it)");
-  }
+  for (const job_core* j = own; j != &awaited; j = job_state::of(*j).parent)
+    chain += "job \"" + job_state::of(*j).options.name + "\", submitted from ";
+  throw would_deadlock("coppice: this wait could never end: a task of " + chain + "job \"" + name +
+                       "\" waits for job \"" + name +
+                       "\", which cannot end before the task does (let the waiting job return " +
+                       "first, or wait from outside of it)");
 }
 
 }  // namespace
@@ -120,10 +140,7 @@ void job_core::wait_elsewhere(worker_thread& me) {
   me.all.waits_elsewhere.enter(here);
   state_->workers_elsewhere.enter(there);
   const auto descends = [this](const injected& other) {
-    for (const job_core* j = &static_cast<const job_state&>(other).job; j != nullptr;
-         j = job_state::of(*j).parent)
-      if (j == this) return true;
-    return false;
+    return descends_from(&static_cast<const job_state&>(other).job, *this);
   };
   while (!done()) {
     if (injected* const inner = me.all.injection.take_if(descends)) {
@@ -142,6 +159,8 @@ void job_core::wait_elsewhere(worker_thread& me) {
 }
 
 void job_core::wait() {
+  if (state_->inherited_over_fork() && done()) return;
+  refuse_inherited(*state_);
   {
     const std::lock_guard hold(state_->lock);
     state_->observed = true;
@@ -166,6 +185,8 @@ void job_core::wait() {
 }
 
 bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
+  if (state_->inherited_over_fork() && done()) return true;
+  refuse_inherited(*state_);
   refuse_endless_wait(*this);
   if (this_worker != nullptr) {
     // Nobody else may have time for it: an unstarted root runs here, before the clock is looked at.
@@ -198,6 +219,7 @@ void job_core::throw_report() const {
 }
 
 void job_core::detach() noexcept {
+  if (state_->inherited_over_fork()) return;
   bool ended = false;
   {
     const std::lock_guard hold(state_->lock);
@@ -208,22 +230,22 @@ void job_core::detach() noexcept {
 }
 
 void job_core::abandon() noexcept {
+  if (state_->inherited_over_fork()) return release();
   bool waited_for = false;
   {
     const std::lock_guard hold(state_->lock);
     waited_for = state_->observed;
   }
   if (!done()) {
+    state_->stop_now(stop_reason::cancelled, "its handle was destroyed");
     try {
-      cancel("its handle was destroyed");
       wait();
       if (!waited_for) {
         const std::lock_guard hold(state_->lock);
         state_->observed = false;
       }
     } catch (...) {
-      // A task that destroys the handle of its own job, or no memory for the reason: the scheduler joins it.
-      state_->stop_now(stop_reason::cancelled, "its handle was destroyed");
+      // A task that destroys the handle of its own job: the scheduler joins it.
       const std::lock_guard hold(state_->lock);
       state_->detached = true;
     }

@@ -9,6 +9,7 @@
 #include "job/unobserved.hpp"
 #include "lifecycle/scheduler_core.hpp"
 #include "platform/futex.hpp"
+#include "platform/waiting.hpp"
 #include "worker/crew.hpp"
 
 namespace coppice {
@@ -58,7 +59,7 @@ bool job_state::request_stop(stop_reason why, std::string by, std::string text) 
     cancel_record record;
     record.by = std::move(by);
     record.reason = std::move(text);
-    record.when = std::chrono::steady_clock::now();
+    record.when = clock::now();
     const task_counts now = job.counts.counts();
     record.running = now.started - (now.succeeded + now.failed + now.cancelled);
     cancelled_by = std::move(record);
@@ -116,7 +117,7 @@ void job_state::adopt_by(job_core& outer) noexcept {
 
 void job_state::watch_deadline() noexcept {
   if (!options.deadline) return;
-  if (*options.deadline <= std::chrono::steady_clock::now()) {
+  if (*options.deadline <= clock::now()) {
     stop_now(stop_reason::deadline, "its deadline had passed before it was submitted");
     return;
   }
@@ -132,7 +133,7 @@ void job_state::watch_deadline() noexcept {
 void job_state::describe_running(std::vector<running_task>& out) const {
   const worker* const runner = frame::runner_of(job.root.state.load(memory_order_relaxed));
   if (runner == nullptr) return;
-  out.push_back({"root", options.name, runner->index, std::chrono::steady_clock::now() - submitted});
+  out.push_back({"root", options.name, runner->index, clock::now() - submitted});
 }
 
 void job_state::leave_parent() noexcept {
@@ -162,7 +163,7 @@ void job_state::record(error_set&& failures, const place& by) noexcept {
 
 std::shared_ptr<const job_report> job_state::make_report() noexcept {
   auto r = std::move(reserved);
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = clock::now();
   r->elapsed = now - submitted;
   const task_counts n = job.counts.counts();
   r->spawned = n.spawned;

@@ -16,6 +16,7 @@
 
 #include "job/failure.hpp"
 #include "job/task_extra.hpp"
+#include "platform/fork.hpp"
 #include "stores/injection.hpp"
 #include "worker/crew.hpp"
 
@@ -35,12 +36,14 @@ struct job_state : injected {
 
   job_core& job;
   scheduler_core& home;
+  const unsigned forks = platform::forks();  // before it was made
+  bool inherited_over_fork() const noexcept { return forks != platform::forks(); }
   job_options options;
   std::chrono::steady_clock::time_point submitted{};
 
   standing_list workers_elsewhere;  // workers of other schedulers that wait for this job
 
-  std::mutex lock;
+  mutex lock;
   error_set errors;
   std::optional<cancel_record> cancelled_by;
   std::stop_source stop{std::nostopstate};

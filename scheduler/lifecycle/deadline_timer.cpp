@@ -46,7 +46,7 @@ void deadline_timer::run() noexcept {
       continue;
     }
     const auto [when, job] = *watched_.begin();
-    if (std::chrono::steady_clock::now() < when) {
+    if (clock::now() < when) {
       changed_.wait_until(hold, when);
       continue;
     }

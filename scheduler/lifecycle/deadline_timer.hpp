@@ -4,7 +4,6 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "platform/thread.hpp"
+#include "platform/waiting.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -40,8 +40,8 @@ class deadline_timer {
   void run() noexcept;
 
   const std::string name_;
-  std::mutex lock_;
-  std::condition_variable changed_;
+  mutex lock_;
+  condition_variable changed_;
   std::set<std::pair<time_point, job_core*>> watched_;
   bool stopping_ = false;
   std::optional<platform::thread> thread_;

@@ -20,6 +20,10 @@ platform::topology plan(const scheduler_options& o) {
       {.workers = heard.workers, .pin = heard.pin, .synthetic = o.topology, .mask = {}, .quota = {}});
 }
 
+// In the child the thread that forked is no worker any more, also if it was one: what it calls runs serially.
+const bool forked_threads_are_ordinary =
+    (platform::at_fork(nullptr, nullptr, [] { this_worker = nullptr; }), true);
+
 // Address space, not memory: pages that no recursion has touched cost nothing.
 constexpr std::size_t default_stack_bytes = std::size_t{64} * 1024 * 1024;
 
@@ -36,7 +40,10 @@ scheduler_core::scheduler_core(scheduler_options o)
   start_workers();
 }
 
-scheduler_core::~scheduler_core() { stop(stop_mode::drain, nullptr); }
+scheduler_core::~scheduler_core() {
+  report_.still_running.clear();  // nobody reads it any more, and a copy of it would need memory
+  stop(stop_mode::drain, nullptr);
+}
 
 void scheduler_core::start_workers() {
   const unsigned n = team.topology.workers();
@@ -73,6 +80,7 @@ bool scheduler_core::runs_on_this_thread() const noexcept {
 }
 
 admission scheduler_core::admit(bool wait, const job_options& o) {
+  if (inherited_over_fork()) return admission::stopped;
   if (this_worker != nullptr && stack_address(&wait) < this_worker->stack_limit) refuse_recursion();
   if (o.deadline) timer.start();
   {
@@ -113,7 +121,7 @@ void scheduler_core::withdraw() noexcept {
 void scheduler_core::launch(job_core& job) noexcept {
   job_state& s = job_state::of(job);
   s.bounded = !runs_on_this_thread();
-  s.submitted = std::chrono::steady_clock::now();
+  s.submitted = clock::now();
   {
     const std::lock_guard hold(lock_);
     --pending_;
@@ -144,6 +152,7 @@ void scheduler_core::job_ended(job_state& job) noexcept {
 }
 
 scheduler_stats scheduler_core::stats() const {
+  if (inherited_over_fork()) refuse_inherited();
   scheduler_stats s;
   s.workers = static_cast<unsigned>(team.workers.size());
   {
@@ -167,6 +176,7 @@ scheduler_stats scheduler_core::stats() const {
 }
 
 std::string scheduler_core::describe() const {
+  if (inherited_over_fork()) refuse_inherited();
   std::string text = "scheduler \"" + options.name + "\"\n" + team.topology.describe();
   if (!text.empty() && text.back() != '\n') text += '\n';
   text += team.can_expose ? "long leaves: tasks behind them are exposed by membarrier\n"
@@ -175,13 +185,22 @@ std::string scheduler_core::describe() const {
   return text;
 }
 
+void scheduler_core::refuse_stopped() const {
+  if (inherited_over_fork()) refuse_inherited();
+  throw scheduler_stopped("coppice: scheduler \"" + options.name +
+                          "\" takes no more jobs, because it was stopped (the callable was not touched)");
+}
+
+void scheduler_core::refuse_inherited() const {
+  throw scheduler_stopped("coppice: scheduler \"" + options.name +
+                          "\" was made before a fork, and its workers run in the parent process only (make a "
+                          "scheduler of its own in the child)");
+}
+
 admission admit(scheduler_core& s, bool wait, const job_options& options) { return s.admit(wait, options); }
 void withdraw(scheduler_core& s) noexcept { s.withdraw(); }
 void launch(scheduler_core& s, job_core& job) noexcept { s.launch(job); }
-void refuse_stopped(const scheduler_core& s) {
-  throw scheduler_stopped("coppice: scheduler \"" + s.options.name +
-                          "\" takes no more jobs, because it was stopped (the callable was not touched)");
-}
+void refuse_stopped(const scheduler_core& s) { s.refuse_stopped(); }
 
 }  // namespace detail
 }  // namespace v0

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <coppice/job_options.hpp>
 #include <coppice/options.hpp>
 #include <coppice/stats.hpp>
@@ -15,6 +14,8 @@
 #include <string>
 
 #include "lifecycle/deadline_timer.hpp"
+#include "platform/waiting.hpp"
+#include "platform/fork.hpp"
 #include "worker/crew.hpp"
 
 namespace coppice {
@@ -32,6 +33,9 @@ class scheduler_core {
   scheduler_core& operator=(const scheduler_core&) = delete;
 
   bool runs_on_this_thread() const noexcept;
+  // The workers are the parent's: nobody runs anything here, and locks may be held for ever.
+  bool inherited_over_fork() const noexcept { return forks_ != platform::forks(); }
+  [[noreturn]] void refuse_stopped() const;
   admission admit(bool wait, const job_options& options);
   void withdraw() noexcept;
   void launch(job_core& job) noexcept;
@@ -50,11 +54,13 @@ class scheduler_core {
   enum class phase { open, stopping, leaving, stopped };
   void start_workers();
   void join_workers() noexcept;
-  void cancel_all(stop_report& report);
+  void cancel_all();
   void leave_door() noexcept;
+  [[noreturn]] void refuse_inherited() const;
 
-  mutable std::mutex lock_;
-  std::condition_variable changed_;
+  const unsigned forks_ = platform::forks();  // before it was made
+  mutable mutex lock_;
+  condition_variable changed_;
   phase phase_ = phase::open;
   job_state* live_ = nullptr;
   std::uint64_t live_count_ = 0;

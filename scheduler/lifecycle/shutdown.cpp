@@ -11,25 +11,28 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-void scheduler_core::cancel_all(stop_report& report) {
+void scheduler_core::cancel_all() {
   std::vector<job_core*> jobs;
   {
     const std::lock_guard hold(lock_);
+    // What can throw comes first: then nothing is held yet, and nobody was told anything.
     jobs.reserve(live_count_);
+    std::vector<running_task> running = report_.still_running;
+    for (job_state* s = live_; s != nullptr; s = s->live_after) s->describe_running(running);
+    report_.still_running = std::move(running);
     for (job_state* s = live_; s != nullptr; s = s->live_after) {
       s->job.acquire();
       jobs.push_back(&s->job);
     }
   }
   for (job_core* const job : jobs) {
-    job_state& s = job_state::of(*job);
-    s.describe_running(report.still_running);
-    s.stop_now(stop_reason::cancelled, "the scheduler was stopped");
+    job_state::of(*job).stop_now(stop_reason::cancelled, "the scheduler was stopped");
     job->release();
   }
 }
 
 stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock::time_point* when) {
+  if (inherited_over_fork()) refuse_inherited();
   if (runs_on_this_thread())
     throw would_deadlock(
         "coppice: scheduler \"" + options.name +
@@ -56,10 +59,8 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
     // Those at the door come in yet: they are cancelled like the rest.
     changed_.wait(hold, [this] { return pending_ == 0; });
     hold.unlock();
-    stop_report seen;
-    cancel_all(seen);
+    cancel_all();
     hold.lock();
-    for (running_task& t : seen.still_running) report_.still_running.push_back(std::move(t));
   }
   changed_.wait(hold, all_quiet);
   if (phase_ == phase::stopping) {

@@ -3,10 +3,13 @@
 // its mask succeeds, so a library would escape the mask of its user.
 #include "platform/machine.hpp"
 
+#include "platform/fork.hpp"
+
 #include <hwloc.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <mutex>
 #include <new>
 #include <optional>
 #include <set>
@@ -21,15 +24,29 @@
 
 namespace coppice::inline v0::platform {
 
+namespace {
+
+// hwloc has locks of its own, which a child would find held if its parent forked during a load on another
+// thread.
+constinit std::mutex loading;
+const bool kept_free =
+    (at_fork([] { loading.lock(); }, [] { loading.unlock(); }, [] { loading.unlock(); }), true);
+
+}  // namespace
+
 struct machine::loaded {
   hwloc_topology_t handle = nullptr;
 
   loaded() {
+    const std::lock_guard hold(loading);
     if (hwloc_topology_init(&handle) != 0) throw std::bad_alloc();
   }
   loaded(const loaded&) = delete;
   loaded& operator=(const loaded&) = delete;
-  ~loaded() { hwloc_topology_destroy(handle); }
+  ~loaded() {
+    const std::lock_guard hold(loading);
+    hwloc_topology_destroy(handle);
+  }
 };
 
 namespace {
@@ -262,9 +279,15 @@ machine::machine(const machine_source& source) {
   auto fresh = std::make_unique<loaded>();
   const auto handle = fresh->handle;
   const bool simulated = !source.description.empty();
-  if (simulated) {
-    load_description(handle, source.description);
-  } else if (const int error = load_this_machine(handle); error != 0) {
+  int error = 0;
+  {
+    const std::lock_guard hold(loading);
+    if (simulated)
+      load_description(handle, source.description);
+    else
+      error = load_this_machine(handle);
+  }
+  if (error != 0) {
     facts_ = facts_without_hwloc(source.mask, error);
     return;
   }

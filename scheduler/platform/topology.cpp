@@ -9,6 +9,7 @@
 #include <array>
 #include <cmath>
 #include <mutex>
+#include <new>
 #include <utility>
 
 namespace coppice::inline v0::platform {
@@ -32,7 +33,8 @@ namespace {
 
 std::optional<double> quota_for(const topology_request& request) {
   if (request.quota) return std::isfinite(*request.quota) ? request.quota : std::nullopt;
-  return request.synthetic.empty() ? cpu_quota() : std::nullopt;
+  if (!request.synthetic.empty()) return std::nullopt;
+  return cpu_quota();
 }
 
 bool same(int a, int b) { return a == b && a != place::none; }
@@ -55,6 +57,13 @@ std::string place_in_words(const place& where) {
   add("NUMA node", where.node);
   add("package", where.package);
   return text;
+}
+
+// Binds the calling thread; empty if that was done.
+std::string refusal_of(const machine& here, unsigned worker, const std::string& pus) {
+  const int error = here.bind_this_thread(pus);
+  if (error == 0) return {};
+  return "worker " + std::to_string(worker) + " to " + pus_in_words(pus) + ": " + refusal_in_words(error);
 }
 
 }  // namespace
@@ -89,7 +98,9 @@ std::string topology::why_not_pinned() const {
   const std::lock_guard lock(state_->mutex);
   if (state_->refused == 0) return {};
   return "the system refused " + std::to_string(state_->refused) + " of " + std::to_string(workers()) +
-         " bindings, first " + state_->first_refusal;
+         " bindings, " +
+         (state_->first_refusal.empty() ? "without memory to keep the reason"
+                                        : "first " + state_->first_refusal);
 }
 
 const place& topology::place_of(unsigned worker) const {
@@ -97,18 +108,22 @@ const place& topology::place_of(unsigned worker) const {
   return places.empty() ? state_->here->facts().everywhere : places[worker];
 }
 
-bool topology::bind_this_thread(unsigned worker, std::string* why) {
-  std::string refusal = state_->plan.why_not_pinned;
-  if (refusal.empty()) {
-    const auto& pus = place_of(worker).pus;
-    const int error = state_->here->bind_this_thread(pus);
-    if (error == 0) return true;
-    refusal =
-        "worker " + std::to_string(worker) + " to " + pus_in_words(pus) + ": " + refusal_in_words(error);
-    const std::lock_guard lock(state_->mutex);
-    if (state_->refused++ == 0) state_->first_refusal = refusal;
+// A worker's thread has nobody above it to catch bad_alloc: without memory the thread stays unbound, and
+// without memory for the words it says none.
+bool topology::bind_this_thread(unsigned worker, std::string* why) noexcept {
+  const std::string& planned = state_->plan.why_not_pinned;
+  std::string refusal;
+  try {
+    refusal = planned.empty() ? refusal_of(*state_->here, worker, place_of(worker).pus) : planned;
+    if (planned.empty() && refusal.empty()) return true;
+    if (why != nullptr) *why = refusal;
+  } catch (const std::bad_alloc&) {
+    // Counted below.
   }
-  if (why != nullptr) *why = std::move(refusal);
+  if (planned.empty()) {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->refused++ == 0) state_->first_refusal = std::move(refusal);
+  }
   return false;
 }
 

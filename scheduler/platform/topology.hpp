@@ -78,10 +78,9 @@ class topology {
   const place& place_of(unsigned worker) const;
 
   /// Binds the calling thread as `worker`. False: it stays where it is, and `*why` says why in words
-  /// (`why` may be null); after a refusal pinned() is false.
-  ///
-  /// Throws: std::bad_alloc.
-  bool bind_this_thread(unsigned worker, std::string* why);
+  /// (`why` may be null); after a refusal pinned() is false. Without memory the thread is not bound, and
+  /// without memory for the words `*why` is left as it was.
+  bool bind_this_thread(unsigned worker, std::string* why) noexcept;
 
   /// All workers but this one, nearest group first; groups without workers are left out. Workers
   /// that are not placed are as far apart as the mask is wide.

@@ -3,6 +3,7 @@
 #include <coppice/detail/join_frame.hpp>
 #include <exception>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -67,15 +68,48 @@ void group_core::join_children() noexcept {
   owner_->where = outer;
 }
 
+namespace {
+
+// Stands for errors of a group that could not be kept: wait() must not return as if there were none.
+error_set* unkept() noexcept {
+  static error_set none(1);
+  return &none;
+}
+
+struct free_kept {
+  void operator()(error_set* errors) const noexcept {
+    if (errors != unkept()) delete errors;
+  }
+};
+
+// Throws the leftmost error of a group's children; the others become secondary errors of the task.
+[[noreturn]] void rethrow_leftmost(worker& w, task_frame& t, error_set& errors) {
+  if (errors.kept() == 0) throw std::bad_alloc();  // in place of what there was no memory to keep
+  auto first = std::make_unique<failure>();
+  *first = errors.take_first();
+  if (errors.total() != 0) {
+    job_state& job = job_state::of(*t.job);
+    const std::lock_guard hold(job.lock);
+    try {
+      job.extra_of(t).secondary.merge(std::move(errors), true);
+    } catch (const std::bad_alloc&) {
+      job.errors.merge(std::move(errors), true);  // counted as the job's, which is stricter, rather than lost
+    }
+  }
+  rethrow_failure(w, first.release());
+}
+
+}  // namespace
+
 void group_core::child_failed(error_set&& errors, bool stop) noexcept {
   const std::lock_guard hold(lock_);
-  if (errors_ == nullptr) {
+  if (errors_ == nullptr || errors_ == unkept()) {
     auto* const made = new (std::nothrow) error_set(job_state::of(*task_->job).options.keep_errors);
+    errors_ = made != nullptr ? made : unkept();
     if (made == nullptr) {
       job_state::of(*task_->job).record(std::move(errors), *task_);
       return;
     }
-    errors_ = made;
   }
   errors_->merge(std::move(errors), false);
   // order(stopped): release; pairs with the acquire in stopped().
@@ -98,17 +132,8 @@ void group_core::wait() {
   local_ = 0;
   const bool lost = lost_.exchange(false, memory_order_relaxed);
   stopped_.store(false, memory_order_relaxed);
-  const std::unique_ptr<error_set> errors(std::exchange(errors_, nullptr));
-  if (errors != nullptr && errors->kept() != 0) {
-    auto first = std::make_unique<failure>(errors->take_first());
-    const bool keep = errors->total() != 0;
-    if (keep) {
-      job_state& job = job_state::of(*task_->job);
-      const std::lock_guard hold(job.lock);
-      job.extra_of(*task_).secondary.merge(std::move(*errors), true);
-    }
-    rethrow_failure(*owner_, first.release());
-  }
+  const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));
+  if (errors != nullptr) rethrow_leftmost(*owner_, *task_, *errors);
   if (lost || task_->job->stopping()) throw cancelled{};
 }
 
@@ -125,8 +150,8 @@ group_core::~group_core() {
     join_children();
     worker_thread::of(*owner_).origin = std::move(mine);
   }
-  const std::unique_ptr<error_set> errors(std::exchange(errors_, nullptr));
-  if (errors == nullptr) return;
+  const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));
+  if (errors == nullptr || errors->total() == 0) return;
   // Nobody has waited. If the scope is left by an exception, that one goes before; else these are the task's
   // errors.
   const bool unwinding = std::uncaught_exceptions() > uncaught_;

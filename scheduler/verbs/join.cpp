@@ -1,7 +1,9 @@
 // The rare paths of join: a stolen branch on its thief, and branches that throw.
 #include <coppice/detail/join_frame.hpp>
+#include <coppice/error.hpp>
 #include <coppice/join.hpp>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "verbs/origin.hpp"
@@ -28,11 +30,11 @@ bool stolen_branch::may_run() const noexcept { return !here_.owner->job->stoppin
 std::uintptr_t stolen_branch::failed() noexcept {
   if (caught_cancellation(*here_.owner->job)) return frame::skipped;
   if (const failure* const kept = capture(w_, *here_.owner, here_, "").release()) return frame::failed(kept);
-  // No memory for the record: the joiner still hears of the exception, from the job's own list.
+  // No memory for the record: the joiner throws bad_alloc, and the exception itself is an error of the task.
   failure bare;
   bare.exception = std::current_exception();
   add_secondary(*here_.owner, std::move(bare));
-  return frame::skipped;
+  return frame::failed(unkept_failure());
 }
 
 void stolen_branch::end(std::uintptr_t end_word) noexcept {
@@ -57,8 +59,8 @@ bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexce
     const std::uintptr_t end = f.state.load(memory_order_relaxed);
     value = end == frame::with_value;
     if (failure* const kept = frame::failure_of(end)) {
-      const std::unique_ptr<failure> second(kept);
-      add_secondary(t, std::move(*second));
+      const std::unique_ptr<failure, free_failure> second(kept);
+      if (kept != unkept_failure()) add_secondary(t, std::move(*second));
     }
   }
   worker_thread::of(w).origin = std::move(mine);
@@ -85,11 +87,19 @@ void own_branch_failed(worker& w, place& here) noexcept {
 }
 
 void rethrow_failure(worker& w, failure* kept) {
+  if (kept == unkept_failure()) throw std::bad_alloc();
   const std::unique_ptr<failure> f(kept);
   std::exception_ptr exception = f->exception;
   worker_thread::of(w).origin =
       exception_origin{std::move(f->exception), std::move(f->path), std::move(f->name), f->worker};
   std::rethrow_exception(std::move(exception));
+}
+
+void refuse_recursion() {
+  throw recursion_too_deep(
+      "coppice: recursion too deep: a fork was refused because the worker's stack is nearly full (make the "
+      "recursion "
+      "shallower, or give workers more stack with scheduler_options::stack_bytes)");
 }
 
 }  // namespace detail

@@ -69,6 +69,11 @@ void note_origin(worker& w, place& here) noexcept {
   origin = exception_origin{std::move(exception), path_of(here), name_of(*task_of(&here)), w.index};
 }
 
+failure* unkept_failure() noexcept {
+  static failure none;
+  return &none;
+}
+
 void add_secondary(task_frame& t, failure&& f) noexcept {
   job_state& job = job_state::of(*t.job);
   f.secondary = true;

@@ -30,6 +30,14 @@ inline void forget_origin(worker& w) noexcept {
     o = exception_origin{};
 }
 
+// Stands for a failure that there was no memory to keep. Its one instance is never freed.
+failure* unkept_failure() noexcept;
+struct free_failure {
+  void operator()(failure* f) const noexcept {
+    if (f != unkept_failure()) delete f;
+  }
+};
+
 // A failure that another error of the same task goes before.
 void add_secondary(task_frame& t, failure&& f) noexcept;
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "job/job_state.hpp"
+#include "platform/waiting.hpp"
 #include "verbs/origin.hpp"
 
 namespace coppice {
@@ -71,7 +72,7 @@ std::chrono::nanoseconds remaining() {
   const auto& deadline = detail::job_state::of(*t->job).options.deadline;
   if (!deadline) return std::chrono::nanoseconds::max();
   return std::max(std::chrono::nanoseconds::zero(),
-                  std::chrono::nanoseconds(*deadline - std::chrono::steady_clock::now()));
+                  std::chrono::nanoseconds(*deadline - detail::clock::now()));
 }
 
 std::string path() {

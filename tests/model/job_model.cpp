@@ -1,1 +1,185 @@
+// Jobs on the whole shipped library: threads, machine and clock are the explorer's, everything else is as
+// users get it.
+#include <coppice/coppice.hpp>
+#include <optional>
 
+#include "explorer/program.hpp"
+
+namespace {
+
+using coppice::job_report;
+using coppice::outcome;
+using coppice::scheduler;
+using model::check;
+using model::thread;
+
+// Executions are long here: what is bounded beside the preemptions is said here.
+constexpr model::limits job_within(unsigned preemptions) {
+  return {.preemptions = preemptions, .spurious = 1, .timeouts = 1, .stale_total = 1, .detours = 1};
+}
+
+void check_counts(const job_report& r) {
+  check(r.spawned == r.succeeded + r.failed + r.cancelled + r.skipped, "what was spawned has ended, once");
+}
+
+coppice::scheduler_options workers(unsigned n) {
+  coppice::scheduler_options o;
+  o.workers = n;
+  return o;
+}
+
+MODEL(JobHandsItsValueToTheOneWhoWaits, (job_within(2))) {
+  scheduler s(workers(1));
+  auto job = s.submit([] { return 42; });
+  check(job.get() == 42, "the value comes out");
+}
+
+MODEL(JoinRunsItsBranchesOnceOnTwoWorkers, (job_within(1))) {
+  scheduler s(workers(2));
+  model::ledger runs(2);
+  const int sum = s.run([&] {
+    auto [a, b] = coppice::join(
+        [&] {
+          runs.enter(0);
+          return 1;
+        },
+        [&] {
+          runs.enter(1);
+          return 2;
+        });
+    return a + b;
+  });
+  check(sum == 3, "both values come back");
+  runs.check_exactly_once();
+}
+
+MODEL(SpawnedChildrenEndBeforeTheJobDoes, (job_within(1))) {
+  scheduler s(workers(2));
+  int done[2] = {};
+  auto job = s.submit([&] {
+    for (int& d : done) coppice::spawn([&d] { d = 1; });
+  });
+  const job_report& r = job.wait();
+  check(done[0] == 1 && done[1] == 1, "what children wrote is seen after the wait");
+  check(r.spawned == 3 && r.succeeded == 3 && r.result == outcome::completed, "all are counted");
+}
+
+MODEL(GroupWaitsForChildrenThatWereStolen, (job_within(1))) {
+  scheduler s(workers(2));
+  const int sum = s.run([] {
+    int results[2] = {};
+    coppice::task_group group;
+    group.spawn([&] { results[0] = 1; });
+    group.spawn([&] { results[1] = 2; });
+    group.wait();
+    return results[0] + results[1];
+  });
+  check(sum == 3, "both children have ended after wait()");
+}
+
+MODEL(CancelMeetsTheEndOfTheJob, (job_within(2))) {
+  scheduler s(workers(1));
+  bool ran = false;
+  auto job = s.submit([&] { ran = true; });
+  const bool cancelled = job.cancel("outside");
+  const job_report& r = job.wait();
+  check_counts(r);
+  check(ran == (r.succeeded == 1), "a body that ran is counted as such");
+  if (r.result != outcome::completed) check(cancelled && !ran, "lost only if it was cancelled in time");
+  if (cancelled) check(r.cancel.has_value(), "who cancelled stands in the report");
+}
+
+MODEL(TwoCancelsAndOneIsTheFirst, (job_within(1))) {
+  scheduler s(workers(1));
+  auto job = s.submit([] { coppice::this_task::throw_if_stopped(); });
+  bool other = false;
+  thread second([&] { other = job.cancel("second"); });
+  const bool mine = job.cancel("first");
+  second.join();
+  const job_report& r = job.wait();
+  check_counts(r);
+  check(!(mine && other), "one cancel at most is the first");
+  if (mine) check(r.cancel && r.cancel->reason == "first", "its reason stands in the report");
+}
+
+MODEL(FailureIsKeptWhoeverRunsTheBranch, (job_within(1))) {
+  scheduler s(workers(2));
+  auto job = s.submit([] { coppice::join([] { throw 1; }, [] {}); });
+  const job_report& r = job.wait();
+  check(r.result == outcome::failed && r.errors_total == 1, "the error is reported once");
+  check(r.errors.size() == 1 && r.errors[0].path == "root/0", "with its place");
+}
+
+MODEL(HandleThatGoesCancelsAndJoins, (job_within(1))) {
+  scheduler s(workers(1));
+  int state = 0;
+  {
+    auto job = s.submit([&] {
+      state = 1;
+      state = 2;
+    });
+  }
+  check(state != 1, "the body has ended, or never began");
+}
+
+MODEL(DetachedJobEndsBeforeItsScheduler, (job_within(1))) {
+  bool ran = false;
+  {
+    scheduler s(workers(1));
+    s.submit([&] { ran = true; }).detach();
+  }
+  check(ran, "stop drains");
+}
+
+MODEL(SubmitMeetsStop, (job_within(2))) {
+  scheduler s(workers(1));
+  bool ran = false, refused = false;
+  thread submitter([&] {
+    try {
+      s.submit([&] { ran = true; }).detach();
+    } catch (const coppice::scheduler_stopped&) {
+      refused = true;
+    }
+  });
+  const coppice::stop_report r = s.stop(coppice::stop_mode::drain);
+  submitter.join();
+  check(ran != refused, "a submission is run, or refused");
+  check(r.ran <= 1, "one task at most is counted");
+}
+
+MODEL(TwoStopsGiveOneReport, (job_within(1))) {
+  scheduler s(workers(1));
+  s.submit([] {}).detach();
+  thread other([&] { s.stop(coppice::stop_mode::cancel); });
+  s.stop(coppice::stop_mode::drain);
+  other.join();
+}
+
+MODEL(JobThatWaitsForAnInnerJobHelps, (job_within(1))) {
+  scheduler s(workers(1));
+  const int value = s.run([&] { return s.submit([] { return 7; }).get(); });
+  check(value == 7, "one worker is enough");
+}
+
+MODEL(InnerJobOnTwoWorkersIsRunOnce, (job_within(1))) {
+  scheduler s(workers(2));
+  model::ledger runs(1);
+  const int value = s.run([&] {
+    return s
+        .submit([&] {
+          runs.enter(0);
+          return 7;
+        })
+        .get();
+  });
+  check(value == 7, "its value comes back");
+  runs.check_exactly_once();
+}
+
+MODEL(WaitForAnotherSchedulersJobWakesUp, (job_within(1))) {
+  scheduler outer(workers(1)), inner(workers(1));
+  const int value = outer.run([&] { return inner.submit([] { return 7; }).get(); });
+  check(value == 7, "its value comes back");
+}
+
+}  // namespace

@@ -16,6 +16,9 @@
  * `hungry`, and expose before they sleep. With REST a worker that was woken for nothing rests (sleep.cpp), which
  * ends at any time.
  *
+ * Where source and model differ, the model is right: a sleep that is being ended has a state of its own (mutant 10),
+ * and a sleeper waits for a victim's lock (mutant 11).
+ *
  * Property: when nothing moves any more, every frame has begun and all workers sleep, counted as such. Under
  * weak fairness every frame begins (LIVENESS).
  *

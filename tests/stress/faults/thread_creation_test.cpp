@@ -1,0 +1,156 @@
+// No thread: pthread_create is replaced in this program (ld --wrap), and fails at the k-th call; and for
+// real, at the limit of processes of a user.
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <coppice/coppice.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "child.hpp"
+#include "support/process.hpp"
+#include "support/scale.hpp"
+#include "support/workers.hpp"
+
+namespace {
+
+std::atomic<int> creations_left{-1};  // negative: no fault
+
+}  // namespace
+
+extern "C" {
+int __real_pthread_create(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+int __wrap_pthread_create(pthread_t* t, const pthread_attr_t* a, void* (*f)(void*), void* argument) {
+  if (creations_left.load() >= 0 && creations_left.fetch_sub(1) == 0) return EAGAIN;
+  return __real_pthread_create(t, a, f, argument);
+}
+}
+
+namespace {
+
+using namespace std::chrono_literals;
+using faults::has_text;
+
+class no_thread : public support::without_leaks {
+ protected:
+  void TearDown() override {
+    creations_left = -1;
+    without_leaks::TearDown();
+  }
+};
+
+// What is wrong with the error of a thread that cannot be started; "" if nothing.
+template <class F>
+std::string fault_in_error_of(const std::string& thread, const F& f) {
+  try {
+    f();
+  } catch (const std::system_error& e) {
+    const std::string text = e.what();
+    if (e.code() != std::errc::resource_unavailable_try_again) return "another code: " + text;
+    if (!has_text(text, thread)) return "it does not name " + thread + ": " + text;
+    for (const char* advice : {"fewer workers", "limits"})
+      if (!has_text(text, advice)) return "it does not say what to do: " + text;
+    return {};
+  }
+  return "nothing was thrown";
+}
+
+TEST_F(no_thread, WhicheverWorkerCannotStartThoseThatDidAreJoinedAndTheErrorNamesIt) {
+  constexpr unsigned workers = 12;
+  for (unsigned k = 0; k < workers; ++k) {
+    creations_left = static_cast<int>(k);
+    const std::string name = std::string("crew-") + (k < 10 ? "0" : "") + std::to_string(k);
+    EXPECT_EQ(fault_in_error_of(name, [] { coppice::scheduler({.workers = workers, .name = "crew"}); }), "");
+    EXPECT_EQ(support::threads_settled(support::threads_at_rest()), support::threads_at_rest()) << k;
+  }
+  creations_left = static_cast<int>(workers);
+  EXPECT_EQ(coppice::scheduler({.workers = workers}).run([] { return 1; }), 1)
+      << "the next thread is not needed";
+  std::printf("faults injected: %u\n", workers);
+}
+
+TEST_F(no_thread, AJobWhoseDeadlineNobodyCouldWatchIsRefusedAndTheNextOneIsTaken) {
+  coppice::scheduler s({.workers = 2, .name = "crew"});
+  const coppice::job_options in_an_hour{.deadline = std::chrono::steady_clock::now() + 1h};
+  auto closure = [v = std::make_unique<int>(1)] { return *v; };
+  for (int i = 0; i < 3; ++i) {
+    creations_left = 0;
+    EXPECT_EQ(fault_in_error_of("crew-timer", [&] { s.submit(std::move(closure), in_an_hour); }), "");
+    creations_left = 0;
+    EXPECT_EQ(fault_in_error_of("crew-timer", [&] { s.try_submit(std::move(closure), in_an_hour); }), "");
+  }
+  EXPECT_EQ(s.stats().jobs, 0U) << "nothing was counted";
+  EXPECT_EQ(s.run(std::move(closure), in_an_hour), 1) << "untouched";
+  EXPECT_EQ(s.stop().rejected, 0U);
+}
+
+// An inner job gets its outer one's deadline after it was accepted: then it can only be stopped.
+TEST_F(no_thread, AnInnerJobWhoseInheritedDeadlineNobodyCouldWatchIsStopped) {
+  coppice::scheduler s({.workers = 2});
+  coppice::scheduler other({.workers = 1});
+  const coppice::job_options in_an_hour{.deadline = std::chrono::steady_clock::now() + 1h};
+  const auto result = s.run(
+      [&] {
+        creations_left = 0;
+        return other.submit([] {}).wait().result;
+      },
+      in_an_hour);
+  EXPECT_EQ(result, coppice::outcome::deadline_exceeded);
+  EXPECT_EQ(other.run([] { return 1; }), 1);
+}
+
+// A user who may have a few threads and no more. False: it cannot be arranged here.
+bool become_a_user_of(rlim_t threads) {
+  if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) return false;
+  prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);  // /proc/self stays readable
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NPROC, &limit) != 0) return false;
+  limit.rlim_cur = std::min(threads, limit.rlim_max);
+  return setrlimit(RLIMIT_NPROC, &limit) == 0;
+}
+
+bool raise_the_limit() {
+  rlimit now{};
+  if (getrlimit(RLIMIT_NPROC, &now) != 0) return false;
+  now.rlim_cur = now.rlim_max;
+  return setrlimit(RLIMIT_NPROC, &now) == 0;
+}
+
+TEST_F(no_thread, AtTheLimitOfAUserTheSchedulerAndThePoolRefuseAndWorkOnceItIsRaised) {
+  EXPECT_TRUE(faults::holds_in_child([] {
+    if (!become_a_user_of(6)) {
+      std::puts(
+          "NOT DONE HERE: this process cannot become another user, so pthread_create was replaced only");
+      return true;
+    }
+    const std::size_t at_rest = support::threads_now() + (support::sanitized ? 1 : 0);
+    for (int i = 0; i < 5; ++i) {
+      const std::string wrong =
+          fault_in_error_of("crew-", [] { coppice::scheduler({.workers = 16, .name = "crew"}); });
+      if (!CLAIM(wrong.empty(), wrong)) return false;
+      bool refused = false;
+      try {
+        coppice::fifo_pool({.workers = 16});
+      } catch (const std::system_error& e) {
+        refused = e.code() == std::errc::resource_unavailable_try_again;
+      }
+      if (!CLAIM(refused) || !CLAIM(support::threads_settled(at_rest) <= at_rest)) return false;
+    }
+    if (!CLAIM(raise_the_limit())) return false;
+    coppice::scheduler s({.workers = 16});
+    coppice::fifo_pool pool({.workers = 16});
+    return CLAIM(s.run([] { return 1; }) == 1) && CLAIM(pool.submit([] { return 1; }).get() == 1);
+  }));
+}
+
+}  // namespace
