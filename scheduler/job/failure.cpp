@@ -144,6 +144,16 @@ task_error describe(const failure& f) {
 
 void error_set::add(failure&& f) noexcept {
   ++total_;
+  if (f.secondary) return keep(std::move(f));
+  if (!leading_) {
+    leading_ = std::move(f);
+    return;
+  }
+  if (is_earlier(f, *leading_)) std::swap(f, *leading_);
+  keep(std::move(f));
+}
+
+void error_set::keep(failure&& f) noexcept {
   if (kept_.size() == limit_) {
     if (!is_earlier(f, kept_.front())) return;
     std::pop_heap(kept_.begin(), kept_.end(), later_on_top);
@@ -159,26 +169,38 @@ void error_set::add(failure&& f) noexcept {
 }
 
 void error_set::merge(error_set&& other, bool as_secondary) noexcept {
-  total_ += other.total_ - other.kept_.size();
-  for (failure& f : other.kept_) {
+  total_ += other.total_ - other.kept();
+  const auto take = [&](failure& f) {
     f.secondary = f.secondary || as_secondary;
     add(std::move(f));
-  }
+  };
+  if (other.leading_) take(*other.leading_);
+  for (failure& f : other.kept_) take(f);
+  other.leading_.reset();
   other.kept_.clear();
   other.total_ = 0;
 }
 
 failure error_set::take_first() noexcept {
+  --total_;
+  if (leading_) {
+    failure f = std::move(*leading_);
+    leading_.reset();
+    return f;
+  }
   const auto first = std::min_element(kept_.begin(), kept_.end(), later_on_top);
   failure f = std::move(*first);
   *first = std::move(kept_.back());
   kept_.pop_back();
   std::make_heap(kept_.begin(), kept_.end(), later_on_top);
-  --total_;
   return f;
 }
 
 std::vector<failure> error_set::take_sorted() noexcept {
+  if (leading_) {
+    keep(std::move(*leading_));
+    leading_.reset();
+  }
   std::sort_heap(kept_.begin(), kept_.end(), later_on_top);
   return std::move(kept_);
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,23 +51,28 @@ bool is_earlier(const failure& a, const failure& b) noexcept;
 // For people. Runs the exception's what(): in no lock, on a thread where that may happen.
 task_error describe(const failure& f);
 
-// Keeps the `limit` earliest failures, at least one, and counts all.
+// Keeps the `limit` earliest failures, at least one, and counts all. The earliest of those that are not
+// secondary is kept in any case: it is what a group rethrows, and secondary ones, which somebody may have
+// handled, can have earlier paths.
 class error_set {
  public:
   explicit error_set(std::size_t limit) noexcept : limit_(limit != 0 ? limit : 1) {}
   void add(failure&& f) noexcept;
   void merge(error_set&& other, bool as_secondary) noexcept;
-  // Takes the earliest one out; requires kept() > 0.
+  // Takes the earliest one out that is not secondary, if there is any; requires kept() > 0.
   failure take_first() noexcept;
-  std::size_t kept() const noexcept { return kept_.size(); }
+  std::size_t kept() const noexcept { return kept_.size() + (leading_ ? 1U : 0U); }
   std::uint64_t total() const noexcept { return total_; }
   // In serial order; empties the set but for the count.
   std::vector<failure> take_sorted() noexcept;
 
  private:
+  void keep(failure&& f) noexcept;
+
   std::size_t limit_;
   std::uint64_t total_ = 0;
-  std::vector<failure> kept_;  // a heap, the latest on top
+  std::optional<failure> leading_;  // the earliest one that is not secondary
+  std::vector<failure> kept_;       // the others: a heap, the latest on top
 };
 
 }  // namespace detail

@@ -30,13 +30,14 @@ job_core::~job_core() {
 }
 
 void job_core::release() noexcept {
-  // order(references): acq_rel; the last one sees what the others did.
+  // order(references): acq_rel; pairs with itself: the last one sees what the others did.
   if (references_.fetch_sub(1, memory_order_acq_rel) == 1) delete this;
 }
 
 void job_core::run_root(frame* f, worker& w) noexcept {
   auto& t = *static_cast<task_frame*>(f);
   job_core& job = *t.job;
+  // order(spawned): release; pairs with the acquire in tally::quiet(). Before the body can spawn.
   add_as_only_writer(bind_counts(w, job).spawned, std::uint64_t{1}, memory_order_release);
   task_run run(w, t);
   if (run.begin()) {
@@ -142,10 +143,16 @@ void job_core::wait_elsewhere(worker_thread& me) {
   const auto descends = [this](const injected& other) {
     return descends_from(&static_cast<const job_state&>(other).job, *this);
   };
+  const std::uint32_t floor = me.deque.top();
   while (!done()) {
-    if (injected* const inner = me.all.injection.take_if(descends)) {
-      frame* const f = root_frame(*inner);
+    // What such a job has spawned lies above the floor, and may have nobody else to run it.
+    const bool has_own = static_cast<std::int32_t>(me.deque.top() - floor) > 0 && !me.deque.empty_for_owner();
+    if (frame* const f = has_own ? me.deque.pop() : nullptr) {
       f->run(f, me);
+      me.where = outer;
+    } else if (injected* const inner = me.all.injection.take_if(descends)) {
+      frame* const first = root_frame(*inner);
+      first->run(first, me);
       me.where = outer;
     } else {
       flush_counts(me);
@@ -192,7 +199,12 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
     // Nobody else may have time for it: an unstarted root runs here, before the clock is looked at.
     worker& w = *this_worker;
     if (!done() && state_->home.runs_on_this_thread() && state_->home.team.injection.remove(*state_)) {
+      const std::uint32_t floor = w.deque.top();
       run_root(&root, w);
+      // What it has spawned too: a later wait, which runs what lies above its own floor, would leave it
+      // alone.
+      while (static_cast<std::int32_t>(w.deque.top() - floor) > 0 && !w.deque.empty_for_owner())
+        if (frame* const f = w.deque.pop()) f->run(f, w);
       flush_counts(w);
       w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
     }

@@ -43,6 +43,7 @@ void job_state::set_stopped(stop_reason why) noexcept {
 
 // Tells the workers, then the callbacks of users: those under no lock.
 void job_state::signal_stop(std::stop_source& source) noexcept {
+  // order(attention): seq_cst; pairs with the exchange in answer_quietly(): who sees the bit sees the stop.
   for (const auto& w : home.team.workers) w->attention.fetch_or(attention_bit::look, memory_order_seq_cst);
   source.request_stop();
 }

@@ -110,7 +110,9 @@ void task_run::deliver() noexcept {
     task_extra* const x = t_.get_extra();
     const bool recorded = x != nullptr && x->recorded.has_value();
     const bool unwaited = x != nullptr && x->unwaited.total() != 0;
-    failed = failed || recorded || unwaited;
+    // A branch failed, and the cancellation left the task before that error could.
+    const bool overtaken = x != nullptr && how_ == task_end::cancelled && x->secondary.total() != 0;
+    failed = failed || recorded || unwaited || overtaken;
     if (recorded) {
       all.add(std::move(*x->recorded));
       x->recorded.reset();
@@ -121,7 +123,7 @@ void task_run::deliver() noexcept {
     }
     if (x != nullptr && unwaited) all.merge(std::move(x->unwaited), false);
     // Secondary errors of a task that succeeds have been handled.
-    if (x != nullptr && (failed || how_ == task_end::cancelled)) all.merge(std::move(x->secondary), true);
+    if (x != nullptr && failed) all.merge(std::move(x->secondary), true);
   }
   if (failed && how_ != task_end::skipped) how_ = task_end::failed;
   if (all.total() == 0) return;
@@ -159,6 +161,7 @@ void task_run::end() noexcept {
   }
   auto* const above = const_cast<task_frame*>(static_cast<const task_frame*>(t_.above()));  // NOLINT
   if (above != nullptr) {
+    // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
     if (t_.live == 0 && t_.rem.load(memory_order_acquire) == task_frame::body_runs) {
       delete t_.get_extra();
       slab::give(w_.nodes, &t_);

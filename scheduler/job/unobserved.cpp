@@ -37,6 +37,7 @@ void set_unobserved_error_handler(void (*h)(const job_report&)) noexcept {
 namespace detail {
 
 void tell_unobserved(const job_report& report) noexcept {
+  // order(handler): acquire; pairs with the release in set_unobserved_error_handler().
   auto* const h = handler.load(std::memory_order_acquire);
   if (h != nullptr)
     h(report);

@@ -70,6 +70,8 @@ void scheduler_core::start_workers() {
 }
 
 void scheduler_core::join_workers() noexcept {
+  // order(closing): seq_cst; pairs with the load in worker_thread::sleep(): it is stored before sleepers are
+  // looked for, and a sleeper reads it after it has announced itself.
   team.closing.store(true, memory_order_seq_cst);
   team.wake_all();
   for (const auto& w : team.workers) w->join();
@@ -92,7 +94,8 @@ admission scheduler_core::admit(bool wait, const job_options& o) {
     ++pending_;
   }
   injection_queue::outcome got{};
-  if (runs_on_this_thread())
+  // Another scheduler's worker does not wait either: this one's workers may be waiting for what it runs.
+  if (this_worker != nullptr)
     got = team.injection.reserve_unbounded();
   else
     got = team.injection.reserve(wait, o.deadline ? &*o.deadline : nullptr);
@@ -114,13 +117,13 @@ void scheduler_core::leave_door() noexcept {
 }
 
 void scheduler_core::withdraw() noexcept {
-  if (!runs_on_this_thread()) team.injection.cancel_reservation();
+  if (this_worker == nullptr) team.injection.cancel_reservation();
   leave_door();
 }
 
 void scheduler_core::launch(job_core& job) noexcept {
   job_state& s = job_state::of(job);
-  s.bounded = !runs_on_this_thread();
+  s.bounded = this_worker == nullptr;
   s.submitted = clock::now();
   {
     const std::lock_guard hold(lock_);

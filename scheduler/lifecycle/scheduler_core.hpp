@@ -14,8 +14,8 @@
 #include <string>
 
 #include "lifecycle/deadline_timer.hpp"
-#include "platform/waiting.hpp"
 #include "platform/fork.hpp"
+#include "platform/waiting.hpp"
 #include "worker/crew.hpp"
 
 namespace coppice {

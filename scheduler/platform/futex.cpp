@@ -50,9 +50,11 @@ void futex_wake_all(const futex_word& word) noexcept { futex(word, FUTEX_WAKE_BI
 bool futex_wait(const futex_word& word, std::uint32_t expected,
                 const std::chrono::steady_clock::time_point* deadline) noexcept {
   if (deadline == nullptr) {
+    // order(futex): acquire; pairs with the release of whoever changes the word.
     word.wait(expected, std::memory_order_acquire);
     return true;
   }
+  // order(futex): acquire; as above.
   if (word.load(std::memory_order_acquire) != expected) return true;
   std::this_thread::yield();
   return std::chrono::steady_clock::now() < *deadline;

@@ -26,12 +26,14 @@ bool has_barrier_on_every_thread() noexcept {
   return known.load(std::memory_order_relaxed) == answer::yes;
 }
 
-void barrier_on_every_thread() noexcept { syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0); }
+bool barrier_on_every_thread() noexcept {
+  return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
 
 #else
 
 bool has_barrier_on_every_thread() noexcept { return false; }
-void barrier_on_every_thread() noexcept {}
+bool barrier_on_every_thread() noexcept { return false; }
 
 #endif
 

@@ -12,8 +12,8 @@ namespace platform {
 // Whether barrier_on_every_thread() works here. Registers the process on the first call; thread-safe.
 bool has_barrier_on_every_thread() noexcept;
 
-// Requires has_barrier_on_every_thread().
-void barrier_on_every_thread() noexcept;
+// Requires has_barrier_on_every_thread(). False: the system refuses after all (a seccomp filter came later).
+bool barrier_on_every_thread() noexcept;
 
 }  // namespace platform
 }  // namespace v0

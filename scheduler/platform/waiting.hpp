@@ -1,5 +1,6 @@
-// What compiled sources wait with beside the futex: a condition variable, the clock, the rest of a time slice.
-// Named here for the reason that atomics are named in detail/atomic.hpp: another policy can take their place.
+// What compiled sources wait with beside the futex: a condition variable, the clock, the rest of a time
+// slice. Named here for the reason that atomics are named in detail/atomic.hpp: another policy can take their
+// place.
 #pragma once
 
 #include <chrono>

@@ -49,21 +49,27 @@ bool tally::quiet() noexcept {
   // order(turn): acq_rel; pairs with itself on other workers.
   turn_.fetch_add(1, memory_order_acq_rel);
   std::uint64_t ended = 0;
+  // order(shards): acquire; pairs with the release in shard_of().
   for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) {
-    // order(ends): acquire; pairs with the release of end_task().
+    // order(ends): acquire; pairs with the release in task_run::end().
     ended += s->succeeded.load(memory_order_acquire) + s->failed.load(memory_order_acquire) +
              s->cancelled.load(memory_order_acquire) + s->skipped.load(memory_order_acquire);
   }
   std::uint64_t spawned = 0;
   // From the head again: a shard that came meanwhile may hold spawns.
+  // order(shards): acquire; pairs with the release in shard_of().
   for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next)
+    // order(spawned): acquire; pairs with the releases in enqueue(), run_root() and may_spawn().
     spawned += s->spawned.load(memory_order_acquire);
   return ended == spawned;
 }
 
 task_counts tally::counts() const noexcept {
   task_counts sum;
+  // order(shards): acquire; pairs with the release in shard_of().
   for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) {
+    // order(ends): acquire; pairs with the release in task_run::end(): whose end is seen, its start, counted
+    // relaxed in the same shard, is seen too. A spawn may be missed while the job is not quiet.
     sum.succeeded += s->succeeded.load(memory_order_acquire);
     sum.failed += s->failed.load(memory_order_acquire);
     sum.cancelled += s->cancelled.load(memory_order_acquire);

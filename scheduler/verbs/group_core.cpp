@@ -145,6 +145,7 @@ void group_core::serial_child_failed() noexcept {
 group_core::~group_core() {
   if (owner_ == nullptr) return;
   if (!over()) {
+    // order(stopped): release; pairs with the acquire in stopped().
     stopped_.store(true, memory_order_release);
     exception_origin mine = std::exchange(worker_thread::of(*owner_).origin, {});
     join_children();

@@ -90,8 +90,8 @@ void rethrow_failure(worker& w, failure* kept) {
   if (kept == unkept_failure()) throw std::bad_alloc();
   const std::unique_ptr<failure> f(kept);
   std::exception_ptr exception = f->exception;
-  worker_thread::of(w).origin =
-      exception_origin{std::move(f->exception), std::move(f->path), std::move(f->name), f->worker};
+  worker_thread::of(w).origin = exception_origin{
+      std::move(f->exception), std::move(f->path), std::move(f->name), f->worker, f->when, f->after_cancel};
   std::rethrow_exception(std::move(exception));
 }
 

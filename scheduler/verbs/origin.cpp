@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "job/job_state.hpp"
+#include "platform/waiting.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -50,15 +51,17 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& he
     f->path = std::move(origin.path);
     f->name = std::move(origin.name);
     f->worker = origin.worker;
+    f->when = origin.when;
+    f->after_cancel = origin.after_cancel;
   } else {
     f->path = path_of(here);
     f->name = name_of(t);
     f->worker = w.index;
+    f->after_cancel = t.job->stopping();
   }
   origin = exception_origin{};
   f->exception = std::move(exception);
   f->phase = phase;
-  f->after_cancel = t.job->stopping();
   return f;
 }
 
@@ -66,7 +69,9 @@ void note_origin(worker& w, place& here) noexcept {
   std::exception_ptr exception = std::current_exception();
   exception_origin& origin = worker_thread::of(w).origin;
   if (origin.exception == exception) return;
-  origin = exception_origin{std::move(exception), path_of(here), name_of(*task_of(&here)), w.index};
+  origin = exception_origin{
+      std::move(exception),           path_of(here), name_of(*task_of(&here)), w.index, clock::now(),
+      task_of(&here)->job->stopping()};
 }
 
 failure* unkept_failure() noexcept {

@@ -13,9 +13,13 @@ bool may_spawn(worker& w, group_core* group) noexcept {
   job_core& job = *task_of(w.where)->job;
   if (!job.stopping() && (group == nullptr || !group->stopped())) [[likely]]
     return true;
-  // Born cancelled: spawned and skipped at once, so that the report says that something was lost.
+  // Born cancelled: spawned and skipped at once, so that the report says that something was lost. It takes
+  // its ordinal all the same: the places of later children do not depend on when the group was stopped.
+  w.where->number_children(1);
   shard& counts = bind_counts(w, job);
+  // order(spawned): release; pairs with the acquire in tally::quiet(). Before the end, as everywhere.
   add_as_only_writer(counts.spawned, std::uint64_t{1}, memory_order_release);
+  // order(ends): release; pairs with the acquire in tally::quiet().
   add_as_only_writer(counts.skipped, std::uint64_t{1}, memory_order_release);
   if (group != nullptr) group->child_skipped();
   return false;
@@ -60,6 +64,7 @@ void take_over_ancestors(worker& w, task_frame& t) {
 void* take_after_tidying(worker& w) {
   if (w.where->kind() == place_kind::task) {
     auto& t = *static_cast<task_frame*>(w.where);
+    // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
     if (t.above() != nullptr && t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs)
       take_over_ancestors(w, t);
   }

@@ -18,12 +18,18 @@ namespace {
 
 // Ends a sleep on the sleeper's behalf; false if somebody else has.
 bool rouse(crew& all, worker_thread& sleeper) noexcept {
-  // order(asleep): seq_cst; whoever closes the crew stores that first and reads this then, a sleeper does it
+  using rest = worker_thread::rest;
+  // order(resting): seq_cst; whoever closes the crew stores that first and reads this then, a sleeper does it
   // the other way round: one of them sees the other. The exchange pairs with the one in
-  // worker_thread::sleep().
-  if (!sleeper.asleep.load(memory_order_seq_cst)) return false;
-  if (!sleeper.asleep.exchange(false, memory_order_seq_cst)) return false;
+  // worker_thread::end_own_sleep().
+  rest seen = sleeper.resting.load(memory_order_seq_cst);
+  if (seen != rest::asleep) return false;
+  if (!sleeper.resting.compare_exchange_strong(seen, rest::being_woken, memory_order_seq_cst,
+                                               memory_order_relaxed))
+    return false;
   all.idle.leave_sleep();
+  // order(resting): seq_cst; pairs with the load in worker_thread::sleep(): it is a searcher by then.
+  sleeper.resting.store(rest::awake, memory_order_seq_cst);
   sleeper.park.unpark();
   return true;
 }

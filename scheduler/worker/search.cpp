@@ -31,6 +31,7 @@ void worker_thread::ask(worker_thread& v) noexcept {
   const auto now = clock::now();
   if (now < next_ask_) return;
   next_ask_ = now + ask_interval;
+  // order(attention): seq_cst; pairs with the exchange in answer_quietly().
   v.attention.fetch_or(attention_bit::hungry, memory_order_seq_cst);
 }
 
@@ -70,15 +71,15 @@ frame* worker_thread::search() noexcept {
     if (!all.spin || searched > spin_time) return nullptr;
     if (!exposed && searched > patience) {
       exposed = true;
-      if (expose_someone()) continue;
+      if (expose_someone(false)) continue;
     }
     for (unsigned i = 0; i < 8; ++i) relax();
   }
 }
 
-bool worker_thread::expose(worker_thread& v) noexcept {
+bool worker_thread::expose(worker_thread& v, bool before_sleep) noexcept {
   if (!all.can_expose || !v.deque.has_private()) return false;
-  const std::uint32_t exposed = v.deque.expose(&platform::barrier_on_every_thread);
+  const std::uint32_t exposed = v.deque.expose(&platform::barrier_on_every_thread, before_sleep);
   if (exposed == 0) return false;
   add_as_only_writer(stats.exposures, std::uint64_t{1}, memory_order_relaxed);
   add_as_only_writer(stats.exposed, std::uint64_t{exposed}, memory_order_relaxed);
@@ -86,9 +87,9 @@ bool worker_thread::expose(worker_thread& v) noexcept {
   return true;
 }
 
-bool worker_thread::expose_someone() noexcept {
+bool worker_thread::expose_someone(bool before_sleep) noexcept {
   for (const victim& v : victims)
-    if (expose(*v.who)) return true;
+    if (expose(*v.who, before_sleep)) return true;
   return false;
 }
 

@@ -27,41 +27,49 @@ bool worker_thread::anything_visible() noexcept {
   return false;
 }
 
+// True: nobody else has ended this worker's sleep; it is a searcher again.
+bool worker_thread::end_own_sleep() noexcept {
+  rest seen = rest::asleep;
+  // order(resting): seq_cst; pairs with the exchange in crew.cpp: one of the two ends the sleep.
+  if (!resting.compare_exchange_strong(seen, rest::awake, memory_order_seq_cst, memory_order_relaxed))
+    return false;
+  all.idle.leave_sleep();
+  return true;
+}
+
 // On return this worker is a searcher again.
 void worker_thread::sleep() noexcept {
-  const bool rest = fruitless_wakes_ > 1;
-  asleep.store(true, memory_order_seq_cst);
+  const bool rests = fruitless_wakes_ > 1;
+  // order(resting): seq_cst; pairs with the load in crew.cpp. Before closing is looked at.
+  resting.store(rest::asleep, memory_order_seq_cst);
   all.idle.announce_sleep();
   const bool others_work = all.idle.sleepers() < all.workers.size();
-  if (others_work && !rest) {
+  if (others_work && !rests) {
     for (const victim& v : victims)
-      if (!v.who->asleep.load(memory_order_relaxed))
+      // order(resting): relaxed; a worker that is taken for awake is asked for nothing, one that is taken for
+      // asleep has announced that and looks for itself.
+      if (v.who->resting.load(memory_order_relaxed) != rest::asleep)
+        // order(starving): seq_cst; pairs with the owner's relaxed read after a push, by the barrier below.
         v.who->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
     // Every fork from here on sees the bit; the push of every earlier one is seen below.
     if (all.can_expose) platform::barrier_on_every_thread();
   }
+  // order(closing): seq_cst; pairs with the store of whoever closes the crew.
   const bool stay_awake = anything_visible() || all.closing.load(memory_order_seq_cst) ||
-                          (others_work && !rest && expose_someone());
-  if (stay_awake && asleep.exchange(false, memory_order_seq_cst)) {
-    all.idle.leave_sleep();
-    return;
-  }
+                          (others_work && !rests && expose_someone(true));
+  if (stay_awake && end_own_sleep()) return;
   add_as_only_writer(stats.parks, std::uint64_t{1}, memory_order_relaxed);
-  if (others_work && rest) {
+  if (others_work && rests) {
     const auto doublings =
         fruitless_wakes_ < longest_rest_doublings ? fruitless_wakes_ : longest_rest_doublings;
     const auto until = clock::now() + shortest_rest * (1U << doublings);
-    while (asleep.load(memory_order_seq_cst)) {
-      if (park.park(&until)) continue;
-      if (asleep.exchange(false, memory_order_seq_cst)) {
-        all.idle.leave_sleep();
-        fruitless_wakes_ = 1;
-        return;
-      }
+    if (!park.park(&until) && end_own_sleep()) {
+      fruitless_wakes_ = 1;
+      return;
     }
-  } else {
-    while (asleep.load(memory_order_seq_cst)) park.park();
   }
+  // order(resting): seq_cst; pairs with the waker's store, after which this worker counts as a searcher.
+  while (resting.load(memory_order_seq_cst) != rest::awake) park.park();
   ++fruitless_wakes_;
   add_as_only_writer(stats.wakes, std::uint64_t{1}, memory_order_relaxed);
 }

@@ -18,8 +18,9 @@ frame* worker_thread::help_with(wait_condition& condition) noexcept {
   const void* strand = nullptr;
   worker_thread* const who = condition.runner(strand);
   if (who == nullptr || who == this) return nullptr;
-  // order(strand): the word's acquire comes first; a strand_of read after it belongs to that strand or, if
-  // the deque has run empty meanwhile, to the next one, and then the exchange on the word fails.
+  // order(strand): relaxed; look() comes first, whose acquire pairs with begin_strand(). A strand_of read
+  // after it belongs to that strand or, if the deque has run empty meanwhile, to the next one, and then the
+  // exchange on the word fails.
   const std::uint64_t seen = who->deque.look();
   if (who->strand_of.load(memory_order_relaxed) != strand) return nullptr;
   frame* const f = who->deque.steal_seen(seen);
@@ -74,9 +75,11 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noe
     const void* strand = nullptr;
     worker_thread* const who = condition.runner(strand);
     if (who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand) {
+      // order(helper): release; pairs with the exchange in announce_shared().
       who->helper.store(this, memory_order_release);
+      // order(attention): seq_cst; pairs with the exchange in answer_quietly(): the helper comes first.
       who->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
-      if (expose(*who)) continue;
+      if (expose(*who, true)) continue;
     }
     condition.sleep(*this);
     idle = false;
@@ -88,7 +91,6 @@ namespace {
 class stolen_frame_ends final : public wait_condition {
  public:
   explicit stolen_frame_ends(frame& f) noexcept : f_(f) {}
-  // order(end): acquire; pairs with the exchange in end_frame().
   bool met() noexcept override { return f_.ended(); }
   worker_thread* runner(const void*& strand) noexcept override {
     strand = &f_;
@@ -107,7 +109,7 @@ class stolen_frame_ends final : public wait_condition {
     std::uintptr_t seen = f_.state.load(memory_order_relaxed);
     if (frame::waiter_of(seen) != nullptr) return true;
     if (frame::runner_of(seen) == nullptr) return false;  // not begun, or ended
-    // order(end): acq_rel; the thief's exchange in end_frame() sees this word and wakes.
+    // order(end): acq_rel; pairs with the exchange in end_frame(), which sees this word and wakes.
     return f_.state.compare_exchange_strong(seen, frame::tagged(&me, frame_tag::waited), memory_order_acq_rel,
                                             memory_order_relaxed);
   }
@@ -132,7 +134,7 @@ bool take_back_or_wait(worker& w, frame& f) noexcept {
 }
 
 void end_frame(frame& f, std::uintptr_t end_word) noexcept {
-  // order(end): acq_rel; pairs with ended() and with arm(). After this the frame may be gone.
+  // order(end): acq_rel; pairs with ended() and with announce(). After this the frame may be gone.
   const std::uintptr_t before = f.state.exchange(end_word, memory_order_acq_rel);
   if (worker* const waiter = frame::waiter_of(before)) worker_thread::of(*waiter).park.unpark();
 }

@@ -29,6 +29,7 @@ void worker_thread::enter(void* self) {
   auto& me = *static_cast<worker_thread*>(self);
   this_worker = &me;
   me.all.topology.bind_this_thread(me.index, nullptr);
+  // order(bound): release; pairs with the acquire in wait_until_bound().
   me.bound_.store(1, memory_order_release);
   platform::futex_wake_all(me.bound_);
   // Below the limit a fork refuses; what runs then needs room to unwind and to call what does not fork. Half
@@ -47,6 +48,7 @@ void worker_thread::main_loop() noexcept {
 }
 
 void worker_thread::wait_until_bound() noexcept {
+  // order(bound): acquire; pairs with the release in enter().
   while (bound_.load(memory_order_acquire) == 0) platform::futex_wait(bound_, 0);
 }
 
@@ -63,6 +65,7 @@ frame* worker_thread::next() noexcept {
       begin_strand(f);
       return f;
     }
+    // order(closing): seq_cst; pairs with the store in join_workers().
     if (all.closing.load(memory_order_seq_cst)) {
       all.idle.end_search();
       return nullptr;
@@ -95,12 +98,14 @@ void worker_thread::share_all_and_wake() noexcept {
 
 void worker_thread::announce_shared() noexcept {
   all.wake_one(this);
+  // order(helper): acq_rel; pairs with the release in wait_for().
   if (worker_thread* const h = helper.exchange(nullptr, memory_order_acq_rel)) h->park.unpark();
 }
 
 // The attention word, seen non-zero by a fork. The bit is cleared before what it stands for is looked at, so
 // that a setter who comes in between is not lost.
 bool answer_quietly(worker& w) noexcept {
+  // order(attention): seq_cst; pairs with the fetch_or in ask(), wait_for() and signal_stop().
   const std::uint32_t asked = w.attention.exchange(0, memory_order_seq_cst);
   constexpr std::uint32_t share = attention_bit::hungry | attention_bit::starving;
   if ((asked & share) != 0) worker_thread::of(w).share_and_wake((asked & attention_bit::starving) != 0);

@@ -1,11 +1,12 @@
 // A worker's compiled part: its thread, its search for work, its waits, its sleep.
 //
-// Who writes what. Everything is the owner thread's but `asleep`, `helper` and `strand_of`, which others read
-// or exchange. The statistics are written by the owner and read by anybody.
+// Who writes what. Everything is the owner thread's but `resting`, `helper` and `strand_of`, which others
+// read or exchange. The statistics are written by the owner and read by anybody.
 //
 // Orders
 //   strand_of  store relaxed before begin_strand() (release); pairs with look() (acquire) in help_with().
-//   asleep     exchange seq_cst by the sleeper and its waker: who changes it to false ends the sleep.
+//   resting    seq_cst: exchanged by the sleeper or a waker, who so ends the sleep; stored before a sleeper
+//              looks at closing, read after the closer has stored that.
 #pragma once
 
 #include <chrono>
@@ -50,6 +51,8 @@ struct exception_origin {
   std::vector<std::uint32_t> path;
   std::string name;     // of the task
   unsigned worker = 0;  // who ran it
+  std::chrono::steady_clock::time_point when = {};
+  bool after_cancel = false;
 };
 
 // What a waiting worker asks. Lives on its stack.
@@ -95,7 +98,10 @@ class worker_thread : public worker {
   worker_counters stats;
   std::vector<victim> victims;
 
-  atomic<bool> asleep{false};
+  // A sleep is ended by whoever takes `asleep` away: the sleeper itself, or a waker, which counts the sleeper
+  // as a searcher before it says awake. So a worker that runs is never counted as asleep.
+  enum class rest : std::uint32_t { awake, asleep, being_woken };
+  atomic<rest> resting{rest::awake};
   atomic<worker_thread*> helper{nullptr};  // a waiter that would like to be woken when this worker shares
   atomic<const void*> strand_of{nullptr};  // what this worker runs a part of: a join frame, a group, a job
 
@@ -111,14 +117,16 @@ class worker_thread : public worker {
   frame* look_around() noexcept;
   frame* steal_from(const victim& v) noexcept;
   bool anything_visible() noexcept;
-  bool expose_someone() noexcept;
-  bool expose(worker_thread& victim) noexcept;
+  // The last look before a sleep waits for the lock of a deque, any other gives up.
+  bool expose_someone(bool before_sleep) noexcept;
+  bool expose(worker_thread& victim, bool before_sleep) noexcept;
   void ask(worker_thread& victim) noexcept;
   void announce_shared() noexcept;
   frame* help_with(wait_condition& condition) noexcept;
   void begin_strand(const void* what) noexcept;
   void run_as_strand(frame& f) noexcept;
   void sleep() noexcept;
+  bool end_own_sleep() noexcept;
   std::uint32_t random() noexcept;
 
   // Neither asking nor sharing may storm where there is nothing to share: a tree that is a chain would be

@@ -130,11 +130,11 @@ TEST(split_deque, ExposureSharesHalfOfWhatABusyOwnerKeeps) {
   basic_split_deque<8> d;
   std::array<item, 5> items;
   for (item& i : items) push(d, i);
-  EXPECT_EQ(d.expose([] {}), 3U);
+  EXPECT_EQ(d.expose([] { return true; }), 3U);
   EXPECT_EQ(d.steal(), &items[0]);
-  EXPECT_EQ(d.expose([] {}), 1U);
-  EXPECT_EQ(d.expose([] {}), 1U);
-  EXPECT_EQ(d.expose([] {}), 0U);
+  EXPECT_EQ(d.expose([] { return true; }), 1U);
+  EXPECT_EQ(d.expose([] { return true; }), 1U);
+  EXPECT_EQ(d.expose([] { return true; }), 0U);
 }
 
 TEST(split_deque, ExposureGivesNothingThatTheOwnerPopsMeanwhile) {
@@ -146,6 +146,7 @@ TEST(split_deque, ExposureGivesNothingThatTheOwnerPopsMeanwhile) {
   const std::uint32_t exposed = d.expose([&] {
     EXPECT_EQ(d.pop(), &items[3]);
     EXPECT_EQ(d.pop(), &items[2]);
+    return true;
   });
   EXPECT_EQ(exposed, 2U);
   EXPECT_EQ(d.steal(), &items[0]);

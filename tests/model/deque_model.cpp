@@ -11,7 +11,10 @@ using coppice::detail::frame;
 using model::check;
 using model::thread;
 
-void barrier_on_every_thread() { model::execution::current()->heavy_fence(model::where::current()); }
+bool barrier_on_every_thread() {
+  model::execution::current()->heavy_fence(model::where::current());
+  return true;
+}
 
 struct item : frame {
   item() : frame{nullptr, frame::fresh} {}

@@ -28,7 +28,10 @@ void futex_wake_one(const futex_word& word) noexcept { explorer().wake_one(&word
 void futex_wake_all(const futex_word& word) noexcept { explorer().wake_all(&word, model::where::current()); }
 
 bool has_barrier_on_every_thread() noexcept { return true; }
-void barrier_on_every_thread() noexcept { explorer().heavy_fence(model::where::current()); }
+bool barrier_on_every_thread() noexcept {
+  explorer().heavy_fence(model::where::current());
+  return true;
+}
 
 thread::thread(const std::string&, std::size_t, body run, void* argument)
     : handle_(explorer().start(run, argument, model::where::current())), joinable_(true) {}

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEQUE = "include/coppice/detail/deque.hpp"
 PARKER = "scheduler/worker/parker.hpp"
 SLAB = "scheduler/stores/slab.cpp"
+DEQUE_TABLES = "scheduler/worker/deque.md"
 
 
 class Test(unittest.TestCase):
@@ -20,6 +21,7 @@ class Test(unittest.TestCase):
         self.copy = Path(folder.name)
         for name in ("include", "scheduler"):
             shutil.copytree(ROOT / name, self.copy / name)
+        shutil.copytree(ROOT / "tests/model", self.copy / "tests/model")
         self.before = self.findings()
 
     def findings(self):
@@ -62,6 +64,18 @@ class Test(unittest.TestCase):
     def test_a_name_that_no_table_has_is_found(self):
         self.change(DEQUE, "// order(push): release;", "// order(shove): release;")
         self.found(DEQUE, "order(shove) is in no table")
+
+    def test_a_name_that_only_another_table_has_is_found(self):
+        self.change(DEQUE_TABLES, "## Orders", "## States")
+        self.found(DEQUE, "order(push) is in no table")
+
+    def test_a_name_that_no_model_program_covers_is_found(self):
+        self.change(DEQUE_TABLES, "| push | `ExposureRacesWithPush`", "| pull | `ExposureRacesWithPush`")
+        self.found(DEQUE_TABLES, 'push is in no table "Covered by"')
+
+    def test_a_model_program_that_is_not_there_is_found(self):
+        self.change("tests/model/deque_model.cpp", "MODEL(ExposureRacesWithPush,", "MODEL(ExposureRacesWithShove,")
+        self.found(DEQUE_TABLES, "push is covered by ExposureRacesWithPush, which is no program")
 
     def test_an_end_without_another_is_found(self):
         self.change(DEQUE, "order(push): release; pairs with the acquire of head_ in expose().", "order(alone): release.")

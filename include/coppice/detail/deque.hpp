@@ -29,8 +29,8 @@
 //   pop         head_ store, compiler barrier, limit_ load (relaxed). Pairs with limit_ store, barrier on
 //               every thread, head_ load in expose(): of the two loads at least one sees the other side's
 //               store.
-//   share       word_ seq_cst, which includes the release that pairs with word_ acquire in steal_seen().
-//   steal       word_ acquire on success: the frame's contents are visible.
+//   share       word_ seq_cst, which includes the release that pairs with word_ acquire in steal_seen(), on
+//               success: the frame's contents are visible.
 //   steal-slot  slot null and find_room(), relaxed: one location.
 //   take-back   word_ relaxed: the frames are the owner's own.
 //   strand      word_ release in begin_strand(), acquire in look().
@@ -124,7 +124,7 @@ class basic_split_deque {
   // The owner starts something unrelated to what it did before.
   void begin_strand() noexcept {
     std::uint64_t w = word_.load(memory_order_relaxed);
-    // order(strand): release; pairs with the acquire of strand(): what the owner published of the new strand
+    // order(strand): release; pairs with the acquire of look(): what the owner published of the new strand
     // is seen.
     while (!word_.compare_exchange_weak(w, w + one_strand, memory_order_release, memory_order_relaxed)) {
     }
@@ -162,7 +162,7 @@ class basic_split_deque {
     const std::uint32_t t = tail_of(w);
     if (t == split_of(w)) return nullptr;
     const std::uint64_t taken = (w & ~low24_64) | ((t + 1) & low24);
-    // order(steal): acquire; pairs with the release of share() and expose().
+    // order(share): acquire; pairs with the exchange of move_split(): the frame's contents are visible.
     if (!word_.compare_exchange_strong(w, taken, memory_order_acquire, memory_order_relaxed)) return nullptr;
     atomic<frame*>& slot = slots_[t & mask];
     frame* const f = slot.load(memory_order_relaxed);
@@ -189,20 +189,27 @@ class basic_split_deque {
   }
 
   // Shares half of the private part on the owner's behalf while the owner is busy in a leaf. `barrier` must
-  // act as a full fence on every running thread of the process. Returns how many frames became visible to
-  // thieves.
+  // act as a full fence on every running thread of the process, or return false: then nothing is exposed.
+  // Returns how many frames became visible to thieves. Gives up when the lock is taken, unless `wait`:
+  // whoever sleeps next relies on this look, and the lock's holder may expose nothing.
   template <class Barrier>
-  std::uint32_t expose(Barrier&& barrier) noexcept {
-    const std::unique_lock hold(lock_, std::try_to_lock);
-    if (!hold.owns_lock()) return 0;
+  std::uint32_t expose(Barrier&& barrier, bool wait = false) noexcept {
+    std::unique_lock hold(lock_, std::defer_lock);
+    if (wait)
+      hold.lock();
+    else if (!hold.try_lock())
+      return 0;
     const std::uint32_t s = limit_.load(memory_order_relaxed);  // I2
     const auto mine = static_cast<std::int32_t>(head_.load(memory_order_relaxed) - s);
     if (mine <= 0) return 0;
     const std::uint32_t wanted = s + static_cast<std::uint32_t>(mine - mine / 2);
     limit_.store(wanted, memory_order_relaxed);
-    barrier();
+    if (!barrier()) {
+      limit_.store(s, memory_order_relaxed);
+      return 0;
+    }
     // From here on the owner takes nothing below `wanted` without the lock.
-    // order(expose): acquire; pairs with the release of push().
+    // order(push): acquire; pairs with the release of push_below_bound().
     const std::uint32_t h = head_.load(memory_order_acquire);
     const std::uint32_t reached = static_cast<std::int32_t>(h - wanted) >= 0 ? wanted
                                   : static_cast<std::int32_t>(h - s) > 0     ? h

@@ -66,6 +66,7 @@ struct frame {
   void begin(const worker& who) noexcept {
     state.store(tagged(&who, frame_tag::running), memory_order_relaxed);
   }
+  // order(end): acquire; pairs with the exchange in end_frame(): what the runner did is seen.
   bool ended() const noexcept { return is_end(state.load(memory_order_acquire)); }
 };
 

@@ -6,8 +6,8 @@
 //
 // Orders
 //   remote_   fetch_sub(acq_rel) of a child's end, its last access to the group; pairs with the acquire in
-//   over(): what
-//             the children did is seen after wait().
+//             over(): what the children did is seen after wait().
+//   stopped_  store(release) of whoever stops the group; pairs with the acquire in stopped().
 #pragma once
 
 #include <coppice/detail/atomic.hpp>
@@ -36,6 +36,7 @@ class COPPICE_API group_core {
   bool serial_failed() const noexcept { return stopped_.load(memory_order_relaxed); }
   COPPICE_COLD void serial_child_failed() noexcept;  // in the handler
 
+  // order(stopped): acquire; pairs with the release in child_failed() and in the destructor.
   bool stopped() const noexcept { return stopped_.load(memory_order_acquire); }
   void child_spawned(const worker& w) noexcept {
     if (&w == owner_) [[likely]]
@@ -57,6 +58,7 @@ class COPPICE_API group_core {
  private:
   class all_children_end;
   void child_ended_elsewhere() noexcept;
+  // order(children): acquire; pairs with the fetch_sub in child_ended_elsewhere().
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }
   void join_children() noexcept;
 

@@ -15,8 +15,7 @@
 //   spawned  release; pairs with the acquire in quiet(). Sequenced before the frame is pushed.
 //   ends     release; pairs with the acquire in quiet().
 //   turn_    acq_rel fetch_add before summing: of two workers that end their last tasks at the same time the
-//   later
-//            one in the order of turn_ sees both ends. Without it each could miss the other's.
+//            later one in the order of turn_ sees both ends. Without it each could miss the other's.
 //   head_    release on insertion, acquire on reading: a shard's first counts are visible with it.
 //
 // Source: Mattern, Algorithms for distributed termination detection (1987), the four-counter method, one scan
