@@ -63,7 +63,11 @@ void worker_thread::sleep() noexcept {
     const auto doublings =
         fruitless_wakes_ < longest_rest_doublings ? fruitless_wakes_ : longest_rest_doublings;
     const auto until = clock::now() + shortest_rest * (1U << doublings);
-    if (!park.park(&until) && end_own_sleep()) {
+    // A wake that was kept from before ends the park, not the sleep.
+    // order(resting): seq_cst; as below.
+    while (resting.load(memory_order_seq_cst) != rest::awake && park.park(&until)) {
+    }
+    if (end_own_sleep()) {
       fruitless_wakes_ = 1;
       return;
     }

@@ -96,7 +96,7 @@ MODEL(TwoSubmissionsAreRunByTwoWorkersAtOnce, (crew_within(1))) {
 }
 
 // The owner pushes, then is busy until somebody else has run what it pushed.
-MODEL(WorkBehindALongLeafIsFoundByASleeper, (crew_within(2))) {
+MODEL(WorkBehindALongLeafIsFoundByASleeper, (crew_within(1))) {
   gate child_ran, all_done;
   const auto child = [&](worker&) { child_ran.open(); };
   work c(child);
@@ -112,7 +112,7 @@ MODEL(WorkBehindALongLeafIsFoundByASleeper, (crew_within(2))) {
 }
 
 // The same with two children that run at once: the first that finds work wakes the next.
-MODEL(FinderOfWorkWakesTheNext, (crew_within(1))) {
+MODEL(FinderOfWorkWakesTheNext, (crew_within(0))) {
   gate first_runs, second_runs, first_over, second_over;
   const auto first = [&](worker&) {
     first_runs.open();
@@ -156,6 +156,39 @@ MODEL(OwnerThatJustSharedAnswersASleeper, (crew_within(1))) {
   running_crew crew(2);
   crew.submit(r);
   all_done.wait();
+}
+
+// A sleeper whose sleep was ended before it had parked goes on at once: it must already count as a searcher,
+// or it would not know that it owes the next one a wake. Both others are about to park when the owner shares
+// two.
+MODEL(SharedPairWakesTwoSleepers, (crew_within(2))) {
+  gate first_runs, second_runs, first_over, second_over;
+  const auto first = [&](worker&) {
+    first_runs.open();
+    second_runs.wait();
+    first_over.open();
+  };
+  const auto second = [&](worker&) {
+    second_runs.open();
+    first_runs.wait();
+    second_over.open();
+  };
+  work a(first), b(second);
+  coppice::detail::idle_counts* idle = nullptr;
+  const auto root = [&](worker& w) {
+    while (idle->sleepers() < 2) coppice::detail::relax();
+    std::uint32_t index = 0;
+    check(w.deque.push_below_bound(a.f, &index) && w.deque.push_below_bound(b.f, &index), "there is room");
+    floor_model::worker_thread::of(w).share_all_and_wake();
+    first_over.wait();
+    second_over.wait();
+  };
+  work r(root);
+  running_crew crew(3);
+  idle = &crew.all.idle;
+  crew.submit(r);
+  first_over.wait();
+  second_over.wait();
 }
 
 MODEL(EveryWorkerLeavesWhenTheDoorIsClosed, (crew_within(2))) { const running_crew crew(2); }
