@@ -159,6 +159,24 @@ MODEL(SlotIsNotRefilledUnderAThief, {.preemptions = 3}) {
   for (unsigned i = 0; i < next; ++i) check(s.taken.times(i) == 1, "each pushed item is taken once");
 }
 
+// A thief is about to take index 0 while the owner takes it back, pops it, pushes another frame there and
+// shares that: the word looks as before, the slot does not.
+MODEL(RefilledIndexIsStolenAsWhatItIsNow, {.preemptions = 2}) {
+  scene<2, 2> s;
+  s.push(0);
+  s.deque.share();
+  thread a([&] { s.steal(); });
+  s.pop();
+  if (s.try_push(1)) {
+    s.deque.share();
+    s.drain();
+  } else {
+    s.taken.enter(1);
+  }
+  a.join();
+  s.check_all_taken();
+}
+
 MODEL(RoomReturnsWhenThievesAreDone, {.preemptions = 2}) {
   scene<2, 5> s;
   for (unsigned round = 0; round < 2; ++round) {
@@ -307,6 +325,87 @@ MODEL(ExposureOfWrappedSlotsWhileTheOwnerRefills, {.preemptions = 2}) {
   for (unsigned i = 0; i < next; ++i) check(s.taken.times(i) == 1, "each pushed item is taken once");
 }
 
+// ---- what an exposer acquires through a head that a pop has stored ----
+
+MODEL(ExposerThatWasThereFirstSeesThePushesBelowAPop, {.preemptions = 3}) {
+  scene<4, 2> s;
+  thread a([&] {
+    s.expose();
+    s.steal();
+  });
+  s.push(0);
+  s.push(1);
+  s.pop();
+  s.drain();
+  a.join();
+  s.check_all_taken();
+}
+
+MODEL(ExposerThatWasThereFirstSeesThePushBelowAJoin, {.preemptions = 3}) {
+  scene<4, 2> s;
+  thread a([&] {
+    s.expose();
+    s.steal();
+    s.expose();
+    s.steal();
+  });
+  s.push(0);
+  s.push(1);
+  s.join(1);
+  s.join(0);
+  a.join();
+  s.check_all_taken();
+}
+
+// ---- what is left of the limit ----
+
+MODEL(LimitFollowsAnExposureThatCameTooLate, {.preemptions = 3}) {
+  scene<4, 5> s;
+  thread a([&] {
+    s.expose();
+    s.expose();
+  });
+  s.push(0);
+  s.push(1);
+  s.push(2);
+  s.pop();
+  s.pop();
+  s.pop();
+  s.push(3);
+  s.push(4);
+  s.drain();
+  a.join();
+  s.check_all_taken();
+}
+
+MODEL(OneFrameIsEnoughToShareAndToExpose, {.preemptions = 1}) {
+  scene<2, 2> s;
+  s.push(0);
+  check(s.deque.share() == 1, "the only frame is shared");
+  thread a([&] { check(s.steal(), "and can be stolen"); });
+  a.join();
+  s.push(1);
+  thread b([&] { check(s.expose() == 1 && s.steal(), "the only frame is exposed and can be stolen"); });
+  b.join();
+  s.check_all_taken();
+}
+
+MODEL(NoMoreIsStolenThanWasShared, {.preemptions = 2}) {
+  scene<4, 2> s;
+  s.push(0);
+  s.push(1);
+  check(s.deque.share() == 1, "half of two");
+  unsigned stolen = 0;
+  thread a([&] {
+    for (int i = 0; i < 3; ++i)
+      if (s.steal()) ++stolen;
+  });
+  a.join();
+  check(stolen == 1, "what stays private is not stolen");
+  s.drain();
+  s.check_all_taken();
+}
+
 // ---- indices around the wraps of 24 and 32 bits ----
 
 template <unsigned Preemptions>
@@ -330,6 +429,23 @@ void around(std::uint32_t first) {
 }
 MODEL(IndicesWrapAt24Bits, {.preemptions = 2}) { around<2>(0xfffffe); }
 MODEL(IndicesWrapAt32Bits, {.preemptions = 2}) { around<2>(0xfffffffe); }
+
+MODEL(StealsAcrossTheWrapLeaveTheOtherEndAlone, {.preemptions = 2}) {
+  scene<4, 3> s(0xfffffe);
+  s.push(0);
+  s.push(1);
+  s.push(2);
+  s.deque.share_all();
+  thread a([&] {
+    s.steal();
+    s.steal();
+    s.steal();
+    check(!s.steal() && !s.deque.has_shared(), "nothing is left");
+  });
+  a.join();
+  s.drain();
+  s.check_all_taken();
+}
 
 // ---- strands: a steal that must find its victim still at what it was at ----
 
@@ -357,6 +473,19 @@ MODEL(StealBySightFailsOnceTheOwnerBeganSomethingElse, {.preemptions = 3}) {
   a.join();
   check(!took_second, "a frame of the second strand is not taken for one of the first");
   s.check_all_taken();
+}
+
+MODEL(SightOfAStrandShowsWhatItsOwnerSaidBefore, {.preemptions = 2}) {
+  scene<2, 1> s;
+  coppice::detail::atomic<int> at{1};
+  thread a([&] {
+    const std::uint64_t before = s.deque.look() >> 48;
+    if (before == 1)
+      check(at.load(std::memory_order_relaxed) == 2, "the new strand's name came before its number");
+  });
+  at.store(2, std::memory_order_relaxed);
+  s.deque.begin_strand();
+  a.join();
 }
 
 }  // namespace

@@ -161,34 +161,27 @@ MODEL(OwnerThatJustSharedAnswersASleeper, (crew_within(1))) {
 // A sleeper whose sleep was ended before it had parked goes on at once: it must already count as a searcher,
 // or it would not know that it owes the next one a wake. Both others are about to park when the owner shares
 // two.
-MODEL(SharedPairWakesTwoSleepers, (crew_within(2))) {
-  gate first_runs, second_runs, first_over, second_over;
+MODEL(SharedPairWakesTwoSleepers,
+      {.preemptions = 2, .spurious = 0, .timeouts = 0, .stale_total = 0, .detours = 0}) {
+  gate first_runs, second_runs;
   const auto first = [&](worker&) {
     first_runs.open();
     second_runs.wait();
-    first_over.open();
   };
   const auto second = [&](worker&) {
     second_runs.open();
     first_runs.wait();
-    second_over.open();
   };
   work a(first), b(second);
-  coppice::detail::idle_counts* idle = nullptr;
-  const auto root = [&](worker& w) {
-    while (idle->sleepers() < 2) coppice::detail::relax();
-    std::uint32_t index = 0;
-    check(w.deque.push_below_bound(a.f, &index) && w.deque.push_below_bound(b.f, &index), "there is room");
-    floor_model::worker_thread::of(w).share_all_and_wake();
-    first_over.wait();
-    second_over.wait();
-  };
-  work r(root);
-  running_crew crew(3);
-  idle = &crew.all.idle;
-  crew.submit(r);
-  first_over.wait();
-  second_over.wait();
+  running_crew crew(3, 1);
+  floor_model::worker_thread& owner = *crew.all.workers[0];
+  while (crew.all.idle.sleepers() < 2) coppice::detail::relax();
+  std::uint32_t index = 0;
+  check(owner.deque.push_below_bound(a.f, &index) && owner.deque.push_below_bound(b.f, &index),
+        "there is room");
+  owner.share_all_and_wake();
+  first_runs.wait();
+  second_runs.wait();
 }
 
 MODEL(EveryWorkerLeavesWhenTheDoorIsClosed, (crew_within(2))) { const running_crew crew(2); }

@@ -34,7 +34,7 @@ MODEL(JobHandsItsValueToTheOneWhoWaits, (job_within(2))) {
   check(job.get() == 42, "the value comes out");
 }
 
-MODEL(JoinRunsItsBranchesOnceOnTwoWorkers, (job_within(1))) {
+MODEL(JoinRunsItsBranchesOnceOnTwoWorkers, (job_within(0))) {
   scheduler s(workers(2));
   model::ledger runs(2);
   const int sum = s.run([&] {
@@ -53,7 +53,7 @@ MODEL(JoinRunsItsBranchesOnceOnTwoWorkers, (job_within(1))) {
   runs.check_exactly_once();
 }
 
-MODEL(SpawnedChildrenEndBeforeTheJobDoes, (job_within(1))) {
+MODEL(SpawnedChildrenEndBeforeTheJobDoes, (job_within(0))) {
   scheduler s(workers(2));
   int done[2] = {};
   auto job = s.submit([&] {
@@ -64,7 +64,7 @@ MODEL(SpawnedChildrenEndBeforeTheJobDoes, (job_within(1))) {
   check(r.spawned == 3 && r.succeeded == 3 && r.result == outcome::completed, "all are counted");
 }
 
-MODEL(GroupWaitsForChildrenThatWereStolen, (job_within(1))) {
+MODEL(GroupWaitsForChildrenThatWereStolen, (job_within(0))) {
   scheduler s(workers(2));
   const int sum = s.run([] {
     int results[2] = {};
@@ -102,7 +102,7 @@ MODEL(TwoCancelsAndOneIsTheFirst, (job_within(1))) {
   if (mine) check(r.cancel && r.cancel->reason == "first", "its reason stands in the report");
 }
 
-MODEL(FailureIsKeptWhoeverRunsTheBranch, (job_within(1))) {
+MODEL(FailureIsKeptWhoeverRunsTheBranch, (job_within(0))) {
   scheduler s(workers(2));
   auto job = s.submit([] { coppice::join([] { throw 1; }, [] {}); });
   const job_report& r = job.wait();
@@ -161,7 +161,7 @@ MODEL(JobThatWaitsForAnInnerJobHelps, (job_within(1))) {
   check(value == 7, "one worker is enough");
 }
 
-MODEL(InnerJobOnTwoWorkersIsRunOnce, (job_within(1))) {
+MODEL(InnerJobOnTwoWorkersIsRunOnce, (job_within(0))) {
   scheduler s(workers(2));
   model::ledger runs(1);
   const int value = s.run([&] {

@@ -30,7 +30,7 @@ void gate::wait() {
   while (open_.load(std::memory_order_acquire) == 0) coppice::platform::futex_wait(open_, 0);
 }
 
-running_crew::running_crew(unsigned workers)
+running_crew::running_crew(unsigned workers, unsigned idle_owners)
     : all(coppice::platform::topology(
               {.workers = workers, .pin = {}, .synthetic = {}, .mask = {}, .quota = {}}),
           4) {
@@ -38,7 +38,7 @@ running_crew::running_crew(unsigned workers)
   for (unsigned i = 0; i < workers; ++i)
     for (const coppice::platform::victim_group& g : all.topology.victims(i))
       for (const unsigned v : g.workers) all.workers[i]->victims.push_back({all.workers[v].get(), g.how_far});
-  for (const auto& w : all.workers) w->start(0);
+  for (unsigned i = idle_owners; i < workers; ++i) all.workers[i]->start(0);
 }
 
 running_crew::~running_crew() {

@@ -48,7 +48,8 @@ class gate {
 // A crew whose workers run; the destructor lets them leave.
 class running_crew {
  public:
-  explicit running_crew(unsigned workers);
+  // The first `idle_owners` workers are not started: the program acts for them.
+  explicit running_crew(unsigned workers, unsigned idle_owners = 0);
   ~running_crew();
   void submit(work& w);
   coppice::detail::crew all;
