@@ -359,22 +359,53 @@ MODEL(ExposerThatWasThereFirstSeesThePushBelowAJoin, {.preemptions = 3}) {
 
 // ---- what is left of the limit ----
 
-MODEL(LimitFollowsAnExposureThatCameTooLate, {.preemptions = 3}) {
+// A limit above split would let a later take-back raise split, which publishes nothing (its order is
+// relaxed).
+MODEL(LimitFollowsAnExposureThatCameTooLate, {.preemptions = 2}) {
+  scene<4, 6> s;
+  coppice::detail::atomic<int> go{0};  // orders nothing
+  thread b([&] {
+    while (go.load(std::memory_order_relaxed) == 0) coppice::detail::relax();
+    s.steal();
+  });
+  thread a([&] { s.expose(); });
+  s.push(0);
+  s.push(1);
+  s.push(2);
+  s.drain();
+  a.join();
+  s.push(3);
+  s.push(4);
+  s.push(5);
+  s.pop();
+  s.pop();
+  go.store(1, std::memory_order_relaxed);
+  b.join();
+  s.drain();
+  s.check_all_taken();
+}
+
+MODEL(LimitFollowsATakeBack, {.preemptions = 2}) {
   scene<4, 5> s;
-  thread a([&] {
-    s.expose();
-    s.expose();
+  coppice::detail::atomic<int> go{0};  // orders nothing
+  thread b([&] {
+    while (go.load(std::memory_order_relaxed) == 0) coppice::detail::relax();
+    s.steal();
   });
   s.push(0);
   s.push(1);
   s.push(2);
+  s.deque.share_all();
   s.pop();
   s.pop();
-  s.pop();
+  thread a([&] { s.steal(); });
+  a.join();
   s.push(3);
   s.push(4);
+  s.pop();
+  go.store(1, std::memory_order_relaxed);
+  b.join();
   s.drain();
-  a.join();
   s.check_all_taken();
 }
 
