@@ -471,7 +471,7 @@ MODEL(StealsAcrossTheWrapLeaveTheOtherEndAlone, {.preemptions = 2}) {
     s.steal();
     s.steal();
     s.steal();
-    check(!s.steal() && !s.deque.has_shared(), "nothing is left");
+    check(!s.deque.has_shared() && !s.steal(), "nothing is left");
   });
   a.join();
   s.drain();

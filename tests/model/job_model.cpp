@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "explorer/program.hpp"
+#include "platform/futex.hpp"
 
 namespace {
 
@@ -75,6 +76,43 @@ MODEL(GroupWaitsForChildrenThatWereStolen, (job_within(0))) {
     return results[0] + results[1];
   });
   check(sum == 3, "both children have ended after wait()");
+}
+
+// The stolen child stands still until its group's owner has gone to sleep.
+MODEL(GroupOwnerThatSleepsIsWokenByTheLastChild, (job_within(0))) {
+  coppice::platform::futex_word may_end{0};
+  coppice::detail::atomic<int> child_runs{0};
+  scheduler s(workers(2));
+  auto job = s.submit([&] {
+    coppice::task_group group;
+    group.spawn([&] {
+      child_runs.store(1, std::memory_order_relaxed);
+      while (may_end.load(std::memory_order_acquire) == 0) coppice::platform::futex_wait(may_end, 0);
+    });
+    while (child_runs.load(std::memory_order_relaxed) == 0) {
+      coppice::spawn([] {});  // a fork: answers whoever wants the child
+      coppice::detail::relax();
+    }
+    group.wait();
+    return 1;
+  });
+  while (child_runs.load(std::memory_order_relaxed) == 0) coppice::detail::relax();
+  for (int i = 0; i < 20; ++i) coppice::detail::relax();
+  may_end.store(1, std::memory_order_release);
+  coppice::platform::futex_wake_all(may_end);
+  check(job.get() == 1, "the group is over");
+}
+
+// The handle goes last, while nothing but the count orders it after the worker that held the job too.
+MODEL(LastHolderOfAJobComesAfterTheOthers, (job_within(1))) {
+  coppice::detail::atomic<int> second_runs{0};
+  scheduler s(workers(1));
+  std::optional<coppice::job<void>> first = s.submit([] {});
+  auto second = s.submit([&] { second_runs.store(1, std::memory_order_relaxed); });
+  first->wait();
+  while (second_runs.load(std::memory_order_relaxed) == 0) coppice::detail::relax();
+  first.reset();
+  second.wait();
 }
 
 MODEL(CancelMeetsTheEndOfTheJob, (job_within(2))) {
