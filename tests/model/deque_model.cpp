@@ -462,15 +462,11 @@ MODEL(IndicesWrapAt24Bits, {.preemptions = 2}) { around<2>(0xfffffe); }
 MODEL(IndicesWrapAt32Bits, {.preemptions = 2}) { around<2>(0xfffffffe); }
 
 MODEL(StealsAcrossTheWrapLeaveTheOtherEndAlone, {.preemptions = 2}) {
-  scene<4, 3> s(0xfffffe);
-  s.push(0);
-  s.push(1);
-  s.push(2);
+  scene<4, 4> s(0xfffffe);
+  for (unsigned i = 0; i < 4; ++i) s.push(i);
   s.deque.share_all();
   thread a([&] {
-    s.steal();
-    s.steal();
-    s.steal();
+    for (int i = 0; i < 4; ++i) check(s.steal(), "what was shared can be stolen");
     check(!s.deque.has_shared() && !s.steal(), "nothing is left");
   });
   a.join();
