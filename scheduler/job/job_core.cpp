@@ -29,9 +29,15 @@ job_core::~job_core() {
   if (state_->parent != nullptr) state_->parent->release();
 }
 
+// A loop, not a recursion: the deepest of many nested jobs may hold the last reference on each of them.
 void job_core::release() noexcept {
+  job_core* held = this;
   // order(references): acq_rel; pairs with itself: the last one sees what the others did.
-  if (references_.fetch_sub(1, memory_order_acq_rel) == 1) delete this;
+  while (held != nullptr && held->references_.fetch_sub(1, memory_order_acq_rel) == 1) {
+    job_core* const parent = std::exchange(held->state_->parent, nullptr);
+    delete held;
+    held = parent;
+  }
 }
 
 void job_core::run_root(frame* f, worker& w) noexcept {
