@@ -27,8 +27,7 @@ struct limits {
   unsigned stale_reads = 2;    // of one store by one thread, while there is a newer one
   unsigned stale_total = ~0U;  // reads of anything but the newest value, in one execution
   unsigned detours = ~0U;      // turns given, when a thread blocks, to another than the next
-  100'000;                  // how much time passes whenever somebody asks: every wait by the clock ends soon
-  unsigned steps = 20'000;  // more in one execution is taken for a livelock
+  unsigned steps = 20'000;     // more in one execution is taken for a livelock
 };
 
 // Whose turn it is matters only at accesses to what another thread accesses too, one of them writing. This is
