@@ -24,10 +24,7 @@ job_core::job_core(scheduler_core& home, job_options&& options)
       policy_(options.errors),
       state_(std::make_unique<job_state>(*this, home, std::move(options))) {}
 
-job_core::~job_core() {
-  delete root.get_extra();
-  if (state_->parent != nullptr) state_->parent->release();
-}
+job_core::~job_core() { delete root.get_extra(); }
 
 // A loop, not a recursion: the deepest of many nested jobs may hold the last reference on each of them.
 void job_core::release() noexcept {
@@ -152,8 +149,7 @@ void job_core::wait_elsewhere(worker_thread& me) {
   const std::uint32_t floor = me.deque.top();
   while (!done()) {
     // What such a job has spawned lies above the floor, and may have nobody else to run it.
-    const bool has_own = static_cast<std::int32_t>(me.deque.top() - floor) > 0 && !me.deque.empty_for_owner();
-    if (frame* const f = has_own ? me.deque.pop() : nullptr) {
+    if (frame* const f = me.pop_above(floor)) {
       f->run(f, me);
       me.where = outer;
     } else if (injected* const inner = me.all.injection.take_if(descends)) {
@@ -209,8 +205,7 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
       run_root(&root, w);
       // What it has spawned too: a later wait, which runs what lies above its own floor, would leave it
       // alone.
-      while (static_cast<std::int32_t>(w.deque.top() - floor) > 0 && !w.deque.empty_for_owner())
-        if (frame* const f = w.deque.pop()) f->run(f, w);
+      while (frame* const f = worker_thread::of(w).pop_above(floor)) f->run(f, w);
       flush_counts(w);
       w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
     }

@@ -45,12 +45,10 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noe
   bool idle = false;
   clock::time_point since{};
   while (!condition.met()) {
-    if (static_cast<std::int32_t>(deque.top() - floor) > 0 && !deque.empty_for_owner()) {
-      if (frame* const f = deque.pop()) {
-        f->run(f, *this);
-        idle = false;
-        continue;
-      }
+    if (frame* const f = pop_above(floor)) {
+      f->run(f, *this);
+      idle = false;
+      continue;
     }
     if (frame* const f = condition.take_unstarted()) {
       f->run(f, *this);

@@ -86,6 +86,11 @@ class worker_thread : public worker {
   // Runs what is in the own deque above `floor`, and descendants of what is awaited, until the condition is
   // met.
   void wait_for(wait_condition& condition, std::uint32_t floor) noexcept;
+  // Owner: the newest frame above `floor`, or null.
+  frame* pop_above(std::uint32_t floor) noexcept {
+    const bool has_own = static_cast<std::int32_t>(deque.top() - floor) > 0 && !deque.empty_for_owner();
+    return has_own ? deque.pop() : nullptr;
+  }
   // Somebody wants work: gives half of the private part and wakes a sleeper. Not at once: unless it just did.
   void share_and_wake(bool at_once) noexcept;
   // Before a wait that no helping shortens: everything becomes stealable.
