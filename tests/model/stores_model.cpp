@@ -19,7 +19,6 @@ using coppice::detail::worker;
 using model::check;
 using model::thread;
 
-constexpr auto relaxed = std::memory_order_relaxed;
 constexpr auto acquire = std::memory_order_acquire;
 constexpr auto release = std::memory_order_release;
 

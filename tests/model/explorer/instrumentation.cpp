@@ -61,6 +61,10 @@ void touch(const void* address, std::size_t bytes, model::access kind, const voi
   }                                                                                                         \
   int __tsan_atomic##bits##_compare_exchange_weak(volatile type* p, type* e, type v, int, int) {            \
     return __atomic_compare_exchange_n(p, e, v, false, 5, 5);                                               \
+  }                                                                                                         \
+  type __tsan_atomic##bits##_compare_exchange_val(volatile type* p, type e, type v, int, int) {             \
+    __atomic_compare_exchange_n(p, &e, v, false, 5, 5);                                                     \
+    return e;                                                                                               \
   }
 
 extern "C" {

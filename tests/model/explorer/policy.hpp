@@ -155,7 +155,6 @@ class condition_variable {
     hold.mutex()->lock(at);
     return woken;
   }
-  char queue_ = 0;
 };
 
 struct clock {

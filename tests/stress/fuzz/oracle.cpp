@@ -113,7 +113,7 @@ class interpreter {
       job.all.value = run_task(n.children[0], {}, job, job_errors(job), true);
       if (job.all.errors.size() > n.job.keep_errors)
         for (const foreseen_error& e : job.all.errors) out_.certain = out_.certain && is_shown_whole(e.where);
-      std::stable_sort(job.all.errors.begin(), job.all.errors.end(), comes_first);
+      std::sort(job.all.errors.begin(), job.all.errors.end(), comes_first);
       if (!job.all.errors.empty()) job.all.result = how::failed;
     }
     return out_.jobs[n.id].emplace(std::move(job.all));
