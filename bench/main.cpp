@@ -1,13 +1,16 @@
-// All rows in one process. For figures worth comparing, let them take turns:
+// All rows; scripts/bench runs each in a process of its own, in turns, and makes a table. By hand:
 //
-//   coppice_bench --benchmark_enable_random_interleaving=true --benchmark_repetitions=7
+//   coppice_bench --benchmark_filter='^fib/' --benchmark_enable_random_interleaving=true
+//   --benchmark_repetitions=7
 //
-// scripts/bench does that and makes a table. See settings.hpp for what the environment can say.
+// See settings.hpp for what the environment can say.
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -28,18 +31,22 @@ std::string processor() {
   return "unknown";
 }
 
-// The main thread is one of oneTBB's workers. Its stack grows up to the limit of the moment.
-void raise_stack_limit() {
+// The main thread is a worker of oneTBB and of OpenMP, and needs as much stack as any. It has what the limit
+// was when the program began, as have the threads of std::async; the threads of OpenMP have what the
+// environment said then. So the program begins again.
+void begin_with_large_stacks(char** argv) {
   rlimit limit{};
-  if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= bench::stack_bytes) return;
+  if (getrlimit(RLIMIT_STACK, &limit) != 0 || std::getenv("OMP_STACKSIZE") != nullptr) return;
   limit.rlim_cur = std::min<rlim_t>(bench::stack_bytes, limit.rlim_max);
   setrlimit(RLIMIT_STACK, &limit);
+  setenv("OMP_STACKSIZE", (std::to_string(bench::stack_bytes) + "B").c_str(), 1);
+  execv("/proc/self/exe", argv);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  raise_stack_limit();
+  begin_with_large_stacks(argv);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
 
@@ -48,12 +55,19 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("compiler", BENCH_COMPILER);
   benchmark::AddCustomContext("flags", BENCH_FLAGS);
   benchmark::AddCustomContext("commit", bench::the_settings().commit);
+#ifdef BENCH_OPENMP
+  benchmark::AddCustomContext("openmp", BENCH_OPENMP);
+#endif
   benchmark::AddCustomContext("coppice", bench::machine_in_words());
   benchmark::AddCustomContext("tree_walk", bench::the_settings().directory);
 
   bench::add_serial_rows();
   bench::add_coppice_rows();
   bench::add_onetbb_rows();
+#ifdef BENCH_OPENMP
+  bench::add_openmp_rows();
+#endif
+  bench::add_async_rows();
   bench::add_fifo_rows();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

@@ -4,7 +4,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
 #include <thread>
+
+#include "settings.hpp"
 
 namespace bench {
 namespace {
@@ -19,6 +25,24 @@ double median(std::vector<double>& values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
+}
+
+void write_samples(const char* path, const std::vector<double>& there, const std::vector<double>& back) {
+  std::ofstream file(path);
+  const auto list = [&](const char* name, const std::vector<double>& values) {
+    file << '"' << name << "\": [";
+    for (std::size_t i = 0; i < values.size(); ++i) file << (i == 0 ? "" : ", ") << values[i];
+    file << ']';
+  };
+  file << '{';
+  list("start_us", there);
+  file << ", ";
+  list("back_us", back);
+  file << "}\n";
+  if (!file.flush()) {
+    std::fprintf(stderr, "coppice_bench: cannot write the samples to '%s'\n", path);
+    std::exit(2);
+  }
 }
 
 double microseconds(wake_meter::moment from, wake_meter::moment to) {
@@ -36,6 +60,14 @@ void work_for(std::chrono::nanoseconds cpu_time) {
   } while (cpu_time_of(CLOCK_THREAD_CPUTIME_ID) < end);
 }
 
+double peak_resident_mib() {
+  // Not getrusage: its maximum begins with that of the process which started this one.
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::strtod(line.c_str() + 6, nullptr) / 1024;
+  return 0;
+}
+
 void wake_meter::let_it_fall_asleep() { std::this_thread::sleep_for(std::chrono::milliseconds(2)); }
 
 void wake_meter::add(benchmark::State& state, moment asked, moment started, moment back) {
@@ -46,19 +78,22 @@ void wake_meter::add(benchmark::State& state, moment asked, moment started, mome
 
 void wake_meter::report(benchmark::State& state) {
   if (there_us_.empty()) return;
+  // Before the medians, which change the order.
+  if (const char* path = std::getenv("COPPICE_BENCH_SAMPLES")) write_samples(path, there_us_, and_back_us_);
   state.counters["start_us"] = median(there_us_);
   state.counters["back_us"] = median(and_back_us_);
 }
 
 void measure_idle(benchmark::State& state) {
   using namespace std::chrono;
+  const milliseconds idle_time(the_settings().sized(300, 1000, 1000));
   std::this_thread::sleep_for(milliseconds(50));
   nanoseconds cpu{0};
   nanoseconds wall{0};
   for (auto _ : state) {
     const auto cpu_before = cpu_time_of(CLOCK_PROCESS_CPUTIME_ID);
     const auto before = steady_clock::now();
-    std::this_thread::sleep_for(seconds(1));
+    std::this_thread::sleep_for(idle_time);
     wall += steady_clock::now() - before;
     cpu += cpu_time_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_before;
   }

@@ -5,6 +5,7 @@
 #include <benchmark/benchmark.h>
 
 #include <chrono>
+#include <string>
 #include <vector>
 
 namespace bench {
@@ -13,6 +14,10 @@ namespace bench {
 /// would both be ready in time. Not for a number of steps: then the best schedule would be as long as the
 /// machine's mood.
 void work_for(std::chrono::nanoseconds cpu_time);
+
+/// The most memory that this process has had resident. Of a row alone only where the row has the process for
+/// itself, as with scripts/bench.
+double peak_resident_mib();
 
 /// Collects the two halves of a wake-up.
 class wake_meter {
@@ -23,6 +28,7 @@ class wake_meter {
   static void let_it_fall_asleep();
   void add(benchmark::State& state, moment asked, moment started, moment back);
   /// Adds the medians as counters; the time of the row is a mean, in which one late interrupt can be seen.
+  /// Writes all samples to the file that COPPICE_BENCH_SAMPLES names, if any.
   void report(benchmark::State& state);
 
  private:

@@ -7,8 +7,8 @@
 //     check("fib", value, 2178309L);
 //   });
 //
-// Each source file registers the rows of its runtime; main() runs them all in one process, so that they can
-// be interleaved and the machine's moods fall on every runtime alike.
+// Each source file registers the rows of its runtime. scripts/bench runs each row in a process of its own,
+// the runtimes in turns, so that the machine's moods fall on every runtime alike.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -17,6 +17,8 @@
 #include <cstdlib>
 #include <string>
 #include <utility>
+
+#include "measure.hpp"
 
 namespace bench {
 
@@ -40,21 +42,29 @@ enum class timing { wall_clock, manual };
 template <class Body>
 benchmark::internal::Benchmark* add_row(const row& r, Body body, timing how = timing::wall_clock) {
   auto* const made =
-      benchmark::RegisterBenchmark(r.name().c_str(), std::move(body))->Unit(benchmark::kMillisecond);
+      benchmark::RegisterBenchmark(r.name().c_str(), [body = std::move(body)](benchmark::State& state) {
+        body(state);
+        state.counters["peak_mib"] = peak_resident_mib();
+      })->Unit(benchmark::kMillisecond);
   return how == timing::manual ? made->UseManualTime() : made->UseRealTime();
 }
 
 /// A fast wrong answer is worth nothing: the program ends.
-template <class T>
-void check(const char* workload, const T& got, const T& expected) {
-  if (got == expected) return;
+[[noreturn]] inline void wrong_result(const char* workload) {
   std::fprintf(stderr, "coppice_bench: wrong result of %s\n", workload);
   std::abort();
+}
+
+template <class T>
+void check(const char* workload, const T& got, const T& expected) {
+  if (got != expected) wrong_result(workload);
 }
 
 void add_serial_rows();
 void add_coppice_rows();
 void add_onetbb_rows();
+void add_openmp_rows();
+void add_async_rows();
 void add_fifo_rows();
 
 }  // namespace bench

@@ -44,6 +44,13 @@ std::vector<unsigned> read_workers(std::string_view text) {
 settings read_environment() {
   settings s;
   s.cores = coppice::scheduler().workers();
+  if (const char* text = std::getenv("COPPICE_BENCH_SIZE")) {
+    const std::string_view size = text;
+    if (size != "quick" && size != "full" && size != "long")
+      refuse("COPPICE_BENCH_SIZE", size, "quick, full or long");
+    s.size = size == "quick" ? input_size::quick : size == "full" ? input_size::full : input_size::huge;
+  }
+  s.fib = s.sized(27, 32);
   if (const char* fib = std::getenv("COPPICE_BENCH_FIB")) {
     unsigned n = 0;
     if (!read_number(fib, 1, 60, n)) refuse("COPPICE_BENCH_FIB", fib, "a number from 1 to 60");

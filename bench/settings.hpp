@@ -1,7 +1,8 @@
 // What is measured and where: sizes and worker counts from the environment, and the places of the threads.
 //
 //   COPPICE_BENCH_WORKERS=1,2,4   worker counts of the parallel rows (default: 1, and all cores)
-//   COPPICE_BENCH_FIB=37          n of fib (default 32)
+//   COPPICE_BENCH_SIZE=full       how large the inputs are: quick (default), full or long
+//   COPPICE_BENCH_FIB=37          n of fib (default 27, full: 32)
 //   COPPICE_BENCH_DIR=/usr        what tree_walk walks
 //   COPPICE_BENCH_COMMIT=...      what was built, for the report
 //
@@ -22,12 +23,25 @@ namespace bench {
 /// that oneTBB gives a thread, and more than the 8 MiB that the main thread has.
 inline constexpr std::size_t stack_bytes = std::size_t{64} << 20;
 
+/// quick: most serial rows take 1 to 20 ms. full: 0.1 s. long: full, and the large trees of UTS.
+enum class input_size { quick, full, huge };
+
 struct settings {
-  int fib = 32;
+  input_size size = input_size::quick;
+  int fib = 27;
   std::string directory = "/usr";
   std::string commit = "unknown";
   unsigned cores = 1;             ///< how many workers coppice makes when nobody says
   std::vector<unsigned> workers;  ///< ascending, no number twice
+
+  template <class T>
+  T sized(T quick, T full, T huge) const {
+    return size == input_size::quick ? quick : size == input_size::full ? full : huge;
+  }
+  template <class T>
+  T sized(T quick, T full) const {
+    return sized(quick, full, full);
+  }
 };
 
 /// Reads the environment at the first call; ends the program on a malformed value.

@@ -1,0 +1,42 @@
+// What several workloads use: calls that stay calls, values that the compiler knows nothing about, numbers
+// that are random and the same everywhere.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "row.hpp"
+#include "settings.hpp"
+#include "work.hpp"
+
+// A function that the compiler calls as often as the source says. Neither attribute nor barrier is enough
+// alone: without the first the recursion is unrolled into itself, without the second its last call becomes a
+// loop.
+#if defined(__clang__)
+#define BENCH_REAL_CALLS [[gnu::noinline]]
+#else
+#define BENCH_REAL_CALLS [[gnu::noipa]]
+#endif
+
+namespace bench {
+
+/// What the compiler knows nothing about, and does not reorder.
+template <class T>
+inline T opaque(T value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
+/// The next of a sequence without a visible pattern (splitmix64).
+inline std::uint64_t next_random(std::uint64_t& state) {
+  std::uint64_t z = state += 0x9e3779b97f4a7c15U;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebU;
+  return z ^ z >> 31;
+}
+
+inline std::string parameter(const char* name, std::uint64_t value) {
+  return std::string(name) + ':' + std::to_string(value);
+}
+
+}  // namespace bench
