@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("kernel", kernel());
   benchmark::AddCustomContext("compiler", BENCH_COMPILER);
   benchmark::AddCustomContext("flags", BENCH_FLAGS);
+  benchmark::AddCustomContext("cores", std::to_string(bench::the_settings().cores));
   benchmark::AddCustomContext("commit", bench::the_settings().commit);
 #ifdef BENCH_OPENMP
   benchmark::AddCustomContext("openmp", BENCH_OPENMP);
