@@ -1,6 +1,7 @@
 // The workloads on coppice.
 #include <coppice/coppice.hpp>
 #include <functional>
+#include <latch>
 
 #include "rows.hpp"
 
@@ -89,6 +90,24 @@ class coppice_job_runtime : public coppice_runtime {
   }
 };
 
+// Jobs that nobody asks for their report.
+class coppice_detach_runtime : public coppice_runtime {
+ public:
+  using coppice_runtime::coppice_runtime;
+  template <class F>
+  void window(unsigned n, F f) {
+    std::latch done(static_cast<std::ptrdiff_t>(n));
+    for (unsigned i = 0; i < n; ++i)
+      scheduler_
+          .submit([&done, f] {
+            f();
+            done.count_down();
+          })
+          .detach();
+    done.wait();
+  }
+};
+
 struct coppice_loops {
   template <class T, class F>
   static void each(T* first, T* last, F body) {
@@ -119,6 +138,7 @@ void add_coppice_rows() {
     add_wake<coppice_runtime>("coppice", workers);
     add_idle<coppice_runtime>("coppice", workers);
     add_many_jobs<coppice_runtime>("coppice", workers);
+    add_many_jobs<coppice_detach_runtime>("coppice_detach", workers);
     add_loop_rows<coppice_runtime, coppice_loops>("coppice", workers);
   }
   add_oversubscribed<coppice_runtime>("coppice");

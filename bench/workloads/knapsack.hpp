@@ -16,9 +16,9 @@ class knapsack_work {
   explicit knapsack_work(int items) {
     std::uint64_t seed = 7;
     for (int i = 0; i < items; ++i) {
-      // Weights and values that are nearly proportional make bounds weak, and the tree large.
+      // Values that follow the weights make bounds weak, and the tree large.
       const auto weight = static_cast<std::int64_t>(1000 + next_random(seed) % 1000);
-      items_.push_back({weight + static_cast<std::int64_t>(next_random(seed) % 50), weight});
+      items_.push_back({weight + 100, weight});
       capacity_ += weight;
     }
     capacity_ /= 2;
