@@ -1,8 +1,9 @@
 // What a fork, a spawn and an iteration cost in instructions, for scripts/instruction_counts to count: times
 // wander by more than a change of the fast path is worth, instructions do not.
 //
-// One worker, so nobody steals. Each counted_... function below is called once, by the worker; valgrind counts
-// between its first and its last instruction. The lines that this program prints say what to divide by.
+// One worker, so nobody steals. Each counted_... function below is called once, by the worker; valgrind
+// counts between its first and its last instruction. The lines that this program prints say what to divide
+// by.
 #include <coppice/coppice.hpp>
 #include <cstdint>
 #include <cstdio>

@@ -32,8 +32,6 @@ class spawn_flat_work {
   explicit spawn_flat_work(std::size_t children)
       : children_(children), ran_(std::make_unique<unsigned char[]>(children)) {}
   void reset() { std::fill_n(ran_.get(), children_, static_cast<unsigned char>(0)); }
-  std::size_t children() const { return children_; }
-  unsigned char* marks() { return ran_.get(); }
   template <class Verbs>
   int run() {
     if constexpr (std::is_same_v<Verbs, serial_verbs>) {
@@ -93,7 +91,7 @@ class spawn_chain_work {
   void reset() { ran_ = 0; }
   template <class Into>
   void run(Into& into) {
-    if constexpr (std::is_same_v<Into, const call_at_once> || std::is_same_v<Into, call_at_once>)
+    if constexpr (std::is_same_v<Into, call_at_once>)
       for (long i = links_; i > 0; --i) link();
     else
       step(into, links_);
@@ -136,7 +134,7 @@ class graph_bfs_work {
   template <class Into>
   void run(Into& into) {
     claimed_[0].store(1, std::memory_order_relaxed);
-    if constexpr (std::is_same_v<Into, const call_at_once> || std::is_same_v<Into, call_at_once>) {
+    if constexpr (std::is_same_v<Into, call_at_once>) {
       std::vector<std::uint32_t> queue{0};
       queue.reserve(nodes_);
       for (std::size_t next = 0; next < queue.size(); ++next)
