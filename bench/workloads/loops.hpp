@@ -68,16 +68,19 @@ class for_work {
   std::uint64_t expected_ = 0;
 };
 
+/// Not a function of the library: how that is called differs from loop to loop, by twice the time.
+inline double inverse(double x) { return 1 / (1 + x * x); }
+
 class reduce_work {
  public:
   explicit reduce_work(std::size_t n) : in_(n) {
     std::uint64_t seed = 31;
     for (double& x : in_) x = static_cast<double>(next_random(seed) % 1000);
-    for (const double x : in_) expected_ += std::sqrt(x);
+    for (const double x : in_) expected_ += inverse(x);
   }
   template <class Loops>
   double run() {
-    return Loops::sum(in_.data(), in_.data() + in_.size(), [](double x) { return std::sqrt(x); });
+    return Loops::sum(in_.data(), in_.data() + in_.size(), [](double x) { return inverse(x); });
   }
   void check(double sum) const {
     if (!(std::abs(sum - expected_) < 1e-9 * expected_)) wrong_result("parallel_reduce");
