@@ -113,10 +113,10 @@ struct coppice_loops {
   static void each(T* first, T* last, F body) {
     coppice::parallel_for(first, last, [&](T* at) { body(*at); });
   }
-  template <class F>
-  static double sum(const double* first, const double* last, F map) {
+  template <class T, class F>
+  static T sum(const T* first, const T* last, F map) {
     return coppice::parallel_reduce(
-        first, last, 0.0, [&](const double* at) { return map(*at); }, std::plus<>());
+        first, last, T{0}, [&](const T* at) { return map(*at); }, std::plus<>());
   }
   template <class T>
   static void sort(T* first, T* last) {

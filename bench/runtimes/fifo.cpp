@@ -171,17 +171,17 @@ struct fifo_chunks {
     });
     group.wait();
   }
-  template <class F>
-  static double sum(const double* first, const double* last, F map) {
-    std::vector<coppice::fifo_task<double>> parts;
-    chunks(first, last, [&](const double* from, const double* to) {
+  template <class T, class F>
+  static T sum(const T* first, const T* last, F map) {
+    std::vector<coppice::fifo_task<T>> parts;
+    chunks(first, last, [&](const T* from, const T* to) {
       parts.push_back(the_pool->submit([&map, from, to] {
-        double sum = 0;
-        for (const double* at = from; at != to; ++at) sum += map(*at);
+        T sum = 0;
+        for (const T* at = from; at != to; ++at) sum += map(*at);
         return sum;
       }));
     });
-    double all = 0;
+    T all = 0;
     for (auto& part : parts) all += part.get();
     return all;
   }

@@ -18,12 +18,12 @@ struct onetbb_loops {
   static void each(T* first, T* last, F body) {
     tbb::parallel_for(std::ptrdiff_t{0}, last - first, [&](std::ptrdiff_t i) { body(first[i]); });
   }
-  template <class F>
-  static double sum(const double* first, const double* last, F map) {
+  template <class T, class F>
+  static T sum(const T* first, const T* last, F map) {
     return tbb::parallel_reduce(
-        tbb::blocked_range<const double*>(first, last), 0.0,
-        [&](const tbb::blocked_range<const double*>& part, double sum) {
-          for (const double x : part) sum += map(x);
+        tbb::blocked_range<const T*>(first, last), T{0},
+        [&](const tbb::blocked_range<const T*>& part, T sum) {
+          for (const T x : part) sum += map(x);
           return sum;
         },
         std::plus<>());
@@ -39,9 +39,9 @@ struct standard_loops {
   static void each(T* first, T* last, F body) {
     std::for_each(std::execution::par, first, last, [&](T& x) { body(x); });
   }
-  template <class F>
-  static double sum(const double* first, const double* last, F map) {
-    return std::transform_reduce(std::execution::par, first, last, 0.0, std::plus<>(), map);
+  template <class T, class F>
+  static T sum(const T* first, const T* last, F map) {
+    return std::transform_reduce(std::execution::par, first, last, T{0}, std::plus<>(), map);
   }
   template <class T>
   static void sort(T* first, T* last) {

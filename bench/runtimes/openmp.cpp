@@ -105,10 +105,10 @@ struct openmp_loops {
 #pragma omp parallel for
     for (std::ptrdiff_t i = 0; i < n; ++i) body(first[i]);
   }
-  template <class F>
-  static double sum(const double* first, const double* last, F map) {
+  template <class T, class F>
+  static T sum(const T* first, const T* last, F map) {
     const std::ptrdiff_t n = last - first;
-    double sum = 0;
+    T sum = 0;
 #pragma omp parallel for reduction(+ : sum)
     for (std::ptrdiff_t i = 0; i < n; ++i) sum += map(first[i]);
     return sum;

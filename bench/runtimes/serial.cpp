@@ -33,9 +33,9 @@ struct serial_loops {
   static void each(T* first, T* last, F body) {
     for (; first != last; ++first) body(*first);
   }
-  template <class F>
-  static double sum(const double* first, const double* last, F map) {
-    double sum = 0;
+  template <class T, class F>
+  static T sum(const T* first, const T* last, F map) {
+    T sum = 0;
     for (; first != last; ++first) sum += map(*first);
     return sum;
   }

@@ -23,7 +23,7 @@ constexpr std::uint32_t lowest(std::uint32_t bits) { return bits & (~bits + 1); 
 
 // The serial program needs no list of the squares.
 inline std::uint64_t serial_queens(int n, int row,
-                                                    queens above) {  // NOLINT(misc-no-recursion)
+                                   queens above) {  // NOLINT(misc-no-recursion)
   if (row == n) return 1;
   std::uint64_t ways = 0;
   for (std::uint32_t open = above.open(n); open != 0; open &= open - 1)
