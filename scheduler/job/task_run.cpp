@@ -1,5 +1,4 @@
-// What happens around a task's body. The order at the end is the contract: the closure is dead, the handler
-// is left, the error is delivered, the group hears, the header is let go, and last of all the end is counted.
+// The rare half of what happens around a task's body: errors, headers that outlive it, a change of jobs.
 #include <coppice/detail/group_core.hpp>
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/slab.hpp>
@@ -17,29 +16,13 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-namespace {
-
-// Counts that belong to another job than before: hands the old job its chance to be found quiet.
-COPPICE_COLD shard& rebind_counts(worker& w, job_core& job) noexcept {
+shard& rebind_counts(worker& w, job_core& job) noexcept {
   flush_counts(w);
   if (w.counts_of != nullptr) w.counts_of->release();
   job.acquire();
   w.counts_of = &job;
   w.counts = &job.counts.shard_of(w);
   return *w.counts;
-}
-
-void unbind_counts(worker& w) noexcept {
-  if (w.counts_of == nullptr) return;
-  w.counts_of->release();
-  w.counts_of = nullptr;
-  w.counts = nullptr;
-}
-
-}  // namespace
-
-shard& bind_counts(worker& w, job_core& job) noexcept {
-  return w.counts_of == &job ? *w.counts : rebind_counts(w, job);
 }
 
 void flush_counts(worker& w) noexcept {
@@ -52,21 +35,10 @@ void flush_counts(worker& w) noexcept {
 
 void let_go_of_counts(worker& w) noexcept {
   flush_counts(w);
-  unbind_counts(w);
-}
-
-bool task_run::begin() noexcept {
-  t_.begin(w_);
-  worker_thread& me = worker_thread::of(w_);
-  if (me.strand_starts) {
-    me.strand_starts = false;
-    if (t_.group != nullptr) t_.group->child_starts_strand(w_);
-  }
-  w_.where = &t_;
-  if (t_.job->stopping() || (t_.group != nullptr && t_.group->stopped())) return false;
-  add_as_only_writer(bind_counts(w_, *t_.job).started, std::uint64_t{1}, memory_order_relaxed);
-  how_ = task_end::succeeded;
-  return true;
+  if (w.counts_of == nullptr) return;
+  w.counts_of->release();
+  w.counts_of = nullptr;
+  w.counts = nullptr;
 }
 
 void task_run::failed() noexcept {
@@ -140,9 +112,9 @@ void release_lineage(worker& w, task_frame* t) noexcept {
       --t->live;
       return;
     }
-    // order(rem): acq_rel; pairs with itself and with the body's end in task_run::end().
+    // order(rem): acq_rel; pairs with itself and with the body's end in header_is_gone().
     if (t->rem.fetch_sub(1, memory_order_acq_rel) != 1) return;
-    auto* const above = const_cast<task_frame*>(static_cast<const task_frame*>(t->above()));  // NOLINT
+    task_frame* const above = t->parent();
     if (above == nullptr) return;  // a root's frame lives in its job
     delete t->get_extra();
     slab::give(w.nodes, t);
@@ -150,40 +122,22 @@ void release_lineage(worker& w, task_frame* t) noexcept {
   }
 }
 
-void task_run::end() noexcept {
-  w_.where = outer_;
+bool task_run::header_is_gone(worker& w, task_frame& t) noexcept {
+  // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
+  if (t.live != 0 || t.rem.load(memory_order_acquire) != task_frame::body_runs) {
+    // order(rem): acq_rel; pairs with the children's fetch_sub in release_lineage().
+    const std::int32_t change = t.live - task_frame::body_runs;
+    if (t.rem.fetch_add(change, memory_order_acq_rel) + change != 0) return false;
+  }
+  delete t.get_extra();
+  slab::give(w.nodes, &t);
+  return true;
+}
+
+void task_run::settle() noexcept {
   forget_origin(w_);
   if (how_ != task_end::succeeded || t_.get_extra() != nullptr) deliver();
-  job_core& job = *t_.job;
-  if (t_.group != nullptr) {
-    if (how_ == task_end::skipped) t_.group->child_skipped();
-    t_.group->child_ended(w_);
-  }
-  auto* const above = const_cast<task_frame*>(static_cast<const task_frame*>(t_.above()));  // NOLINT
-  if (above != nullptr) {
-    // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-    if (t_.live == 0 && t_.rem.load(memory_order_acquire) == task_frame::body_runs) {
-      delete t_.get_extra();
-      slab::give(w_.nodes, &t_);
-      release_lineage(w_, above);
-    } else {
-      // order(rem): acq_rel; pairs with the children's fetch_sub in release_lineage().
-      const std::int32_t change = t_.live - task_frame::body_runs;
-      if (t_.rem.fetch_add(change, memory_order_acq_rel) + change == 0) {
-        delete t_.get_extra();
-        slab::give(w_.nodes, &t_);
-        release_lineage(w_, above);
-      }
-    }
-  }
-  shard& counts = bind_counts(w_, job);
-  atomic<std::uint64_t>& ended = how_ == task_end::succeeded   ? counts.succeeded
-                                 : how_ == task_end::failed    ? counts.failed
-                                 : how_ == task_end::cancelled ? counts.cancelled
-                                                               : counts.skipped;
-  // order(ends): release; pairs with the acquire in tally::quiet().
-  add_as_only_writer(ended, std::uint64_t{1}, memory_order_release);
-  w_.counts_dirty = true;
+  if (t_.group != nullptr && how_ == task_end::skipped) t_.group->child_skipped();
 }
 
 }  // namespace detail

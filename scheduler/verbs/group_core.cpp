@@ -63,6 +63,12 @@ void group_core::join_children() noexcept {
   if (over()) return;
   worker_thread& me = worker_thread::of(*owner_);
   place* const outer = owner_->where;
+  // The usual children, which nobody has stolen.
+  while (static_cast<std::int32_t>(me.deque.top() - floor_) > 0) {
+    frame* const f = me.deque.pop();
+    if (f == nullptr) break;
+    f->run(f, me);
+  }
   all_children_end condition(*this);
   me.wait_for(condition, floor_);
   owner_->where = outer;
@@ -147,9 +153,9 @@ group_core::~group_core() {
   if (!over()) {
     // order(stopped): release; pairs with the acquire in stopped().
     stopped_.store(true, memory_order_release);
-    exception_origin mine = std::exchange(worker_thread::of(*owner_).origin, {});
+    exception_origin mine = take_origin(*owner_);
     join_children();
-    worker_thread::of(*owner_).origin = std::move(mine);
+    keep_origin(*owner_, std::move(mine));
   }
   const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));
   if (errors == nullptr || errors->total() == 0) return;

@@ -16,7 +16,7 @@ namespace detail {
 stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t branch) noexcept
     : w_(w), f_(f), outer_(w.where) {
   f.begin(w);
-  worker_thread::of(w).strand_starts = false;
+  w.strand_starts = false;
   // The joiner stands in its join: the place above does not count on before it is over.
   auto* const above = const_cast<place*>(forked_at.above());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   here_.up = place::link(above, place_kind::stolen);
@@ -48,7 +48,7 @@ bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexce
   const bool cancellation = caught_cancellation(*t.job);
   if (!cancellation) note_origin(w, here);
   // What runs meanwhile on this worker has origins of its own.
-  exception_origin mine = std::exchange(worker_thread::of(w).origin, {});
+  exception_origin mine = take_origin(w);
   bool ended = true;
   if (!pushed || take_back_or_wait(w, f)) {
     ended = !cancellation && !t.job->stops_at_failure() && !t.job->stopping();
@@ -63,7 +63,7 @@ bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexce
       if (kept != unkept_failure()) add_secondary(t, std::move(*second));
     }
   }
-  worker_thread::of(w).origin = std::move(mine);
+  keep_origin(w, std::move(mine));
   w.where = &here;
   return value;
 }
@@ -90,8 +90,8 @@ void rethrow_failure(worker& w, failure* kept) {
   if (kept == unkept_failure()) throw std::bad_alloc();
   const std::unique_ptr<failure> f(kept);
   std::exception_ptr exception = f->exception;
-  worker_thread::of(w).origin = exception_origin{
-      std::move(f->exception), std::move(f->path), std::move(f->name), f->worker, f->when, f->after_cancel};
+  keep_origin(w, {std::move(f->exception), std::move(f->path), std::move(f->name), f->worker, f->when,
+                  f->after_cancel});
   std::rethrow_exception(std::move(exception));
 }
 

@@ -46,7 +46,7 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& he
   }
   std::unique_ptr<failure> f(new (std::nothrow) failure);
   if (f == nullptr) return f;
-  exception_origin& origin = worker_thread::of(w).origin;
+  exception_origin origin = take_origin(w);
   if (origin.exception == exception) {
     f->path = std::move(origin.path);
     f->name = std::move(origin.name);
@@ -59,7 +59,6 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& he
     f->worker = w.index;
     f->after_cancel = t.job->stopping();
   }
-  origin = exception_origin{};
   f->exception = std::move(exception);
   f->phase = phase;
   return f;
@@ -67,11 +66,9 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& he
 
 void note_origin(worker& w, place& here) noexcept {
   std::exception_ptr exception = std::current_exception();
-  exception_origin& origin = worker_thread::of(w).origin;
-  if (origin.exception == exception) return;
-  origin = exception_origin{
-      std::move(exception),           path_of(here), name_of(*task_of(&here)), w.index, clock::now(),
-      task_of(&here)->job->stopping()};
+  if (worker_thread::of(w).origin.exception == exception) return;
+  keep_origin(w, {std::move(exception), path_of(here), name_of(*task_of(&here)), w.index, clock::now(),
+                  task_of(&here)->job->stopping()});
 }
 
 failure* unkept_failure() noexcept {

@@ -5,6 +5,7 @@
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/worker.hpp>
 #include <memory>
+#include <utility>
 
 #include "job/failure.hpp"
 #include "worker/worker_thread.hpp"
@@ -24,10 +25,17 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& he
 
 // In a handler, at a join: remembers where the current exception comes from, unless it is known.
 void note_origin(worker& w, place& here) noexcept;
+inline exception_origin take_origin(worker& w) noexcept {
+  w.keeps_origin = false;
+  return std::exchange(worker_thread::of(w).origin, {});
+}
+inline void keep_origin(worker& w, exception_origin&& origin) noexcept {
+  worker_thread::of(w).origin = std::move(origin);
+  w.keeps_origin = worker_thread::of(w).origin.exception != nullptr;
+}
 inline void forget_origin(worker& w) noexcept {
-  exception_origin& o = worker_thread::of(w).origin;
-  if (o.exception != nullptr) [[unlikely]]
-    o = exception_origin{};
+  if (w.keeps_origin) [[unlikely]]
+    take_origin(w);
 }
 
 // Stands for a failure that there was no memory to keep. Its one instance is never freed.

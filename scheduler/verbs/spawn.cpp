@@ -9,20 +9,16 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-bool may_spawn(worker& w, group_core* group) noexcept {
-  job_core& job = *task_of(w.where)->job;
-  if (!job.stopping() && (group == nullptr || !group->stopped())) [[likely]]
-    return true;
-  // Born cancelled: spawned and skipped at once, so that the report says that something was lost. It takes
-  // its ordinal all the same: the places of later children do not depend on when the group was stopped.
+// Born cancelled: spawned and skipped at once, so that the report says that something was lost. It takes its
+// ordinal all the same: the places of later children do not depend on when the group was stopped.
+void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept {
   w.where->number_children(1);
-  shard& counts = bind_counts(w, job);
+  shard& counts = bind_counts(w, *parent.job);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before the end, as everywhere.
   add_as_only_writer(counts.spawned, std::uint64_t{1}, memory_order_release);
   // order(ends): release; pairs with the acquire in tally::quiet().
   add_as_only_writer(counts.skipped, std::uint64_t{1}, memory_order_release);
   if (group != nullptr) group->child_skipped();
-  return false;
 }
 
 namespace {
@@ -34,7 +30,7 @@ void take_over_ancestors(worker& w, task_frame& t) {
   task_path line;
   place* above = nullptr;
   for (;;) {
-    auto* const parent = const_cast<task_frame*>(static_cast<const task_frame*>(t.above()));  // NOLINT
+    task_frame* const parent = t.parent();
     above = parent;
     // order(rem): acquire; pairs with the body's end in task_run::end(). One: it has ended, and t is its only
     // child.
@@ -72,9 +68,7 @@ void* take_after_tidying(worker& w) {
 }
 
 void name_node(worker& w, task_frame& node, std::string_view name) {
-  const bool in_branch = w.where->kind() != place_kind::task;
-  if (name.empty() && !in_branch) return;
-  const task_frame& parent = *task_of(w.where);
+  const task_frame& parent = *node.parent();
   auto extra = std::make_unique<task_extra>(job_state::of(*parent.job).options.keep_errors);
   extra->name = name;
   for (const place* p = w.where; p != &parent; p = p->above())
@@ -82,23 +76,38 @@ void name_node(worker& w, task_frame& node, std::string_view name) {
   node.extra.store(extra.release(), memory_order_relaxed);  // published with the push
 }
 
-void enqueue(worker& w, task_frame& node, group_core* group) noexcept {
-  task_frame& parent = *task_of(w.where);
-  node.job = parent.job;
-  node.group = group;
-  node.up = place::link(&parent, place_kind::task);
-  node.enter(w.where->number_children(1));
+namespace {
+
+// The deque is full, unless has_room() says otherwise. That reads what thieves write, so after a look that
+// many children run at once before the next, as long as nobody is out of work.
+constexpr std::uint32_t children_between_looks = 63;
+
+bool push_at_bound(worker& w, task_frame& node) noexcept {
+  const bool asked = w.attention.load(memory_order_relaxed) != 0;
+  if (asked) answer_quietly(w);
+  if (!asked && w.looks_after != 0) {
+    --w.looks_after;
+    return false;
+  }
+  w.looks_after = children_between_looks;
+  std::uint32_t index = 0;
+  return w.deque.has_room() && w.deque.push_below_bound(node, &index);
+}
+
+}  // namespace
+
+void enqueue(worker& w, task_frame& node, task_frame& parent) noexcept {
+  node.low = w.where->number_children(1);
   // order(rem): relaxed; the parent's header cannot go while its body runs.
-  if (parent.run_by(w))
+  if (parent.run_by(w)) [[likely]]
     ++parent.live;
   else
     parent.rem.fetch_add(1, memory_order_relaxed);
-  if (group != nullptr) group->child_spawned(w);
+  if (node.group != nullptr) node.group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
   add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
   std::uint32_t index = 0;
-  if (!w.deque.push_below_bound(node, &index) &&
-      !(w.deque.has_room() && w.deque.push_below_bound(node, &index))) [[unlikely]] {
+  if (!w.deque.push_below_bound(node, &index) && !push_at_bound(w, node)) [[unlikely]] {
     add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
     node.run(&node, w);
     return;

@@ -110,8 +110,6 @@ class worker_thread : public worker {
   atomic<worker_thread*> helper{nullptr};  // a waiter that would like to be woken when this worker shares
   atomic<const void*> strand_of{nullptr};  // what this worker runs a part of: a join frame, a group, a job
 
-  bool strand_starts = false;  // owner only: the frame about to run is a strand's first
-
   static worker_thread& of(worker& w) noexcept { return static_cast<worker_thread&>(w); }
 
  private:

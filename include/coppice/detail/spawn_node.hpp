@@ -76,13 +76,14 @@ struct spawn_node : task_frame {
 // std::bad_alloc.
 COPPICE_API void* take_after_tidying(worker& w);
 
-// Links a node whose closure is in place to the running task, counts it, and pushes it or runs it at once.
-// Nothing throws but recursion_too_deep and bad_alloc, before anything is counted.
-COPPICE_API void name_node(worker& w, task_frame& node, std::string_view name);
-COPPICE_API void enqueue(worker& w, task_frame& node, group_core* group) noexcept;
-// False: the job or the group is being stopped; the refused child is counted as skipped.
-COPPICE_API bool may_spawn(worker& w, group_core* group) noexcept;
+// Keeps what few children have: a name, a place in a branch. Throws std::bad_alloc.
+COPPICE_API COPPICE_COLD void name_node(worker& w, task_frame& node, std::string_view name);
+// Counts a child that is refused as spawned and skipped.
+COPPICE_API COPPICE_COLD void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept;
+// Counts a complete node as a child of `parent`, the running task, and pushes it or runs it at once.
+COPPICE_API void enqueue(worker& w, task_frame& node, task_frame& parent) noexcept;
 
+// False: the job or the group is being stopped.
 template <class F>
 bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   using node = spawn_node<std::decay_t<F>>;
@@ -90,7 +91,11 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   const char here = 0;
   if (stack_address(&here) < w.stack_limit) [[unlikely]]
     refuse_recursion();
-  if (!may_spawn(w, group)) return false;
+  task_frame& parent = *task_of(w.where);
+  if (parent.job->stopping() || (group != nullptr && group->stopped())) [[unlikely]] {
+    refuse_child(w, parent, group);
+    return false;
+  }
   void* room = w.nodes->take();
   if (room == nullptr) [[unlikely]]
     room = take_after_tidying(w);
@@ -102,16 +107,24 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
     slab::give(w.nodes, room);
     throw;
   }
-  ::new (static_cast<void*>(static_cast<task_frame*>(child))) task_frame{
-      {&node::run_node, frame::fresh}, {0, 0, 0}, nullptr, nullptr, 0, task_frame::body_runs, nullptr};
-  try {
-    name_node(w, *child, name);
-  } catch (...) {
-    child->closure.~node_closure<std::decay_t<F>>();
-    slab::give(w.nodes, room);
-    throw;
+  ::new (static_cast<void*>(static_cast<task_frame*>(child)))
+      task_frame{{&node::run_node, frame::fresh},
+                 {place::link(&parent, place_kind::task), 0, 0},
+                 parent.job,
+                 group,
+                 0,
+                 task_frame::body_runs,
+                 nullptr};
+  if (!name.empty() || w.where != &parent) [[unlikely]] {
+    try {
+      name_node(w, *child, name);
+    } catch (...) {
+      child->closure.~node_closure<std::decay_t<F>>();
+      slab::give(w.nodes, room);
+      throw;
+    }
   }
-  enqueue(w, *child, group);
+  enqueue(w, *child, parent);
   return true;
 }
 

@@ -38,6 +38,10 @@ struct task_frame : frame, place {
   // order(extra): acquire; pairs with the release of whoever made it, which may be a branch on another
   // worker.
   task_extra* get_extra() const noexcept { return extra.load(memory_order_acquire); }
+  // Null for a root.
+  task_frame* parent() const noexcept {
+    return const_cast<task_frame*>(static_cast<const task_frame*>(above()));  // NOLINT
+  }
   bool run_by(const worker& who) const noexcept {
     return state.load(memory_order_relaxed) == tagged(&who, frame_tag::running);
   }

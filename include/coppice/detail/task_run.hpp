@@ -9,6 +9,9 @@
 #pragma once
 
 #include <coppice/detail/config.hpp>
+#include <coppice/detail/group_core.hpp>
+#include <coppice/detail/job_core.hpp>
+#include <coppice/detail/slab.hpp>
 #include <coppice/detail/task_frame.hpp>
 #include <coppice/detail/worker.hpp>
 #include <exception>
@@ -21,6 +24,17 @@ struct failure;
 
 enum class task_end { skipped, succeeded, failed, cancelled };
 
+// The worker counts for another job than before: hands the old one its chance to be found quiet.
+COPPICE_API COPPICE_COLD shard& rebind_counts(worker& w, job_core& job) noexcept;
+
+// The shard in which this worker counts for this job.
+inline shard& bind_counts(worker& w, job_core& job) noexcept {
+  return w.counts_of == &job ? *w.counts : rebind_counts(w, job);
+}
+
+// One child less below `parent`; frees headers of ended tasks on the way up.
+COPPICE_API void release_lineage(worker& w, task_frame* parent) noexcept;
+
 class COPPICE_API task_run {
  public:
   task_run(worker& w, task_frame& t) noexcept : w_(w), t_(t), outer_(w.where) {}
@@ -28,12 +42,61 @@ class COPPICE_API task_run {
   task_run& operator=(const task_run&) = delete;
 
   // False: the job or the group is being stopped, the body is not to run.
-  bool begin() noexcept;
+  bool begin() noexcept {
+    t_.begin(w_);
+    if (w_.strand_starts) [[unlikely]] {
+      w_.strand_starts = false;
+      if (t_.group != nullptr) t_.group->child_starts_strand(w_);
+    }
+    w_.where = &t_;
+    if (t_.job->stopping() || (t_.group != nullptr && t_.group->stopped())) [[unlikely]]
+      return false;
+    add_as_only_writer(bind_counts(w_, *t_.job).started, std::uint64_t{1}, memory_order_relaxed);
+    how_ = task_end::succeeded;
+    return true;
+  }
   COPPICE_COLD void failed() noexcept;             // in the handler
   COPPICE_COLD void destructor_failed() noexcept;  // in the handler
-  void end() noexcept;
+
+  // The order is the contract: the closure is dead, the handler is left, the error is delivered, the group
+  // hears, the header is let go, and last of all the end is counted.
+  void end() noexcept {
+    w_.where = outer_;
+    if (how_ != task_end::succeeded || w_.keeps_origin || t_.get_extra() != nullptr) [[unlikely]]
+      settle();
+    job_core& job = *t_.job;
+    const task_end how = how_;
+    if (t_.group != nullptr) t_.group->child_ended(w_);
+    if (task_frame* const above = t_.parent()) let_go_of_header(w_, t_, *above);
+    count_end(bind_counts(w_, job), how);
+    w_.counts_dirty = true;
+  }
 
  private:
+  // A task without descendants is gone when its body is.
+  static void let_go_of_header(worker& w, task_frame& t, task_frame& above) noexcept {
+    // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
+    if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs &&
+        t.get_extra() == nullptr) [[likely]]
+      slab::give(w.nodes, &t);
+    else if (!header_is_gone(w, t))
+      return;
+    if (above.run_by(w) && !above.body_ended()) [[likely]]
+      --above.live;
+    else
+      release_lineage(w, &above);
+  }
+  static void count_end(shard& counts, task_end how) noexcept {
+    atomic<std::uint64_t>& ended = how == task_end::succeeded   ? counts.succeeded
+                                   : how == task_end::failed    ? counts.failed
+                                   : how == task_end::cancelled ? counts.cancelled
+                                                                : counts.skipped;
+    // order(ends): release; pairs with the acquire in tally::quiet().
+    add_as_only_writer(ended, std::uint64_t{1}, memory_order_release);
+  }
+  // Frees the header, or leaves that to its last descendant.
+  COPPICE_COLD static bool header_is_gone(worker& w, task_frame& t) noexcept;
+  COPPICE_COLD void settle() noexcept;  // errors to whom they belong
   void keep(const char* phase) noexcept;
   void deliver() noexcept;
 
@@ -44,12 +107,6 @@ class COPPICE_API task_run {
   failure* primary_ = nullptr;
   std::exception_ptr unrecorded_;  // in place of primary_ when there is no memory for a record
 };
-
-// The shard in which this worker counts for this job.
-COPPICE_API shard& bind_counts(worker& w, job_core& job) noexcept;
-
-// One child less below `parent`; frees headers of ended tasks on the way up.
-COPPICE_API void release_lineage(worker& w, task_frame* parent) noexcept;
 
 }  // namespace detail
 }  // namespace v0

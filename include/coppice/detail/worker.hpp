@@ -39,8 +39,11 @@ struct worker {
   std::uintptr_t stack_limit = 0;              // a fork below this address refuses
   shard* counts = nullptr;                     // of counts_of
   job_core* counts_of = nullptr;
-  bool counts_dirty = false;  // a task ended since the last look at the tally
+  bool counts_dirty = false;   // a task ended since the last look at the tally
+  bool strand_starts = false;  // the frame about to run is a strand's first
+  bool keeps_origin = false;   // of an exception that left a join
   slab* nodes = nullptr;
+  std::uint32_t looks_after = 0;  // children that find the deque full and run at once before a look for room
   unsigned index = 0;
   atomic<std::uint64_t> inline_runs{0};  // children run at once because the deque was full
   // Written by anybody; on a line of its own, since the owner reads it at every fork.
