@@ -19,7 +19,14 @@ group_core::group_core() noexcept
     : owner_(this_worker),
       task_(owner_ != nullptr ? task_of(owner_->where) : nullptr),
       floor_(owner_ != nullptr ? owner_->deque.top() : 0),
-      uncaught_(std::uncaught_exceptions()) {}
+      uncaught_(std::uncaught_exceptions()),
+      outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr) {}
+
+bool group_core::has_children_of(const worker& w, const task_frame& t) noexcept {
+  for (const group_core* g = w.innermost_group; g != nullptr; g = g->outer_)
+    if (g->task_ == &t && !g->over()) return true;
+  return false;
+}
 
 class group_core::all_children_end final : public wait_condition {
  public:
@@ -157,6 +164,9 @@ group_core::~group_core() {
     join_children();
     keep_origin(*owner_, std::move(mine));
   }
+  group_core** made = &owner_->innermost_group;
+  while (*made != this) made = &(*made)->outer_;
+  *made = outer_;
   const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));
   if (errors == nullptr || errors->total() == 0) return;
   // Nobody has waited. If the scope is left by an exception, that one goes before; else these are the task's

@@ -61,7 +61,8 @@ void* take_after_tidying(worker& w) {
   if (w.where->kind() == place_kind::task) {
     auto& t = *static_cast<task_frame*>(w.where);
     // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-    if (t.above() != nullptr && t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs)
+    if (t.above() != nullptr && t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs &&
+        !group_core::has_children_of(w, t))
       take_over_ancestors(w, t);
   }
   return w.nodes->take_more();
@@ -98,11 +99,7 @@ bool push_at_bound(worker& w, task_frame& node) noexcept {
 
 void enqueue(worker& w, task_frame& node, task_frame& parent) noexcept {
   node.low = w.where->number_children(1);
-  // order(rem): relaxed; the parent's header cannot go while its body runs.
-  if (parent.run_by(w)) [[likely]]
-    ++parent.live;
-  else
-    parent.rem.fetch_add(1, memory_order_relaxed);
+  if (!is_outlived_by_parent(node)) parent.add_child(w);
   if (node.group != nullptr) node.group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
   add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);

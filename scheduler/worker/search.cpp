@@ -16,6 +16,10 @@ namespace {
 // How long an asked worker may take to answer before a thief exposes its private part.
 constexpr std::chrono::microseconds patience{20};
 
+// How many more steals follow one that a search has led to, before the next search: others may have something
+// older, and the injection queue is looked at by searches only.
+constexpr std::uint32_t steals_in_a_row = 64;
+
 }  // namespace
 
 std::uint32_t worker_thread::random() noexcept {
@@ -43,6 +47,14 @@ frame* worker_thread::steal_from(const victim& v) noexcept {
   return f;
 }
 
+// A victim that shared many tasks has more of them: no search, no look at the tally, no word that all write.
+frame* worker_thread::steal_again() noexcept {
+  if (steals_left_ == 0) return nullptr;
+  frame* const f = steal_from(*last_victim_);
+  steals_left_ = f != nullptr ? steals_left_ - 1 : 0;
+  return f;
+}
+
 frame* worker_thread::look_around() noexcept {
   const std::size_t n = victims.size();
   for (std::size_t begin = 0; begin < n;) {
@@ -52,7 +64,11 @@ frame* worker_thread::look_around() noexcept {
     const std::size_t first = random() % size;
     for (std::size_t i = 0; i < size; ++i) {
       const victim& v = victims[begin + (first + i) % size];
-      if (frame* const f = steal_from(v)) return f;
+      if (frame* const f = steal_from(v)) {
+        last_victim_ = &v;
+        steals_left_ = steals_in_a_row;
+        return f;
+      }
       if (v.who->deque.has_private()) ask(*v.who);
     }
     begin = end;

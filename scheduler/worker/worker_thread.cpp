@@ -55,6 +55,10 @@ void worker_thread::wait_until_bound() noexcept {
 frame* worker_thread::next() noexcept {
   if (!deque.empty_for_owner())
     if (frame* const f = deque.pop()) return f;
+  if (frame* const f = steal_again()) {
+    begin_strand(f);
+    return f;
+  }
   flush_counts(*this);
   strand_of.store(nullptr, memory_order_relaxed);
   all.idle.begin_search();

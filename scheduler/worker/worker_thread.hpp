@@ -119,6 +119,7 @@ class worker_thread : public worker {
   frame* search() noexcept;
   frame* look_around() noexcept;
   frame* steal_from(const victim& v) noexcept;
+  frame* steal_again() noexcept;
   bool anything_visible() noexcept;
   // The last look before a sleep waits for the lock of a deque, any other gives up.
   bool expose_someone(bool before_sleep) noexcept;
@@ -141,6 +142,8 @@ class worker_thread : public worker {
   platform::futex_word bound_{0};
   std::optional<platform::thread> thread_;
   std::uint64_t seed_;
+  const victim* last_victim_ = nullptr;
+  std::uint32_t steals_left_ = 0;  // from last_victim_, before the next search
   std::uint32_t fruitless_wakes_ = 0;
   std::chrono::steady_clock::time_point next_ask_{};
   std::chrono::steady_clock::time_point last_share_{};

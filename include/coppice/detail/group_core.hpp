@@ -36,6 +36,12 @@ class COPPICE_API group_core {
   bool serial_failed() const noexcept { return stopped_.load(memory_order_relaxed); }
   COPPICE_COLD void serial_child_failed() noexcept;  // in the handler
 
+  // The task that waits for this group: it outlives the children, so those that it spawns itself need not keep
+  // its header.
+  const task_frame* task() const noexcept { return task_; }
+  // Whether a group of this task has children. Asked by the thread that runs the task.
+  static bool has_children_of(const worker& w, const task_frame& t) noexcept;
+
   // order(stopped): acquire; pairs with the release in child_failed() and in the destructor.
   bool stopped() const noexcept { return stopped_.load(memory_order_acquire); }
   void child_spawned(const worker& w) noexcept {
@@ -62,19 +68,28 @@ class COPPICE_API group_core {
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }
   void join_children() noexcept;
 
-  worker* const owner_;
+  // Read by all.
+  alignas(cache_line) worker* const owner_;
   task_frame* const task_;
   const std::uint32_t floor_;
   const int uncaught_;
-  std::int64_t local_ = 0;
-  atomic<std::int64_t> remote_{0};
+  group_core* outer_;  // the group that the owner made before this one and has not destroyed
   atomic<bool> stopped_{false};
   atomic<bool> lost_{false};
-  atomic<worker*> runner_{nullptr};
   mutex lock_;
+  // The owner's, at every spawn.
+  alignas(cache_line) std::int64_t local_ = 0;
   error_set* errors_ = nullptr;  // under lock_
   std::exception_ptr serial_error_;
+  // Written by thieves.
+  alignas(cache_line) atomic<std::int64_t> remote_{0};
+  atomic<worker*> runner_{nullptr};
 };
+
+// Then the parent does not count t, unless t leaves descendants behind.
+inline bool is_outlived_by_parent(const task_frame& t) noexcept {
+  return t.group != nullptr && t.group->task() == t.parent();
+}
 
 }  // namespace detail
 }  // namespace v0

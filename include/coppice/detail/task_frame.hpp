@@ -45,6 +45,14 @@ struct task_frame : frame, place {
   bool run_by(const worker& who) const noexcept {
     return state.load(memory_order_relaxed) == tagged(&who, frame_tag::running);
   }
+  // While the body runs, or a child that is counted.
+  void add_child(const worker& who) noexcept {
+    if (run_by(who) && !body_ended())
+      ++live;
+    else
+      // order(rem): relaxed; the header cannot go meanwhile.
+      rem.fetch_add(1, memory_order_relaxed);
+  }
   // Asked by the body's own thread only.
   bool body_ended() const noexcept { return rem.load(memory_order_relaxed) < body_runs / 2; }
 };

@@ -15,6 +15,7 @@
 #include <coppice/detail/task_frame.hpp>
 #include <coppice/detail/worker.hpp>
 #include <exception>
+#include <utility>
 
 namespace coppice {
 inline namespace v0 {
@@ -58,33 +59,33 @@ class COPPICE_API task_run {
   COPPICE_COLD void failed() noexcept;             // in the handler
   COPPICE_COLD void destructor_failed() noexcept;  // in the handler
 
-  // The order is the contract: the closure is dead, the handler is left, the error is delivered, the group
-  // hears, the header is let go, and last of all the end is counted.
+  // The order is the contract: the closure is dead, the handler is left, the error is delivered, the header is
+  // let go, the group hears, and last of all the end is counted.
   void end() noexcept {
     w_.where = outer_;
     if (how_ != task_end::succeeded || w_.keeps_origin || t_.get_extra() != nullptr) [[unlikely]]
       settle();
     job_core& job = *t_.job;
-    const task_end how = how_;
-    if (t_.group != nullptr) t_.group->child_ended(w_);
+    group_core* const group = t_.group;
     if (task_frame* const above = t_.parent()) let_go_of_header(w_, t_, *above);
-    count_end(bind_counts(w_, job), how);
+    if (group != nullptr) group->child_ended(w_);
+    count_end(bind_counts(w_, job), how_);
     w_.counts_dirty = true;
   }
 
  private:
   // A task without descendants is gone when its body is.
   static void let_go_of_header(worker& w, task_frame& t, task_frame& above) noexcept {
+    bool counted = !is_outlived_by_parent(t);
     // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
     if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs &&
-        t.get_extra() == nullptr) [[likely]]
+        t.get_extra() == nullptr) [[likely]] {
       slab::give(w.nodes, &t);
-    else if (!header_is_gone(w, t))
-      return;
-    if (above.run_by(w) && !above.body_ended()) [[likely]]
-      --above.live;
-    else
-      release_lineage(w, &above);
+    } else {
+      if (!std::exchange(counted, true)) above.add_child(w);
+      if (!header_is_gone(w, t)) return;
+    }
+    if (counted) release_lineage(w, &above);
   }
   static void count_end(shard& counts, task_end how) noexcept {
     atomic<std::uint64_t>& ended = how == task_end::succeeded   ? counts.succeeded

@@ -43,6 +43,7 @@ struct worker {
   bool strand_starts = false;  // the frame about to run is a strand's first
   bool keeps_origin = false;   // of an exception that left a join
   slab* nodes = nullptr;
+  group_core* innermost_group = nullptr;  // of those that this worker has made
   std::uint32_t looks_after = 0;  // children that find the deque full and run at once before a look for room
   unsigned index = 0;
   atomic<std::uint64_t> inline_runs{0};  // children run at once because the deque was full
