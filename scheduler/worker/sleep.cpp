@@ -22,6 +22,7 @@ constexpr std::uint32_t longest_rest_doublings = 6;
 
 bool worker_thread::anything_visible() noexcept {
   if (!all.injection.empty()) return true;
+  if (finds_poor_work()) return false;
   for (const victim& v : victims)
     if (v.who->deque.has_shared()) return true;
   return false;
@@ -39,7 +40,7 @@ bool worker_thread::end_own_sleep() noexcept {
 
 // On return this worker is a searcher again.
 void worker_thread::sleep() noexcept {
-  const bool rests = fruitless_wakes_ > 1;
+  const bool rests = fruitless_ > 1;
   // order(resting): seq_cst; pairs with the load in crew.cpp. Before closing is looked at.
   resting.store(rest::asleep, memory_order_seq_cst);
   all.idle.announce_sleep();
@@ -61,20 +62,20 @@ void worker_thread::sleep() noexcept {
   add_as_only_writer(stats.parks, std::uint64_t{1}, memory_order_relaxed);
   if (others_work && rests) {
     const auto doublings =
-        fruitless_wakes_ < longest_rest_doublings ? fruitless_wakes_ : longest_rest_doublings;
+        fruitless_ < longest_rest_doublings ? fruitless_ : longest_rest_doublings;
     const auto until = clock::now() + shortest_rest * (1U << doublings);
     // A wake that was kept from before ends the park, not the sleep.
     // order(resting): seq_cst; as below.
     while (resting.load(memory_order_seq_cst) != rest::awake && park.park(&until)) {
     }
     if (end_own_sleep()) {
-      fruitless_wakes_ = 1;
+      if (!finds_poor_work()) fruitless_ = 1;
       return;
     }
   }
   // order(resting): seq_cst; pairs with the waker's store, after which this worker counts as a searcher.
   while (resting.load(memory_order_seq_cst) != rest::awake) park.park();
-  ++fruitless_wakes_;
+  ++fruitless_;
   add_as_only_writer(stats.wakes, std::uint64_t{1}, memory_order_relaxed);
 }
 

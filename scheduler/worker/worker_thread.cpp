@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "platform/waiting.hpp"
 #include "worker/crew.hpp"
@@ -55,6 +56,7 @@ void worker_thread::wait_until_bound() noexcept {
 frame* worker_thread::next() noexcept {
   if (!deque.empty_for_owner())
     if (frame* const f = deque.pop()) return f;
+  weigh_strand();
   if (frame* const f = steal_again()) {
     begin_strand(f);
     return f;
@@ -62,9 +64,9 @@ frame* worker_thread::next() noexcept {
   flush_counts(*this);
   strand_of.store(nullptr, memory_order_relaxed);
   all.idle.begin_search();
+  if (finds_poor_work()) sleep();
   for (;;) {
     if (frame* const f = search()) {
-      fruitless_wakes_ = 0;
       if (all.idle.end_search()) all.wake_one(this);
       begin_strand(f);
       return f;
@@ -81,7 +83,20 @@ frame* worker_thread::next() noexcept {
 void worker_thread::begin_strand(const void* what) noexcept {
   strand_starts = true;
   strand_of.store(what, memory_order_relaxed);
+  strand_began_ = clock::now();
   deque.begin_strand();
+}
+
+// At the end of a strand that was stolen or injected: was it worth the way?
+void worker_thread::weigh_strand() noexcept {
+  if (strand_began_ == clock::time_point{}) return;
+  if (clock::now() - std::exchange(strand_began_, {}) >= worth_a_steal) {
+    fruitless_ = 0;
+    poor_strands_ = 0;
+  } else if (++poor_strands_ >= poor_strands_before_rest) {
+    ++fruitless_;
+    steals_left_ = 0;
+  }
 }
 
 void worker_thread::share_and_wake(bool at_once) noexcept {
