@@ -30,13 +30,18 @@ std::uint32_t worker_thread::random() noexcept {
   return static_cast<std::uint32_t>((seed_ * 0x2545f4914f6cdd1dU) >> 32);
 }
 
-void worker_thread::ask(worker_thread& v) noexcept {
-  if ((v.attention.load(memory_order_relaxed) & attention_bit::hungry) != 0) return;
-  const auto now = clock::now();
-  if (now < next_ask_) return;
+bool worker_thread::ask(worker_thread& v, clock::time_point now) noexcept {
+  if ((v.attention.load(memory_order_relaxed) & attention_bit::hungry) != 0) return false;
+  // order(last-share): relaxed; a hint.
+  if (now.time_since_epoch() - std::chrono::nanoseconds(v.last_share.load(memory_order_relaxed)) <
+      share_interval)
+    return false;
+  if (!v.deque.has_private()) return false;
+  asked_at_ = now;
   next_ask_ = now + ask_interval;
   // order(attention): seq_cst; pairs with the exchange in answer_quietly().
   v.attention.fetch_or(attention_bit::hungry, memory_order_seq_cst);
+  return true;
 }
 
 frame* worker_thread::steal_from(const victim& v) noexcept {
@@ -55,8 +60,9 @@ frame* worker_thread::steal_again() noexcept {
   return f;
 }
 
-frame* worker_thread::look_around() noexcept {
+frame* worker_thread::look_around(clock::time_point now) noexcept {
   const std::size_t n = victims.size();
+  bool may_ask = now >= next_ask_;
   for (std::size_t begin = 0; begin < n;) {
     std::size_t end = begin + 1;
     while (end < n && victims[end].how_far == victims[begin].how_far) ++end;
@@ -69,10 +75,11 @@ frame* worker_thread::look_around() noexcept {
         steals_left_ = steals_in_a_row;
         return f;
       }
-      if (v.who->deque.has_private()) ask(*v.who);
+      may_ask = may_ask && !ask(*v.who, now);
     }
     begin = end;
   }
+  if (may_ask) next_ask_ = now + look_interval;
   injected* const job = all.injection.take();
   return job != nullptr ? root_frame(*job) : nullptr;
 }
@@ -80,12 +87,11 @@ frame* worker_thread::look_around() noexcept {
 frame* worker_thread::search() noexcept {
   const auto started = clock::now();
   bool exposed = false;
-  for (;;) {
-    if (frame* const f = look_around()) return f;
+  for (auto now = started;; now = clock::now()) {
+    if (frame* const f = look_around(now)) return f;
     if (all.closing.load(memory_order_relaxed)) return nullptr;
-    const auto searched = clock::now() - started;
-    if (!all.spin || searched > spin_time) return nullptr;
-    if (!exposed && searched > patience) {
+    if (!all.spin || now - started > spin_time) return nullptr;
+    if (!exposed && now - started > patience && now - asked_at_ > patience) {
       exposed = true;
       if (expose_someone(false)) continue;
     }
@@ -104,8 +110,12 @@ bool worker_thread::expose(worker_thread& v, bool before_sleep) noexcept {
 }
 
 bool worker_thread::expose_someone(bool before_sleep) noexcept {
-  for (const victim& v : victims)
+  for (const victim& v : victims) {
+    // Who has answered forks: it shares when it is asked.
+    const bool answers = (v.who->attention.load(memory_order_relaxed) & attention_bit::hungry) == 0;
+    if (answers && !before_sleep) continue;
     if (expose(*v.who, before_sleep)) return true;
+  }
   return false;
 }
 

@@ -24,7 +24,10 @@ frame* worker_thread::help_with(wait_condition& condition) noexcept {
   const std::uint64_t seen = who->deque.look();
   if (who->strand_of.load(memory_order_relaxed) != strand) return nullptr;
   frame* const f = who->deque.steal_seen(seen);
-  if (f == nullptr && who->deque.has_private()) ask(*who);
+  if (f == nullptr) {
+    const auto now = clock::now();
+    if (now >= next_ask_ && !ask(*who, now)) next_ask_ = now + look_interval;
+  }
   if (f != nullptr) add_as_only_writer(stats.leaps, std::uint64_t{1}, memory_order_relaxed);
   return f;
 }

@@ -99,14 +99,8 @@ void worker_thread::weigh_strand() noexcept {
   }
 }
 
-void worker_thread::share_and_wake(bool at_once) noexcept {
-  const auto now = clock::now();
-  if (!at_once && now - last_share_ < share_interval) {
-    // Not now, but not forgotten: who asked goes on looking, and says `starving` before it sleeps.
-    attention.fetch_or(attention_bit::hungry, memory_order_relaxed);
-    return;
-  }
-  last_share_ = now;
+void worker_thread::share_and_wake() noexcept {
+  last_share.store(clock::now().time_since_epoch() / std::chrono::nanoseconds(1), memory_order_relaxed);
   if (deque.share() != 0) add_as_only_writer(stats.shares, std::uint64_t{1}, memory_order_relaxed);
   announce_shared();
 }
@@ -127,7 +121,7 @@ bool answer_quietly(worker& w) noexcept {
   // order(attention): seq_cst; pairs with the fetch_or in ask(), wait_for() and signal_stop().
   const std::uint32_t asked = w.attention.exchange(0, memory_order_seq_cst);
   constexpr std::uint32_t share = attention_bit::hungry | attention_bit::starving;
-  if ((asked & share) != 0) worker_thread::of(w).share_and_wake((asked & attention_bit::starving) != 0);
+  if ((asked & share) != 0) worker_thread::of(w).share_and_wake();
   if ((asked & attention_bit::look) == 0 || !current_job_is_stopping(w)) return false;
   // Level-triggered: every fork of a cancelled job comes here.
   w.attention.fetch_or(attention_bit::look, memory_order_relaxed);

@@ -91,8 +91,8 @@ class worker_thread : public worker {
     const bool has_own = static_cast<std::int32_t>(deque.top() - floor) > 0 && !deque.empty_for_owner();
     return has_own ? deque.pop() : nullptr;
   }
-  // Somebody wants work: gives half of the private part and wakes a sleeper. Not at once: unless it just did.
-  void share_and_wake(bool at_once) noexcept;
+  // Somebody wants work: gives half of the private part and wakes a sleeper.
+  void share_and_wake() noexcept;
   // Before a wait that no helping shortens: everything becomes stealable.
   void share_all_and_wake() noexcept;
 
@@ -107,6 +107,7 @@ class worker_thread : public worker {
   // as a searcher before it says awake. So a worker that runs is never counted as asleep.
   enum class rest : std::uint32_t { awake, asleep, being_woken };
   atomic<rest> resting{rest::awake};
+  atomic<std::int64_t> last_share{0};      // when; nanoseconds of the steady clock
   atomic<worker_thread*> helper{nullptr};  // a waiter that would like to be woken when this worker shares
   atomic<const void*> strand_of{nullptr};  // what this worker runs a part of: a join frame, a group, a job
 
@@ -117,14 +118,15 @@ class worker_thread : public worker {
   void main_loop() noexcept;
   frame* next() noexcept;
   frame* search() noexcept;
-  frame* look_around() noexcept;
+  frame* look_around(std::chrono::steady_clock::time_point now) noexcept;
   frame* steal_from(const victim& v) noexcept;
   frame* steal_again() noexcept;
   bool anything_visible() noexcept;
   // The last look before a sleep waits for the lock of a deque, any other gives up.
   bool expose_someone(bool before_sleep) noexcept;
   bool expose(worker_thread& victim, bool before_sleep) noexcept;
-  void ask(worker_thread& victim) noexcept;
+  // False: it has nothing to give, was asked already, or has just given.
+  bool ask(worker_thread& victim, std::chrono::steady_clock::time_point now) noexcept;
   void announce_shared() noexcept;
   frame* help_with(wait_condition& condition) noexcept;
   void begin_strand(const void* what) noexcept;
@@ -136,10 +138,12 @@ class worker_thread : public worker {
   std::uint32_t random() noexcept;
 
   // Neither asking nor sharing may storm where there is nothing to share: a tree that is a chain would be
-  // handed from worker to worker. 25 us and 10 us cost such a chain a few percent (2-core x86-64 virtual
-  // machine, 2026-11).
+  // handed from worker to worker. 25 us and 10 us cost such a chain a few percent. To see whether there is
+  // anything to ask for takes the line from its owner, who writes it at every fork: not more often than every 2
+  // us (2-core x86-64 virtual machine, 2026-11).
   static constexpr std::chrono::microseconds ask_interval{25};
   static constexpr std::chrono::microseconds share_interval{10};
+  static constexpr std::chrono::microseconds look_interval{2};
 
   // Where every stolen task is next to nothing, a thief costs its victim more than it takes off it. The times of
   // a strand without a body, 60 to 100 ns, and what a victim loses by a steal (2-core x86-64 virtual machine,
@@ -156,7 +160,7 @@ class worker_thread : public worker {
   std::uint32_t poor_strands_ = 0;                        // one after the other
   std::uint32_t fruitless_ = 0;                           // wakes and, past the bound, poor strands
   std::chrono::steady_clock::time_point next_ask_{};
-  std::chrono::steady_clock::time_point last_share_{};
+  std::chrono::steady_clock::time_point asked_at_{};
 };
 
 // Provided by the job floor: the root frame of an injected job; what to do when a worker has run out of
