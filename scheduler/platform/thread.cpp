@@ -1,5 +1,7 @@
 #include "platform/thread.hpp"
 
+#include <sched.h>
+
 #include <limits.h>
 #include <unistd.h>
 
@@ -57,6 +59,8 @@ void thread::join() noexcept {
   joinable_ = false;
   pthread_join(handle_, nullptr);
 }
+
+int current_cpu() noexcept { return sched_getcpu(); }
 
 std::uintptr_t lowest_stack_address() noexcept {
 #ifdef __linux__

@@ -30,6 +30,9 @@ class thread {
 // The lowest address of the calling thread's stack; 0 when the system does not say.
 std::uintptr_t lowest_stack_address() noexcept;
 
+// The CPU that the calling thread runs on, at least until a moment ago; below 0 when the system does not say.
+int current_cpu() noexcept;
+
 }  // namespace platform
 }  // namespace v0
 }  // namespace coppice

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "platform/membarrier.hpp"
+#include "platform/thread.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -42,8 +43,12 @@ void crew::wake_one(const worker_thread* near) noexcept {
     for (const victim& v : near->victims)
       if (rouse(*this, *v.who)) return;
   } else {
-    for (const auto& w : workers)
-      if (rouse(*this, *w)) return;
+    // The one on the caller's own CPU first: whoever submits mostly waits then, and no other CPU has to be
+    // woken.
+    const int here = platform::current_cpu();
+    for (const bool elsewhere : {false, true})
+      for (const auto& w : workers)
+        if ((w->sleeps_on.load(memory_order_relaxed) != here) == elsewhere && rouse(*this, *w)) return;
   }
 }
 

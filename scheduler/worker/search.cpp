@@ -32,7 +32,7 @@ std::uint32_t worker_thread::random() noexcept {
 
 bool worker_thread::ask(worker_thread& v, clock::time_point now) noexcept {
   if ((v.attention.load(memory_order_relaxed) & attention_bit::hungry) != 0) return false;
-  // order(last-share): relaxed; a hint.
+  // A hint: relaxed.
   if (now.time_since_epoch() - std::chrono::nanoseconds(v.last_share.load(memory_order_relaxed)) <
       share_interval)
     return false;

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "platform/membarrier.hpp"
+#include "platform/thread.hpp"
 #include "platform/waiting.hpp"
 #include "worker/crew.hpp"
 #include "worker/worker_thread.hpp"
@@ -22,7 +23,6 @@ constexpr std::uint32_t longest_rest_doublings = 6;
 
 bool worker_thread::anything_visible() noexcept {
   if (!all.injection.empty()) return true;
-  if (finds_poor_work()) return false;
   for (const victim& v : victims)
     if (v.who->deque.has_shared()) return true;
   return false;
@@ -41,6 +41,7 @@ bool worker_thread::end_own_sleep() noexcept {
 // On return this worker is a searcher again.
 void worker_thread::sleep() noexcept {
   const bool rests = fruitless_ > 1;
+  sleeps_on.store(platform::current_cpu(), memory_order_relaxed);
   // order(resting): seq_cst; pairs with the load in crew.cpp. Before closing is looked at.
   resting.store(rest::asleep, memory_order_seq_cst);
   all.idle.announce_sleep();
@@ -56,13 +57,13 @@ void worker_thread::sleep() noexcept {
     if (all.can_expose) platform::barrier_on_every_thread();
   }
   // order(closing): seq_cst; pairs with the store of whoever closes the crew.
-  const bool stay_awake = anything_visible() || all.closing.load(memory_order_seq_cst) ||
-                          (others_work && !rests && expose_someone(true));
+  const bool sees_work = finds_poor_work() ? !all.injection.empty() : anything_visible();
+  const bool stay_awake =
+      sees_work || all.closing.load(memory_order_seq_cst) || (others_work && !rests && expose_someone(true));
   if (stay_awake && end_own_sleep()) return;
   add_as_only_writer(stats.parks, std::uint64_t{1}, memory_order_relaxed);
   if (others_work && rests) {
-    const auto doublings =
-        fruitless_ < longest_rest_doublings ? fruitless_ : longest_rest_doublings;
+    const auto doublings = fruitless_ < longest_rest_doublings ? fruitless_ : longest_rest_doublings;
     const auto until = clock::now() + shortest_rest * (1U << doublings);
     // A wake that was kept from before ends the park, not the sleep.
     // order(resting): seq_cst; as below.

@@ -67,7 +67,7 @@ frame* worker_thread::next() noexcept {
   if (finds_poor_work()) sleep();
   for (;;) {
     if (frame* const f = search()) {
-      if (all.idle.end_search()) all.wake_one(this);
+      if (all.idle.end_search()) pass_on_the_search();
       begin_strand(f);
       return f;
     }
@@ -85,6 +85,16 @@ void worker_thread::begin_strand(const void* what) noexcept {
   strand_of.store(what, memory_order_relaxed);
   strand_began_ = clock::now();
   deque.begin_strand();
+}
+
+// The last searcher has found work. Somebody else is to search where there is more, or else when there is: at
+// the first fork. A task that forks nothing wakes nobody.
+void worker_thread::pass_on_the_search() noexcept {
+  if (anything_visible())
+    all.wake_one(this);
+  else if (all.idle.someone_to_wake())
+    // order(attention): relaxed; the own word, read after the own pushes.
+    attention.fetch_or(attention_bit::starving, memory_order_relaxed);
 }
 
 // At the end of a strand that was stolen or injected: was it worth the way?

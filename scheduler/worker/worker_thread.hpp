@@ -108,6 +108,7 @@ class worker_thread : public worker {
   enum class rest : std::uint32_t { awake, asleep, being_woken };
   atomic<rest> resting{rest::awake};
   atomic<std::int64_t> last_share{0};      // when; nanoseconds of the steady clock
+  atomic<int> sleeps_on{-1};               // the CPU on which it fell asleep; a hint
   atomic<worker_thread*> helper{nullptr};  // a waiter that would like to be woken when this worker shares
   atomic<const void*> strand_of{nullptr};  // what this worker runs a part of: a join frame, a group, a job
 
@@ -122,6 +123,7 @@ class worker_thread : public worker {
   frame* steal_from(const victim& v) noexcept;
   frame* steal_again() noexcept;
   bool anything_visible() noexcept;
+  void pass_on_the_search() noexcept;
   // The last look before a sleep waits for the lock of a deque, any other gives up.
   bool expose_someone(bool before_sleep) noexcept;
   bool expose(worker_thread& victim, bool before_sleep) noexcept;
@@ -139,15 +141,15 @@ class worker_thread : public worker {
 
   // Neither asking nor sharing may storm where there is nothing to share: a tree that is a chain would be
   // handed from worker to worker. 25 us and 10 us cost such a chain a few percent. To see whether there is
-  // anything to ask for takes the line from its owner, who writes it at every fork: not more often than every 2
-  // us (2-core x86-64 virtual machine, 2026-11).
+  // anything to ask for takes the line from its owner, who writes it at every fork: not more often than every
+  // 2 us (2-core x86-64 virtual machine, 2026-11).
   static constexpr std::chrono::microseconds ask_interval{25};
   static constexpr std::chrono::microseconds share_interval{10};
   static constexpr std::chrono::microseconds look_interval{2};
 
-  // Where every stolen task is next to nothing, a thief costs its victim more than it takes off it. The times of
-  // a strand without a body, 60 to 100 ns, and what a victim loses by a steal (2-core x86-64 virtual machine,
-  // 2026-11). Trees of small tasks give a poor strand often, but not so often in a row.
+  // Where every stolen task is next to nothing, a thief costs its victim more than it takes off it. The times
+  // of a strand without a body, 60 to 100 ns, and what a victim loses by a steal (2-core x86-64 virtual
+  // machine, 2026-11). Trees of small tasks give a poor strand often, but not so often in a row.
   static constexpr std::chrono::nanoseconds worth_a_steal{150};
   static constexpr std::uint32_t poor_strands_before_rest = 64;
 
@@ -155,7 +157,7 @@ class worker_thread : public worker {
   std::optional<platform::thread> thread_;
   std::uint64_t seed_;
   const victim* last_victim_ = nullptr;
-  std::uint32_t steals_left_ = 0;  // from last_victim_, before the next search
+  std::uint32_t steals_left_ = 0;                         // from last_victim_, before the next search
   std::chrono::steady_clock::time_point strand_began_{};  // of a stolen or injected frame
   std::uint32_t poor_strands_ = 0;                        // one after the other
   std::uint32_t fruitless_ = 0;                           // wakes and, past the bound, poor strands

@@ -138,6 +138,23 @@ MODEL(FinderOfWorkWakesTheNext, (crew_within(0))) {
   second_over.wait();
 }
 
+// One of two sleepers is woken for a root that forks once and waits: it was the last searcher, so its first
+// fork wakes the other.
+MODEL(FirstForkAfterASearchWakesASleeper, (crew_within(1))) {
+  gate ran;
+  const auto child = [&](worker&) { ran.open(); };
+  work a(child);
+  const auto root = [&](worker& w) {
+    push(w, a);
+    ran.wait();
+  };
+  work r(root);
+  running_crew crew(2);
+  while (crew.all.idle.sleepers() < 2) coppice::detail::relax();
+  crew.submit(r);
+  ran.wait();
+}
+
 // Whoever says it is hungry and then sleeps must say so in a way that the next fork answers, however shortly
 // the owner has shared.
 MODEL(OwnerThatJustSharedAnswersASleeper, (crew_within(1))) {

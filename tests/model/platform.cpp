@@ -40,6 +40,7 @@ void thread::join() noexcept {
   joinable_ = false;
 }
 std::uintptr_t lowest_stack_address() noexcept { return explorer().lowest_stack_address(); }
+int current_cpu() noexcept { return 0; }
 
 void at_fork(void (*)(), void (*)(), void (*)()) noexcept {}
 unsigned forks() noexcept { return 0; }

@@ -36,8 +36,8 @@ class COPPICE_API group_core {
   bool serial_failed() const noexcept { return stopped_.load(memory_order_relaxed); }
   COPPICE_COLD void serial_child_failed() noexcept;  // in the handler
 
-  // The task that waits for this group: it outlives the children, so those that it spawns itself need not keep
-  // its header.
+  // The task that waits for this group: it outlives the children, so those that it spawns itself need not
+  // keep its header.
   const task_frame* task() const noexcept { return task_; }
   // Whether a group of this task has children. Asked by the thread that runs the task.
   static bool has_children_of(const worker& w, const task_frame& t) noexcept;

@@ -59,8 +59,8 @@ class COPPICE_API task_run {
   COPPICE_COLD void failed() noexcept;             // in the handler
   COPPICE_COLD void destructor_failed() noexcept;  // in the handler
 
-  // The order is the contract: the closure is dead, the handler is left, the error is delivered, the header is
-  // let go, the group hears, and last of all the end is counted.
+  // The order is the contract: the closure is dead, the handler is left, the error is delivered, the header
+  // is let go, the group hears, and last of all the end is counted.
   void end() noexcept {
     w_.where = outer_;
     if (how_ != task_end::succeeded || w_.keeps_origin || t_.get_extra() != nullptr) [[unlikely]]
@@ -78,8 +78,8 @@ class COPPICE_API task_run {
   static void let_go_of_header(worker& w, task_frame& t, task_frame& above) noexcept {
     bool counted = !is_outlived_by_parent(t);
     // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-    if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs &&
-        t.get_extra() == nullptr) [[likely]] {
+    if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs && t.get_extra() == nullptr)
+        [[likely]] {
       slab::give(w.nodes, &t);
     } else {
       if (!std::exchange(counted, true)) above.add_child(w);

@@ -33,6 +33,8 @@
  *         9  a wake that comes before the sleep is not kept
  *        10  the waker ends the sleep first and counts that afterwards
  *        11  a sleeper that finds a victim's lock taken goes on instead of waiting for it
+ *        12  the last searcher that finds work, and sees no more, does not share at its first fork
+ *        13  the last searcher looks for more before it is no searcher any more
  */
 #ifndef MUTANT
 #define MUTANT 0
@@ -176,11 +178,8 @@ inline fork_one() {
        attention[me] = 0
 #endif
      }
-     if
-     :: atomic { got != nothing -> got = 0 }
-        share_and_wake()
-     :: atomic { got == hungry -> attention[me] = attention[me] | hungry; got = 0 } /* it has just shared */
-     fi;
+     got = 0;
+     share_and_wake();
 #if MUTANT == 6
      attention[me] = 0
 #endif
@@ -270,6 +269,12 @@ inline sleep() {
 #if MUTANT != 1 && MUTANT != 2
   look_again();
 #endif
+#ifdef REST
+  if
+  :: atomic { rest && injected == 0 -> stay = false } /* what it finds is next to nothing */
+  :: skip
+  fi;
+#endif
   if
   :: !stay && asks ->
      do
@@ -318,6 +323,30 @@ inline sleep() {
   fi
 }
 
+/* worker_thread::pass_on_the_search. */
+inline pass_on_the_search() {
+#if MUTANT != 5
+#if MUTANT != 13
+  look_again();
+#endif
+  if
+  :: atomic { stay -> stay = false }
+     wake_one(WORKERS - 1)
+  :: else ->
+#if MUTANT != 12
+     if
+     :: sleepers != 0 && searchers == 0 -> attention[me] = attention[me] | starving
+     :: else
+     fi
+#else
+     skip
+#endif
+  fi
+#else
+  skip
+#endif
+}
+
 active [WORKERS] proctype worker() {
   byte me = _pid;
   byte k, got, has, forked;
@@ -349,12 +378,13 @@ look:
      goto look
   :: else
   fi;
+#if MUTANT == 13
+  look_again();
+#endif
   atomic { got = (searchers == 1); counts--; tired = false }
   if
   :: atomic { got == 1 -> got = 0 }
-#if MUTANT != 5
-     wake_one(WORKERS - 1)
-#endif
+     pass_on_the_search()
   :: else
   fi;
   if
