@@ -70,11 +70,13 @@ void group_core::join_children() noexcept {
   if (over()) return;
   worker_thread& me = worker_thread::of(*owner_);
   place* const outer = owner_->where;
-  // The usual children, which nobody has stolen.
+  // The usual children, which nobody has stolen. Not more: above them may lie children of other groups, for a
+  // stack that is less deep.
   while (static_cast<std::int32_t>(me.deque.top() - floor_) > 0) {
     frame* const f = me.deque.pop();
     if (f == nullptr) break;
     f->run(f, me);
+    if (over()) break;
   }
   all_children_end condition(*this);
   me.wait_for(condition, floor_);

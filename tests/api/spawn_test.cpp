@@ -203,7 +203,8 @@ TEST_P(spawning, C15SpawnAfterACancelSaysFalseAndTheChildCountsAsSkipped) {
 }
 
 TEST(spawning_serially, OutsideOfATaskAChildRunsAtOnceAndItsErrorGoesToTheHandler) {
-  static int heard = 0;
+  static int heard;
+  heard = 0;
   coppice::set_unobserved_error_handler([](const coppice::job_report& report) {
     ++heard;
     EXPECT_EQ(report.errors_total, 1U);
