@@ -40,12 +40,13 @@ bool worker_thread::end_own_sleep() noexcept {
 
 // On return this worker is a searcher again.
 void worker_thread::sleep() noexcept {
-  const bool rests = fruitless_ > 1;
   sleeps_on.store(platform::current_cpu(), memory_order_relaxed);
   // order(resting): seq_cst; pairs with the load in crew.cpp. Before closing is looked at.
   resting.store(rest::asleep, memory_order_seq_cst);
   all.idle.announce_sleep();
   const bool others_work = all.idle.sleepers() < all.workers.size();
+  // A rest ends by the clock, so it may leave alone what lies about.
+  const bool rests = others_work && (fruitless_ > 1 || finds_poor_work());
   if (others_work && !rests) {
     for (const victim& v : victims)
       // order(resting): relaxed; a worker that is taken for awake is asked for nothing, one that is taken for
@@ -57,12 +58,12 @@ void worker_thread::sleep() noexcept {
     if (all.can_expose) platform::barrier_on_every_thread();
   }
   // order(closing): seq_cst; pairs with the store of whoever closes the crew.
-  const bool sees_work = finds_poor_work() ? !all.injection.empty() : anything_visible();
+  const bool sees_work = rests && finds_poor_work() ? !all.injection.empty() : anything_visible();
   const bool stay_awake =
       sees_work || all.closing.load(memory_order_seq_cst) || (others_work && !rests && expose_someone(true));
   if (stay_awake && end_own_sleep()) return;
   add_as_only_writer(stats.parks, std::uint64_t{1}, memory_order_relaxed);
-  if (others_work && rests) {
+  if (rests) {
     const auto doublings = fruitless_ < longest_rest_doublings ? fruitless_ : longest_rest_doublings;
     const auto until = clock::now() + shortest_rest * (1U << doublings);
     // A wake that was kept from before ends the park, not the sleep.

@@ -87,14 +87,17 @@ void worker_thread::begin_strand(const void* what) noexcept {
   deque.begin_strand();
 }
 
-// The last searcher has found work. Somebody else is to search where there is more, or else when there is: at
-// the first fork. A task that forks nothing wakes nobody.
+// The last searcher has found work, and owes the next one a wake. Where all others sleep and nothing more is
+// to be seen, there will be nothing to find before this worker's own first fork: then it wakes. A job that
+// forks nothing wakes nobody. While others work, the wake cannot wait for them: what the sleepers have asked
+// of them may have been answered.
 void worker_thread::pass_on_the_search() noexcept {
-  if (anything_visible())
-    all.wake_one(this);
-  else if (all.idle.someone_to_wake())
+  const bool all_others_sleep = all.idle.sleepers() + 1 == all.workers.size();
+  if (all_others_sleep && !anything_visible())
     // order(attention): relaxed; the own word, read after the own pushes.
     attention.fetch_or(attention_bit::starving, memory_order_relaxed);
+  else
+    all.wake_one(this);
 }
 
 // At the end of a strand that was stolen or injected: was it worth the way?

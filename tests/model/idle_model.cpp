@@ -155,6 +155,33 @@ MODEL(FirstForkAfterASearchWakesASleeper, (crew_within(1))) {
   ran.wait();
 }
 
+// Of three sleepers one takes the root, the next its first child, a leaf that needs the second: what is asked
+// of that leaf's worker is asked of nobody, so the finder of the first child has to wake the third at once.
+MODEL(FinderOfALeafWakesTheThirdForItsSister, (crew_within(0))) {
+  gate first_runs, second_runs, all_over;
+  const auto first = [&](worker&) {
+    first_runs.open();
+    second_runs.wait();
+  };
+  const auto second = [&](worker&) {
+    second_runs.open();
+    first_runs.wait();
+  };
+  work a(first), b(second);
+  const auto root = [&](worker& w) {
+    push(w, a);
+    push(w, b);
+    first_runs.wait();
+    second_runs.wait();
+    all_over.open();
+  };
+  work r(root);
+  running_crew crew(3);
+  while (crew.all.idle.sleepers() < 3) coppice::detail::relax();
+  crew.submit(r);
+  all_over.wait();
+}
+
 // Whoever says it is hungry and then sleeps must say so in a way that the next fork answers, however shortly
 // the owner has shared.
 MODEL(OwnerThatJustSharedAnswersASleeper, (crew_within(1))) {

@@ -35,6 +35,7 @@
  *        11  a sleeper that finds a victim's lock taken goes on instead of waiting for it
  *        12  the last searcher that finds work, and sees no more, does not share at its first fork
  *        13  the last searcher looks for more before it is no searcher any more
+ *        14  it wakes nobody at once, though others work
  */
 #ifndef MUTANT
 #define MUTANT 0
@@ -330,17 +331,14 @@ inline pass_on_the_search() {
   look_again();
 #endif
   if
-  :: atomic { stay -> stay = false }
-     wake_one(WORKERS - 1)
-  :: else ->
+  :: atomic { !stay && (MUTANT == 14 || sleepers == WORKERS - 1) ->
 #if MUTANT != 12
-     if
-     :: sleepers != 0 && searchers == 0 -> attention[me] = attention[me] | starving
-     :: else
-     fi
-#else
-     skip
+       attention[me] = attention[me] | starving
 #endif
+     }
+  :: else ->
+     stay = false;
+     wake_one(WORKERS - 1)
   fi
 #else
   skip
