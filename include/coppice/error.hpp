@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <coppice/detail/config.hpp>
+#include <coppice/error_policy.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -21,22 +22,6 @@
 
 namespace coppice {
 inline namespace v0 {
-
-/// What a job does when an error leaves one of its tasks.
-class error_policy {
- public:
-  /// Cancels the rest of the job; tasks that run finish, tasks that wait are skipped.
-  static constexpr error_policy fail_fast() noexcept { return error_policy(true); }
-  /// Runs everything; join and task_group run every branch although an earlier one failed.
-  static constexpr error_policy collect_all() noexcept { return error_policy(false); }
-
-  constexpr bool stops_at_failure() const noexcept { return stops_; }
-  friend constexpr bool operator==(error_policy, error_policy) = default;
-
- private:
-  constexpr explicit error_policy(bool stops) noexcept : stops_(stops) {}
-  bool stops_;
-};
 
 /// How a job ended. Any error of a task: failed; else anything lost: cancelled or deadline_exceeded, by the
 /// first reason; else completed.
@@ -91,7 +76,7 @@ class COPPICE_API job_exception : public std::exception {
  public:
   const job_report& report() const noexcept;
   const char* what() const noexcept override;
-  /// Throws the first error's original exception, or *this if the job has none.
+  /// Throws the original exception of the first error that is not secondary, or *this if the job has none.
   [[noreturn]] void rethrow_primary() const;
   ~job_exception() override;
   job_exception(const job_exception&) noexcept;

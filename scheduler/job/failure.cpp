@@ -95,6 +95,14 @@ bool is_earlier(const task_path& a, const task_path& b) noexcept {
   return x != a.end();  // the longer one
 }
 
+bool may_be_earlier(const task_path& a, const task_path& b) noexcept {
+  const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  const auto has_gap = [](auto from, auto to) { return std::find(from, to, gap) != to; };
+  // Before the first difference a gap stands for the same number of ordinals, but maybe for others.
+  if (has_gap(a.begin(), x) || (x != a.end() && *x == gap) || (y != b.end() && *y == gap)) return true;
+  return is_earlier(a, b);
+}
+
 bool is_earlier(const failure& a, const failure& b) noexcept {
   if (a.path != b.path) return is_earlier(a.path, b.path);
   if (a.secondary != b.secondary) return b.secondary;

@@ -34,6 +34,9 @@ std::string to_text(const task_path& path);
 // them, so a path comes after its own extensions.
 bool is_earlier(const task_path& a, const task_path& b) noexcept;
 
+// Not proven to be at or after `b` in that order: of long paths the middle is not known.
+bool may_be_earlier(const task_path& a, const task_path& b) noexcept;
+
 struct failure {
   std::exception_ptr exception;
   task_path path;
@@ -61,6 +64,8 @@ class error_set {
   void merge(error_set&& other, bool as_secondary) noexcept;
   // Takes the earliest one out that is not secondary, if there is any; requires kept() > 0.
   failure take_first() noexcept;
+  // The earliest one that is not secondary, or null.
+  const failure* first() const noexcept { return leading_ ? &*leading_ : nullptr; }
   std::size_t kept() const noexcept { return kept_.size() + (leading_ ? 1U : 0U); }
   std::uint64_t total() const noexcept { return total_; }
   // In serial order; empties the set but for the count.

@@ -18,12 +18,18 @@ namespace detail {
 
 namespace {
 constexpr const char* with_parent = "the job that it was submitted from was stopped";
+
+// Why a job is stopped with its parent.
+stop_reason inherited(stop_reason parents) noexcept {
+  return parents == stop_reason::deadline ? stop_reason::deadline : stop_reason::cancelled;
 }
+
+}  // namespace
 
 frame* root_frame(injected& job) noexcept { return &static_cast<job_state&>(job).job.root; }
 
 bool current_job_is_stopping(const worker& w) noexcept {
-  return w.where != nullptr && task_of(w.where)->job->stopping();
+  return w.where != nullptr && task_of(w.where)->job->stops(*w.where);
 }
 
 task_extra& job_state::extra_of(task_frame& t) {
@@ -41,11 +47,47 @@ void job_state::set_stopped(stop_reason why) noexcept {
   job.stop_.store(why, memory_order_seq_cst);
 }
 
-// Tells the workers, then the callbacks of users: those under no lock.
-void job_state::signal_stop(std::stop_source& source) noexcept {
+void job_state::tell_workers() noexcept {
   // order(attention): seq_cst; pairs with the exchange in answer_quietly(): who sees the bit sees the stop.
   for (const auto& w : home.team.workers) w->attention.fetch_or(attention_bit::look, memory_order_seq_cst);
+}
+
+// Tells the workers, then the callbacks of users: those under no lock.
+void job_state::signal_stop(std::stop_source& source) noexcept {
+  tell_workers();
   source.request_stop();
+}
+
+// A worker that is left of the failure drops its `look` bit at its next fork. It needs it again only when it
+// comes to the right of a branch that was stolen from it, where take_back_or_wait() sets it.
+void job_state::stop_right_of(const task_path& failed) noexcept {
+  {
+    const std::lock_guard hold(lock);
+    if (job.stopping() || closed) return;
+    if (first_failure && !is_earlier(failed, *first_failure)) return;
+    try {
+      if (!cancelled_by) {
+        cancel_record record;
+        record.reason = "a task failed, and the job's policy is serial_first: what comes later is not run";
+        record.when = clock::now();
+        record.running = job.counts.counts().running();
+        cancelled_by = std::move(record);
+      }
+      cancelled_by->by = to_text(failed);
+      first_failure = failed;
+    } catch (const std::bad_alloc&) {
+      return;  // stops later, or not at all: every error is met all the same
+    }
+    set_stopped(stop_reason::right_of_failure);
+  }
+  tell_workers();
+}
+
+bool job_core::stops_at(const place& p) const noexcept {
+  if (stopping()) return true;
+  const task_path path = path_of(p);
+  const std::lock_guard hold(state_->lock);
+  return state_->first_failure && !may_be_earlier(path, *state_->first_failure);
 }
 
 bool job_state::request_stop(stop_reason why, std::string by, std::string text) {
@@ -61,8 +103,7 @@ bool job_state::request_stop(stop_reason why, std::string by, std::string text) 
     record.by = std::move(by);
     record.reason = std::move(text);
     record.when = clock::now();
-    const task_counts now = job.counts.counts();
-    record.running = now.started - (now.succeeded + now.failed + now.cancelled);
+    record.running = job.counts.counts().running();
     cancelled_by = std::move(record);
     set_stopped(why);
     source = stop;
@@ -74,7 +115,7 @@ bool job_state::request_stop(stop_reason why, std::string by, std::string text) 
   }
   signal_stop(source);
   for (job_core* const child : inner) {
-    of(*child).stop_now(why == stop_reason::failed ? stop_reason::cancelled : why, with_parent);
+    of(*child).stop_now(inherited(why), with_parent);
     child->release();
   }
   return true;
@@ -113,7 +154,7 @@ void job_state::adopt_by(job_core& outer) noexcept {
     if (p.options.deadline && (!options.deadline || *p.options.deadline < *options.deadline))
       options.deadline = p.options.deadline;
   }
-  if (stop_too) stop_now(why == stop_reason::failed ? stop_reason::cancelled : why, with_parent);
+  if (stop_too) stop_now(inherited(why), with_parent);
 }
 
 void job_state::watch_deadline() noexcept {
@@ -149,13 +190,33 @@ void job_state::leave_parent() noexcept {
 }
 
 void job_state::record(error_set&& failures, const place& by) noexcept {
+  const error_policy& policy = options.errors;
+  failure first;
+  if (policy.keeps_what_is_earlier() || policy.looks_at_errors()) {
+    try {
+      if (const failure* const f = failures.first()) first = *f;
+    } catch (const std::bad_alloc&) {
+      // Its path and name are not known: what is decided by them is decided without.
+    }
+  }
+  error_count so_far;
   {
     const std::lock_guard hold(lock);
     errors.merge(std::move(failures), false);
+    so_far.errors = errors.total();
   }
-  if (!job.stops_at_failure() || job.stopping()) return;
-  constexpr const char* why = "a task failed, and the job's policy is fail_fast";
+  if (policy.collects_all() || job.stopping()) return;
+  if (policy.keeps_what_is_earlier()) return stop_right_of(first.path);
+  const char* why = "a task failed, and the job's policy is fail_fast";
   try {
+    if (!policy.stops_at_failure()) {
+      const task_counts n = job.counts.counts();
+      so_far.ended = n.ended() - n.skipped + 1;
+      so_far.spawned = n.spawned;
+      const task_error error = policy.looks_at_errors() ? detail::describe(first) : task_error{};
+      if (!policy.stops(error, so_far)) return;
+      why = "too many errors for the job's policy";
+    }
     request_stop(stop_reason::failed, to_text(path_of(by)), why);
   } catch (const std::bad_alloc&) {
     stop_now(stop_reason::failed, why);

@@ -46,6 +46,7 @@ struct job_state : injected {
   mutex lock;
   error_set errors;
   std::optional<cancel_record> cancelled_by;
+  std::optional<task_path> first_failure;  // what is later than this is stopped
   std::stop_source stop{std::nostopstate};
   std::shared_ptr<job_report> reserved;      // made beforehand, so that a job can always end
   std::shared_ptr<const job_report> report;  // null until the job is done
@@ -84,6 +85,8 @@ struct job_state : injected {
 
  private:
   void set_stopped(stop_reason why) noexcept;
+  void stop_right_of(const task_path& failed) noexcept;
+  void tell_workers() noexcept;
   void signal_stop(std::stop_source& source) noexcept;
   std::shared_ptr<const job_report> make_report() noexcept;
 };

@@ -41,6 +41,13 @@ std::string error_text(const task_error& e) {
   return text;
 }
 
+// Secondary errors may have earlier paths. Requires that some error was kept.
+const task_error& primary(const job_report& r) {
+  for (const task_error& e : r.errors)
+    if (!e.secondary) return e;
+  return r.errors.front();
+}
+
 std::string headline(const job_report& r) {
   std::string text = "job";
   if (!r.name.empty()) text += " \"" + r.name + "\"";
@@ -52,7 +59,7 @@ std::string summary(const job_report& r) {
   std::string text = headline(r);
   if (r.errors_total != 0) {
     text += ": " + counted(r.errors_total, "error", "errors");
-    if (!r.errors.empty()) text += ", the first at " + error_text(r.errors.front());
+    if (!r.errors.empty()) text += ", the first at " + error_text(primary(r));
   } else if (r.cancel) {
     text += " by " + r.cancel->by;
     if (!r.cancel->reason.empty()) text += ": " + r.cancel->reason;
@@ -109,7 +116,7 @@ const job_report& job_exception::report() const noexcept { return *report_; }
 const char* job_exception::what() const noexcept { return what_->c_str(); }
 void job_exception::rethrow_primary() const {
   if (report_->errors.empty()) rethrow_self();
-  std::rethrow_exception(report_->errors.front().exception);
+  std::rethrow_exception(primary(*report_).exception);
 }
 
 job_error::job_error(std::shared_ptr<const job_report> report) : job_exception(std::move(report)) {}

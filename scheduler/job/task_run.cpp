@@ -82,8 +82,10 @@ void task_run::deliver() noexcept {
     task_extra* const x = t_.get_extra();
     const bool recorded = x != nullptr && x->recorded.has_value();
     const bool unwaited = x != nullptr && x->unwaited.total() != 0;
-    // A branch failed, and the cancellation left the task before that error could.
-    const bool overtaken = x != nullptr && how_ == task_end::cancelled && x->secondary.total() != 0;
+    // A branch failed, and the cancellation left the task before that error could. Right of a failure the serial
+    // run would have met neither.
+    const bool overtaken =
+        x != nullptr && how_ == task_end::cancelled && t_.job->stopping() && x->secondary.total() != 0;
     failed = failed || recorded || unwaited || overtaken;
     if (recorded) {
       all.add(std::move(*x->recorded));
@@ -100,7 +102,7 @@ void task_run::deliver() noexcept {
   if (failed && how_ != task_end::skipped) how_ = task_end::failed;
   if (all.total() == 0) return;
   if (t_.group != nullptr)
-    t_.group->child_failed(std::move(all), t_.job->stops_at_failure());
+    t_.group->child_failed(std::move(all), job.options.errors);
   else
     job.record(std::move(all), t_);
 }

@@ -116,7 +116,7 @@ struct free_kept {
 
 }  // namespace
 
-void group_core::child_failed(error_set&& errors, bool stop) noexcept {
+void group_core::child_failed(error_set&& errors, error_policy policy) noexcept {
   const std::lock_guard hold(lock_);
   if (errors_ == nullptr || errors_ == unkept()) {
     auto* const made = new (std::nothrow) error_set(job_state::of(*task_->job).options.keep_errors);
@@ -127,8 +127,17 @@ void group_core::child_failed(error_set&& errors, bool stop) noexcept {
     }
   }
   errors_->merge(std::move(errors), false);
+  earlier_ones_go_on_ = policy.keeps_what_is_earlier();
   // order(stopped): release; pairs with the acquire in stopped().
-  if (stop) stopped_.store(true, memory_order_release);
+  if (policy.stops_at_failure()) stopped_.store(true, memory_order_release);
+}
+
+bool group_core::stops_at(const place& p) const noexcept {
+  if (owner_ == nullptr) return true;
+  const task_path path = path_of(p);
+  const std::lock_guard hold(lock_);
+  const failure* const first = earlier_ones_go_on_ && errors_ != nullptr ? errors_->first() : nullptr;
+  return first == nullptr || !may_be_earlier(path, first->path);
 }
 
 void group_core::wait() {
@@ -147,9 +156,10 @@ void group_core::wait() {
   local_ = 0;
   const bool lost = lost_.exchange(false, memory_order_relaxed);
   stopped_.store(false, memory_order_relaxed);
+  earlier_ones_go_on_ = false;
   const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));
   if (errors != nullptr) rethrow_leftmost(*owner_, *task_, *errors);
-  if (lost || task_->job->stopping()) throw cancelled{};
+  if (lost || task_->job->stops(*owner_->where)) throw cancelled{};
 }
 
 void group_core::serial_child_failed() noexcept {
@@ -160,6 +170,10 @@ void group_core::serial_child_failed() noexcept {
 group_core::~group_core() {
   if (owner_ == nullptr) return;
   if (!over()) {
+    {
+      const std::lock_guard hold(lock_);
+      earlier_ones_go_on_ = false;
+    }
     // order(stopped): release; pairs with the acquire in stopped().
     stopped_.store(true, memory_order_release);
     exception_origin mine = take_origin(*owner_);

@@ -25,7 +25,7 @@ stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::u
   w.where = &here_;
 }
 
-bool stolen_branch::may_run() const noexcept { return !here_.owner->job->stopping(); }
+bool stolen_branch::may_run() const noexcept { return !here_.owner->job->stops(here_); }
 
 std::uintptr_t stolen_branch::failed() noexcept {
   if (caught_cancellation(*here_.owner->job)) return frame::skipped;

@@ -16,7 +16,7 @@ inline namespace v0 {
 namespace detail {
 
 bool caught_cancellation(const job_core& job) noexcept {
-  if (!job.stopping()) return false;
+  if (job.undisturbed()) return false;
   const std::type_info* const type = abi::__cxa_current_exception_type();
   return type != nullptr && *type == typeid(cancelled);
 }

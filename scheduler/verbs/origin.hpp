@@ -14,7 +14,7 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-// In a handler: the current exception is `cancelled`, and the job is being stopped.
+// In a handler: the current exception is `cancelled`, and the job or a part of it is being stopped.
 bool caught_cancellation(const job_core& job) noexcept;
 
 // In a handler: the current exception as a failure of `t`. Its place is where it left its first join, if it

@@ -23,7 +23,7 @@ detail::task_frame* current() noexcept {
 
 bool stop_requested() noexcept {
   const detail::task_frame* const t = current();
-  return t != nullptr && t->job->stopping();
+  return t != nullptr && t->job->stops(*detail::this_worker->where);
 }
 
 void throw_if_stopped() {

@@ -131,6 +131,8 @@ bool take_back_or_wait(worker& w, frame& f) noexcept {
   }
   stolen_frame_ends condition(f);
   worker_thread::of(w).wait_for(condition, w.deque.top());
+  // What comes next may be stopped although what came before was not.
+  w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
   return false;
 }
 

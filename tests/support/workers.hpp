@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 
 namespace support {
 
@@ -48,6 +49,19 @@ void fork_until(const Over& over) {
     std::this_thread::yield();
   }
 }
+
+/// Runs f where its scope is left, by whatever way.
+template <class F>
+class at_end {
+ public:
+  explicit at_end(F f) : f_(std::move(f)) {}
+  at_end(const at_end&) = delete;
+  at_end& operator=(const at_end&) = delete;
+  ~at_end() { f_(); }
+
+ private:
+  F f_;
+};
 
 }  // namespace support
 

@@ -13,6 +13,7 @@
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/config.hpp>
 #include <coppice/detail/worker.hpp>
+#include <coppice/error_policy.hpp>
 #include <cstdint>
 #include <exception>
 
@@ -44,6 +45,8 @@ class COPPICE_API group_core {
 
   // order(stopped): acquire; pairs with the release in child_failed() and in the destructor.
   bool stopped() const noexcept { return stopped_.load(memory_order_acquire); }
+  // Whether what would start at this place is stopped with the group.
+  bool stops(const place& p) const noexcept { return stopped() && stops_at(p); }
   void child_spawned(const worker& w) noexcept {
     if (&w == owner_) [[likely]]
       ++local_;
@@ -58,7 +61,7 @@ class COPPICE_API group_core {
       child_ended_elsewhere();
   }
   void child_skipped() noexcept { lost_.store(true, memory_order_relaxed); }
-  void child_failed(error_set&& errors, bool stop) noexcept;
+  void child_failed(error_set&& errors, error_policy policy) noexcept;
   void child_starts_strand(worker& w) noexcept;
 
  private:
@@ -67,6 +70,7 @@ class COPPICE_API group_core {
   // order(children): acquire; pairs with the fetch_sub in child_ended_elsewhere().
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }
   void join_children() noexcept;
+  COPPICE_COLD bool stops_at(const place& p) const noexcept;
 
   // Read by all.
   alignas(cache_line) worker* const owner_;
@@ -76,10 +80,12 @@ class COPPICE_API group_core {
   group_core* outer_;  // the group that the owner made before this one and has not destroyed
   atomic<bool> stopped_{false};
   atomic<bool> lost_{false};
-  mutex lock_;
+  mutable mutex lock_;
   // The owner's, at every spawn.
   alignas(cache_line) std::int64_t local_ = 0;
   error_set* errors_ = nullptr;  // under lock_
+  bool earlier_ones_go_on_ =
+      false;  // under lock_: stopped is only what is later than the first of the errors
   std::exception_ptr serial_error_;
   // Written by thieves.
   alignas(cache_line) atomic<std::int64_t> remote_{0};

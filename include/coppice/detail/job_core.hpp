@@ -36,14 +36,23 @@ class scheduler_core;
 class error_set;
 struct job_state;  // the private part
 
-enum class stop_reason : std::uint32_t { none, cancelled, deadline, failed };
+// right_of_failure: only what comes later in serial order than the first failure is stopped.
+enum class stop_reason : std::uint32_t { none, cancelled, deadline, failed, right_of_failure };
 
 class COPPICE_API job_core {
  public:
   job_core(const job_core&) = delete;
   job_core& operator=(const job_core&) = delete;
 
-  bool stopping() const noexcept { return stop_.load(memory_order_acquire) != stop_reason::none; }
+  // Whether nothing of the job is stopped.
+  bool undisturbed() const noexcept { return stop_.load(memory_order_acquire) == stop_reason::none; }
+  // Whether all of it is.
+  bool stopping() const noexcept {
+    const stop_reason why = stop_.load(memory_order_acquire);
+    return why != stop_reason::none && why != stop_reason::right_of_failure;
+  }
+  // Whether what would start at this place is.
+  bool stops(const place& p) const noexcept { return !undisturbed() && stops_at(p); }
   bool stops_at_failure() const noexcept { return policy_.stops_at_failure(); }
   bool done() const noexcept { return done_.load(memory_order_acquire) != 0; }
 
@@ -76,6 +85,7 @@ class COPPICE_API job_core {
   friend class scheduler_core;
   class ends;
   void wait_elsewhere(class worker_thread& me);
+  COPPICE_COLD bool stops_at(const place& p) const noexcept;
   static void run_root(frame* f, worker& w) noexcept;
 
   const error_policy policy_;

@@ -92,7 +92,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   if (stack_address(&here) < w.stack_limit) [[unlikely]]
     refuse_recursion();
   task_frame& parent = *task_of(w.where);
-  if (parent.job->stopping() || (group != nullptr && group->stopped())) [[unlikely]] {
+  if (parent.job->stops(*w.where) || (group != nullptr && group->stops(*w.where))) [[unlikely]] {
     refuse_child(w, parent, group);
     return false;
   }

@@ -35,6 +35,7 @@ struct worker;
 struct task_counts {
   std::uint64_t spawned = 0, started = 0, succeeded = 0, failed = 0, cancelled = 0, skipped = 0;
   std::uint64_t ended() const noexcept { return succeeded + failed + cancelled + skipped; }
+  std::uint64_t running() const noexcept { return started - (succeeded + failed + cancelled); }
 };
 
 // One worker's counts for one job. Written by that worker only.

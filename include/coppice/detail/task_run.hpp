@@ -50,7 +50,7 @@ class COPPICE_API task_run {
       if (t_.group != nullptr) t_.group->child_starts_strand(w_);
     }
     w_.where = &t_;
-    if (t_.job->stopping() || (t_.group != nullptr && t_.group->stopped())) [[unlikely]]
+    if (t_.job->stops(t_) || (t_.group != nullptr && t_.group->stops(t_))) [[unlikely]]
       return false;
     add_as_only_writer(bind_counts(w_, *t_.job).started, std::uint64_t{1}, memory_order_relaxed);
     how_ = task_end::succeeded;

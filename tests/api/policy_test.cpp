@@ -1,0 +1,264 @@
+// Error policies: which errors stop a job, and which one comes first (C-25).
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <coppice/coppice.hpp>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "support/check.hpp"
+#include "support/random.hpp"
+#include "support/scale.hpp"
+#include "support/workers.hpp"
+
+namespace {
+
+using coppice::error_policy;
+using coppice::outcome;
+using coppice::spawn;
+using support::failure;
+using support::mixed;
+using support::report_of;
+
+class policies : public support::on_workers {};
+SUPPORT_ON_EACH_NUMBER_OF_WORKERS(policies);
+
+// A tree of joins, groups and spawned children, some of which throw and some of which catch. What it does
+// depends on its seed only. Below a catch nothing is spawned without a group: see error_policy::serial_first.
+void grow(std::uint64_t seed, int depth, bool below_catch = false) {
+  const auto choice = mixed(seed) % 16;
+  if (choice == 0) throw failure(seed);
+  if (depth == 0) return;
+  const auto below = [&](std::uint64_t i) { grow(mixed(seed, i), depth - 1, below_catch); };
+  if (choice < 7) {
+    coppice::join([&] { below(1); }, [&] { below(2); }, [&] { below(3); });
+  } else if (choice < 10 || (choice < 13 && below_catch)) {
+    coppice::task_group group;
+    for (std::uint64_t i = 1; i < 5; ++i) group.spawn([=] { grow(mixed(seed, i), depth - 1, below_catch); });
+    group.wait();
+  } else if (choice < 13) {
+    for (std::uint64_t i = 1; i < 4; ++i) spawn([=] { grow(mixed(seed, i), depth - 1); });
+    coppice::join([&] { below(4); }, [&] { below(5); });
+  } else if (choice < 15) {
+    try {
+      coppice::join([&] { grow(mixed(seed, 1), depth - 1, true); },
+                    [&] { grow(mixed(seed, 2), depth - 1, true); });
+    } catch (const failure&) {
+      below(3);
+    }
+  } else {
+    below(1);
+  }
+  if (mixed(seed, 99) % 16 == 0) throw failure(seed + 1);
+}
+
+// What the same code meets first outside of a scheduler, where it runs serially. "" if nothing fails.
+std::string first_of_serial_run;  // NOLINT: the handler is a plain function
+
+std::string serial_error(std::uint64_t seed, int depth) {
+  first_of_serial_run.clear();
+  coppice::set_unobserved_error_handler([](const coppice::job_report& r) {
+    if (first_of_serial_run.empty()) first_of_serial_run = r.errors.at(0).message;
+  });
+  try {
+    grow(seed, depth);
+  } catch (const failure& e) {
+    if (first_of_serial_run.empty()) first_of_serial_run = e.what();
+  }
+  coppice::set_unobserved_error_handler(nullptr);
+  return first_of_serial_run;
+}
+
+std::string primary_of(coppice::job<void>& job) {
+  try {
+    job.get();
+  } catch (const coppice::job_error& e) {
+    return support::failure_of([&] { e.rethrow_primary(); });
+  } catch (const coppice::job_exception& e) {
+    ADD_FAILURE() << e.what();
+  }
+  return {};
+}
+
+TEST(policies_of_random_trees, C25SerialFirstGivesTheErrorOfTheSerialRun) {
+  auto random = support::random_source();
+  std::vector<std::unique_ptr<coppice::scheduler>> schedulers;
+  for (const unsigned n : {1U, 2U, 3U, 8U})
+    schedulers.push_back(std::make_unique<coppice::scheduler>(coppice::scheduler_options{.workers = n}));
+  constexpr int depth = 5;
+  std::uint64_t failed = 0;
+  std::uint64_t skipped = 0;
+  for (std::size_t i = 0; i < support::scaled(std::size_t{10'000}); ++i) {
+    const std::uint64_t seed = random();
+    const std::string expected = serial_error(seed, depth);
+    auto job = schedulers[i % schedulers.size()]->submit([=] { grow(seed, depth); },
+                                                         {.errors = error_policy::serial_first()});
+    const auto report = support::checked(job);
+    skipped += report.skipped + report.cancelled;
+    failed += expected.empty() ? 0U : 1U;
+    ASSERT_EQ(primary_of(job), expected) << "seed " << seed << '\n' << report;
+  }
+  EXPECT_GT(failed, 100U) << "the test is about failures";
+  EXPECT_GT(skipped, 100U) << "and about what they stop";
+}
+
+TEST_P(policies, C25SerialFirstRunsWhatIsLeftOfTheFailureAndSkipsWhatIsRight) {
+  for (int round = 0; round < support::scaled(20); ++round) {
+    std::vector<std::atomic<int>> ran(200);
+    const auto report = report_of(scheduler(),
+                                  [&] {
+                                    for (std::size_t i = 0; i < 200; ++i)
+                                      spawn([&ran, i] {
+                                        ran[i] = 1;
+                                        if (i % 100 == 50) throw failure(i);
+                                      });
+                                  },
+                                  {.errors = error_policy::serial_first()});
+    EXPECT_EQ(report.result, outcome::failed);
+    for (std::size_t i = 0; i <= 50; ++i) ASSERT_EQ(ran[i], 1) << i;
+    ASSERT_FALSE(report.errors.empty());
+    EXPECT_EQ(report.errors[0].path, "root/50");
+    ASSERT_TRUE(report.cancel);
+    EXPECT_EQ(report.cancel->by, "root/50");
+    EXPECT_EQ(report.succeeded + report.failed + report.cancelled + report.skipped, 201U);
+  }
+}
+
+TEST_P(policies, C25UnderSerialFirstWhatIsRightOfAFailureIsStoppedAtItsForks) {
+  const auto report = report_of(scheduler(),
+                                [] {
+                                  coppice::join([] { spawn([] { throw failure("first"); }); }, [] {});
+                                  support::fork_until([] { return false; });  // left by `cancelled` only
+                                },
+                                {.errors = error_policy::serial_first()});
+  EXPECT_EQ(support::lines(report), std::vector<std::string>{"root/0/0 first"});
+  EXPECT_EQ(report.cancelled, 1U);
+}
+
+TEST_P(policies, C25ACancelAfterAFailureStopsTheRestUnderSerialFirst) {
+  const auto report = report_of(scheduler(),
+                                [] {
+                                  auto failed = std::make_shared<std::atomic<bool>>(false);
+                                  spawn([failed] {
+                                    support::fork_until([&] { return failed->load(); });
+                                    EXPECT_FALSE(coppice::this_task::stop_requested())
+                                        << "what failed is to the right";
+                                    EXPECT_TRUE(coppice::this_task::cancel_job("enough"));
+                                    EXPECT_TRUE(coppice::this_task::stop_requested());
+                                  });
+                                  spawn([failed] {
+                                    const support::at_end after([failed] { *failed = true; });
+                                    throw failure("to the right");
+                                  });
+                                },
+                                {.errors = error_policy::serial_first()});
+  EXPECT_EQ(report.errors_total, 1U);
+  ASSERT_TRUE(report.cancel);
+  EXPECT_EQ(report.cancel->by, "root/0");
+  EXPECT_EQ(report.cancel->reason, "enough");
+}
+
+// The children of the root run one after the other, so that errors come one at a time.
+coppice::job_report failures_in_a_row(coppice::scheduler& s, int tasks, int every, error_policy policy) {
+  return report_of(s,
+                   [=] {
+                     for (int i = 0; i < tasks; ++i) {
+                       auto over = std::make_shared<std::atomic<bool>>(false);
+                       spawn([over, i, every] {
+                         const support::at_end after([over] { *over = true; });
+                         if (i % every == 0) throw failure(static_cast<std::uint64_t>(i));
+                       });
+                       support::fork_until([&] { return over->load(); });
+                     }
+                   },
+                   {.errors = policy});
+}
+
+TEST(policies_of_one, C24AfterStopsAtTheErrorThatUsesTheBudgetUp) {
+  coppice::scheduler s({.workers = 2});
+  const auto report = failures_in_a_row(s, 1000, 10, error_policy::after(5));
+  EXPECT_EQ(report.result, outcome::failed);
+  EXPECT_GE(report.errors_total, 5U);
+  EXPECT_LE(report.errors_total, 6U) << "one task may have started before the stop was seen";
+  ASSERT_TRUE(report.cancel);
+  EXPECT_NE(report.cancel->reason.find("too many errors"), std::string::npos) << report.cancel->reason;
+}
+
+TEST_P(policies, AfterRunsEveryBranchAndTaskWhileTheBudgetLasts) {
+  std::atomic<int> ran{0};
+  const auto report = report_of(scheduler(),
+                                [&] {
+                                  for (int i = 0; i < 100; ++i)
+                                    spawn([&ran, i] {
+                                      try {
+                                        coppice::join([] { throw failure("a"); }, [&] { ++ran; });
+                                      } catch (const failure&) {
+                                      }
+                                      if (i % 10 == 0) throw failure("b");
+                                    });
+                                },
+                                {.errors = error_policy::after(11)});
+  EXPECT_EQ(ran, 100);
+  EXPECT_EQ(report.errors_total, 10U);
+  EXPECT_FALSE(report.cancel);
+  EXPECT_EQ(report.skipped, 0U);
+}
+
+TEST(policies_of_one, FractionStopsWhenTooManyOfThoseThatEndedHaveFailed) {
+  coppice::scheduler s({.workers = 2});
+  const auto too_many = failures_in_a_row(s, 1000, 5, error_policy::fraction(0.1, 20));
+  EXPECT_EQ(too_many.result, outcome::failed);
+  ASSERT_TRUE(too_many.cancel);
+  EXPECT_GE(too_many.failed + too_many.succeeded, 20U) << "not before there are so many";
+  EXPECT_LT(too_many.spawned, 100U);
+  const auto few = failures_in_a_row(s, 200, 20, error_policy::fraction(0.1, 20));
+  EXPECT_FALSE(few.cancel);
+  EXPECT_EQ(few.errors_total, 10U);
+}
+
+TEST_P(policies, WhenIsAskedForEachErrorAndDecides) {
+  const auto policy = error_policy::when([](const coppice::task_error& e, const coppice::error_count& n) {
+    EXPECT_GE(n.errors, 1U);
+    EXPECT_GE(n.spawned, n.ended);
+    return e.type == "std::bad_alloc";
+  });
+  const auto tolerated = report_of(scheduler(),
+                                   [] {
+                                     for (int i = 0; i < 20; ++i)
+                                       spawn([] { throw failure("of the usual kind"); });
+                                   },
+                                   {.errors = policy});
+  EXPECT_FALSE(tolerated.cancel);
+  EXPECT_EQ(tolerated.errors_total, 20U);
+  const auto stopped = report_of(scheduler(),
+                                 [] {
+                                   coppice::join([] { spawn([] { throw std::bad_alloc(); }); }, [] {});
+                                   support::fork_until([] { return false; });
+                                 },
+                                 {.errors = policy});
+  EXPECT_EQ(stopped.result, outcome::failed);
+  EXPECT_TRUE(stopped.cancel);
+}
+
+TEST(policies_refused, PoliciesThatMakeNoSenseAreRefusedByName) {
+  const auto text_of = [](auto&& make) -> std::string {
+    try {
+      make();
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  EXPECT_NE(text_of([] { error_policy::after(0); }).find("after"), std::string::npos);
+  EXPECT_NE(text_of([] { error_policy::fraction(1.5, 1); }).find("fraction"), std::string::npos);
+  EXPECT_NE(text_of([] { error_policy::fraction(-1, 1); }).find("fraction"), std::string::npos);
+  EXPECT_NE(text_of([] { error_policy::when(nullptr); }).find("null"), std::string::npos);
+  EXPECT_EQ(error_policy::after(3), error_policy::after(3));
+  EXPECT_NE(error_policy::after(3), error_policy::after(4));
+}
+
+}  // namespace
