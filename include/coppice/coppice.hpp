@@ -18,8 +18,10 @@
 
 #include <coppice/algorithm.hpp>
 #include <coppice/error.hpp>
+#include <coppice/error_policy.hpp>
 #include <coppice/fifo_pool.hpp>
 #include <coppice/job.hpp>
+#include <coppice/job_stats.hpp>
 #include <coppice/join.hpp>
 #include <coppice/options.hpp>
 #include <coppice/scheduler.hpp>

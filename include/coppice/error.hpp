@@ -10,6 +10,7 @@
 #include <chrono>
 #include <coppice/detail/config.hpp>
 #include <coppice/error_policy.hpp>
+#include <coppice/job_stats.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -61,6 +62,7 @@ struct job_report {
   std::uint64_t errors_total = 0;  ///< exact, however many are kept
   std::vector<task_error> errors;  ///< the keep_errors first ones in serial order
   std::optional<cancel_record> cancel;
+  std::optional<job_stats> stats;         ///< if asked for by job_options::stats
   std::chrono::nanoseconds elapsed{0};  ///< from submit until quiet
 };
 

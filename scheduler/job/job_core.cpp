@@ -22,7 +22,10 @@ job_core::job_core(scheduler_core& home, job_options&& options)
            task_frame::body_runs,
            nullptr},
       policy_(options.errors),
-      state_(std::make_unique<job_state>(*this, home, std::move(options))) {}
+      measured_(nullptr),
+      state_(std::make_unique<job_state>(*this, home, std::move(options))) {
+  measured_ = state_->measured.get();
+}
 
 job_core::~job_core() { delete root.get_extra(); }
 
@@ -181,6 +184,7 @@ void job_core::wait() {
     return;
   }
   worker& w = *this_worker;
+  const measured_wait timed(worker_thread::of(w).running);
   if (!state_->home.runs_on_this_thread()) {
     wait_elsewhere(worker_thread::of(w));
     return;

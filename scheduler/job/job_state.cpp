@@ -234,6 +234,13 @@ std::shared_ptr<const job_report> job_state::make_report() noexcept {
   r->cancelled = n.cancelled;
   r->skipped = n.skipped;
   r->errors_total = errors.total();
+  if (measured != nullptr) {
+    try {
+      r->stats = measured->sum(n, submitted, static_cast<unsigned>(home.team.workers.size()), r->elapsed);
+    } catch (const std::bad_alloc&) {
+      // No memory for the advice: no statistics.
+    }
+  }
   std::vector<failure> kept = errors.take_sorted();
   if (kept.size() > options.keep_errors) kept.resize(options.keep_errors);
   for (const failure& f : kept) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "job/failure.hpp"
+#include "job/measure.hpp"
 #include "job/task_extra.hpp"
 #include "platform/fork.hpp"
 #include "stores/injection.hpp"
@@ -30,7 +31,8 @@ struct job_state : injected {
         home(s),
         options(std::move(o)),
         errors(options.keep_errors),
-        reserved(std::make_shared<job_report>()) {
+        reserved(std::make_shared<job_report>()),
+        measured(options.stats ? std::make_unique<measure>() : nullptr) {
     reserved->name = options.name;
   }
 
@@ -49,6 +51,7 @@ struct job_state : injected {
   std::optional<task_path> first_failure;  // what is later than this is stopped
   std::stop_source stop{std::nostopstate};
   std::shared_ptr<job_report> reserved;      // made beforehand, so that a job can always end
+  const std::unique_ptr<measure> measured;   // null unless asked for
   std::shared_ptr<const job_report> report;  // null until the job is done
   bool closed = false;                       // found quiet: the record is final, a cancel comes too late
   bool observed = false;                     // somebody has waited, or was told

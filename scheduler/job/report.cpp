@@ -98,6 +98,13 @@ std::ostream& operator<<(std::ostream& out, const job_report& r) {
     text += " (" + counted(r.cancel->running, "task was", "tasks were") + " running, quiet " +
             duration_text(r.cancel->until_quiet) + " later)\n";
   }
+  if (r.stats) {
+    const job_stats& s = *r.stats;
+    text += "  tree: depth " + std::to_string(s.depth) + ", at most " + std::to_string(s.largest_live) +
+            " tasks at a time, " + counted(s.steals, "steal", "steals") + "; work " + duration_text(s.work) +
+            ", span " + duration_text(s.span) + ", in queue " + duration_text(s.queued) + "\n  " + s.advice +
+            '\n';
+  }
   if (r.errors_total != 0) {
     text += "  errors: " + std::to_string(r.errors_total);
     if (r.errors.size() < r.errors_total) text += ", the first " + std::to_string(r.errors.size());

@@ -5,10 +5,13 @@
 // lock of the task's job, because branches of the task on other workers add to it.
 #pragma once
 
+#include <coppice/detail/worker.hpp>
+#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "job/failure.hpp"
+#include "worker/piece.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -22,6 +25,13 @@ struct task_extra {
   error_set secondary;              // handled, unless the task fails
   error_set unwaited;               // of groups that nobody waited for: errors of the task in any case
   std::optional<failure> recorded;  // by this_task::fail
+
+  // Of a measured job. Set before the task can be taken, but `timed`: set when its body begins, before it can
+  // fork.
+  piece* timed = nullptr;
+  piece::ticks spawned_at = 0;  // where its spawner was
+  const worker* spawned_by = nullptr;
+  std::uint64_t depth = 0;
 };
 
 }  // namespace detail

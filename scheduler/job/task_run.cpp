@@ -5,6 +5,8 @@
 #include <coppice/detail/task_run.hpp>
 #include <exception>
 #include <memory>
+#include <mutex>
+#include <new>
 #include <utility>
 
 #include "job/job_state.hpp"
@@ -39,6 +41,40 @@ void let_go_of_counts(worker& w) noexcept {
   w.counts_of->release();
   w.counts_of = nullptr;
   w.counts = nullptr;
+}
+
+void task_run::begin_timed() noexcept {
+  measure& m = *t_.job->measured();
+  if (t_.above() == nullptr) {
+    m.root_began();
+    m.task_spawned();
+  }
+  auto* const p = new (std::nothrow) piece;
+  if (p == nullptr) return;
+  piece::ticks from = 0;
+  {
+    const std::lock_guard hold(job_state::of(*t_.job).lock);
+    try {
+      task_extra& x = job_state::of(*t_.job).extra_of(t_);
+      x.timed = p;
+      from = x.spawned_at;
+    } catch (const std::bad_alloc&) {
+      delete p;
+      return;
+    }
+  }
+  m.begin(w_, *p, from);
+}
+
+void task_run::end_timed() noexcept {
+  measure& m = *t_.job->measured();
+  task_extra* const x = t_.get_extra();
+  if (x == nullptr) return;
+  if (x->timed != nullptr) {
+    m.end(w_, *x->timed, t_.group != nullptr ? t_.group->timed() : nullptr);
+    delete std::exchange(x->timed, nullptr);
+  }
+  m.task_ended(x->depth, x->spawned_by != nullptr && x->spawned_by != &w_);
 }
 
 void task_run::failed() noexcept {
@@ -82,8 +118,8 @@ void task_run::deliver() noexcept {
     task_extra* const x = t_.get_extra();
     const bool recorded = x != nullptr && x->recorded.has_value();
     const bool unwaited = x != nullptr && x->unwaited.total() != 0;
-    // A branch failed, and the cancellation left the task before that error could. Right of a failure the serial
-    // run would have met neither.
+    // A branch failed, and the cancellation left the task before that error could. Right of a failure the
+    // serial run would have met neither.
     const bool overtaken =
         x != nullptr && how_ == task_end::cancelled && t_.job->stopping() && x->secondary.total() != 0;
     failed = failed || recorded || unwaited || overtaken;
@@ -138,6 +174,8 @@ bool task_run::header_is_gone(worker& w, task_frame& t) noexcept {
 
 void task_run::settle() noexcept {
   forget_origin(w_);
+  if (t_.job->measured() != nullptr) [[unlikely]]
+    end_timed();
   if (how_ != task_end::succeeded || t_.get_extra() != nullptr) deliver();
   if (t_.group != nullptr && how_ == task_end::skipped) t_.group->child_skipped();
 }

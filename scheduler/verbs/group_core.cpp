@@ -20,7 +20,8 @@ group_core::group_core() noexcept
       task_(owner_ != nullptr ? task_of(owner_->where) : nullptr),
       floor_(owner_ != nullptr ? owner_->deque.top() : 0),
       uncaught_(std::uncaught_exceptions()),
-      outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr) {}
+      outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr),
+      timed_(owner_ != nullptr ? worker_thread::of(*owner_).running : nullptr) {}
 
 bool group_core::has_children_of(const worker& w, const task_frame& t) noexcept {
   for (const group_core* g = w.innermost_group; g != nullptr; g = g->outer_)
@@ -70,6 +71,7 @@ void group_core::join_children() noexcept {
   if (over()) return;
   worker_thread& me = worker_thread::of(*owner_);
   place* const outer = owner_->where;
+  const measured_wait timed(me.running);
   // The usual children, which nobody has stolen. Not more: above them may lie children of other groups, for a
   // stack that is less deep.
   while (static_cast<std::int32_t>(me.deque.top() - floor_) > 0) {

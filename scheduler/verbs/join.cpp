@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "job/measure.hpp"
 #include "verbs/origin.hpp"
 #include "worker/worker_thread.hpp"
 
@@ -22,6 +23,14 @@ stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::u
   here_.up = place::link(above, place_kind::stolen);
   here_.enter(above->next + branch);
   here_.owner = task_of(above);
+  here_.timed = nullptr;
+  if (measure* const m = here_.owner->job->measured()) [[unlikely]] {
+    m->branch_stolen();
+    here_.timed = new (std::nothrow) piece;
+    const piece* const forker = piece_of(*above);
+    if (here_.timed != nullptr)
+      m->begin(w, *here_.timed, forker != nullptr ? forker->position(piece::now()) : 0);
+  }
   w.where = &here_;
 }
 
@@ -40,6 +49,10 @@ std::uintptr_t stolen_branch::failed() noexcept {
 void stolen_branch::end(std::uintptr_t end_word) noexcept {
   w_.where = outer_;
   forget_origin(w_);
+  if (here_.timed != nullptr) [[unlikely]] {
+    here_.owner->job->measured()->end(w_, *here_.timed, piece_of(*here_.above()));
+    delete here_.timed;
+  }
   end_frame(f_, end_word);
 }
 

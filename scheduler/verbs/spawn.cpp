@@ -70,10 +70,19 @@ void* take_after_tidying(worker& w) {
 
 void name_node(worker& w, task_frame& node, std::string_view name) {
   const task_frame& parent = *node.parent();
+  measure* const measured = parent.job->measured();
   auto extra = std::make_unique<task_extra>(job_state::of(*parent.job).options.keep_errors);
   extra->name = name;
   for (const place* p = w.where; p != &parent; p = p->above())
     extra->between.insert(extra->between.begin(), p->ordinal());
+  if (measured != nullptr) {
+    if (const piece* const spawner = worker_thread::of(w).running)
+      extra->spawned_at = spawner->position(piece::now());
+    const task_extra* const above = parent.get_extra();
+    extra->depth = above != nullptr ? above->depth + 1 : 0;
+    extra->spawned_by = &w;
+    measured->task_spawned();
+  }
   node.extra.store(extra.release(), memory_order_relaxed);  // published with the push
 }
 

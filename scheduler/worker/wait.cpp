@@ -130,6 +130,7 @@ bool take_back_or_wait(worker& w, frame& f) noexcept {
     top->run(top, w);
   }
   stolen_frame_ends condition(f);
+  const measured_wait timed(worker_thread::of(w).running);
   worker_thread::of(w).wait_for(condition, w.deque.top());
   // What comes next may be stopped although what came before was not.
   w.attention.fetch_or(attention_bit::look, memory_order_relaxed);

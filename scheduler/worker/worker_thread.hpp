@@ -22,6 +22,7 @@
 #include "platform/thread.hpp"
 #include "platform/topology.hpp"
 #include "worker/parker.hpp"
+#include "worker/piece.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -111,6 +112,8 @@ class worker_thread : public worker {
   atomic<int> sleeps_on{-1};               // the CPU on which it fell asleep; a hint
   atomic<worker_thread*> helper{nullptr};  // a waiter that would like to be woken when this worker shares
   atomic<const void*> strand_of{nullptr};  // what this worker runs a part of: a join frame, a group, a job
+
+  piece* running = nullptr;  // owner only: what is timed now, if anything is
 
   static worker_thread& of(worker& w) noexcept { return static_cast<worker_thread&>(w); }
 

@@ -60,6 +60,8 @@ class COPPICE_API group_core {
     else
       child_ended_elsewhere();
   }
+  // The piece that will wait, if the job is measured.
+  piece* timed() const noexcept { return timed_; }
   void child_skipped() noexcept { lost_.store(true, memory_order_relaxed); }
   void child_failed(error_set&& errors, error_policy policy) noexcept;
   void child_starts_strand(worker& w) noexcept;
@@ -78,6 +80,7 @@ class COPPICE_API group_core {
   const std::uint32_t floor_;
   const int uncaught_;
   group_core* outer_;  // the group that the owner made before this one and has not destroyed
+  piece* const timed_;
   atomic<bool> stopped_{false};
   atomic<bool> lost_{false};
   mutable mutex lock_;

@@ -34,6 +34,7 @@ namespace detail {
 
 class scheduler_core;
 class error_set;
+class measure;
 struct job_state;  // the private part
 
 // right_of_failure: only what comes later in serial order than the first failure is stopped.
@@ -55,6 +56,9 @@ class COPPICE_API job_core {
   bool stops(const place& p) const noexcept { return !undisturbed() && stops_at(p); }
   bool stops_at_failure() const noexcept { return policy_.stops_at_failure(); }
   bool done() const noexcept { return done_.load(memory_order_acquire) != 0; }
+
+  // Null: nothing is measured.
+  measure* measured() const noexcept { return measured_; }
 
   // The handle's side.
   void wait();
@@ -92,6 +96,7 @@ class COPPICE_API job_core {
   atomic<stop_reason> stop_{stop_reason::none};
   atomic<std::uint32_t> done_{0};
   atomic<std::uint32_t> references_{1};
+  measure* measured_;
   std::unique_ptr<job_state> state_;
 };
 

@@ -20,6 +20,7 @@ inline namespace v0 {
 namespace detail {
 
 struct task_frame;
+struct piece;
 
 enum class place_kind : std::uintptr_t { join = 0, task = 1, stolen = 2 };
 
@@ -57,6 +58,7 @@ struct place {
 // The place of a stolen branch: it knows the task that it belongs to, so that nobody walks further than here.
 struct stolen_place : place {
   task_frame* owner;
+  piece* timed;  // null unless the job is measured
 };
 
 }  // namespace detail

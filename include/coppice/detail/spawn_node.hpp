@@ -115,7 +115,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
                  0,
                  task_frame::body_runs,
                  nullptr};
-  if (!name.empty() || w.where != &parent) [[unlikely]] {
+  if (!name.empty() || w.where != &parent || parent.job->measured() != nullptr) [[unlikely]] {
     try {
       name_node(w, *child, name);
     } catch (...) {

@@ -54,6 +54,8 @@ class COPPICE_API task_run {
       return false;
     add_as_only_writer(bind_counts(w_, *t_.job).started, std::uint64_t{1}, memory_order_relaxed);
     how_ = task_end::succeeded;
+    if (t_.job->measured() != nullptr) [[unlikely]]
+      begin_timed();
     return true;
   }
   COPPICE_COLD void failed() noexcept;             // in the handler
@@ -63,9 +65,10 @@ class COPPICE_API task_run {
   // is let go, the group hears, and last of all the end is counted.
   void end() noexcept {
     w_.where = outer_;
-    if (how_ != task_end::succeeded || w_.keeps_origin || t_.get_extra() != nullptr) [[unlikely]]
-      settle();
     job_core& job = *t_.job;
+    if (how_ != task_end::succeeded || w_.keeps_origin || t_.get_extra() != nullptr ||
+        job.measured() != nullptr) [[unlikely]]
+      settle();
     group_core* const group = t_.group;
     if (task_frame* const above = t_.parent()) let_go_of_header(w_, t_, *above);
     if (group != nullptr) group->child_ended(w_);
@@ -98,6 +101,8 @@ class COPPICE_API task_run {
   // Frees the header, or leaves that to its last descendant.
   COPPICE_COLD static bool header_is_gone(worker& w, task_frame& t) noexcept;
   COPPICE_COLD void settle() noexcept;  // errors to whom they belong
+  COPPICE_COLD void begin_timed() noexcept;
+  COPPICE_COLD void end_timed() noexcept;
   void keep(const char* phase) noexcept;
   void deliver() noexcept;
 
