@@ -99,6 +99,15 @@ class COPPICE_API scheduler {
   /// Drains until `when`, then cancels.
   stop_report stop_until(std::chrono::steady_clock::time_point when);
 
+  /// Changes the number of workers; 0: as many as this process may use. New ones are pinned as at the start,
+  /// and the others move to their places in the new plan. A surplus worker runs on with what it holds, which
+  /// others may steal, and then leaves; what it did stays in the statistics.
+  ///
+  /// Threads: any, tasks included. Blocks: while threads start; not until surplus ones have left.
+  /// Throws: std::invalid_argument for more than 4096; std::system_error when a thread cannot be started or,
+  /// with require_pinning, not be pinned; scheduler_stopped. The number is unchanged then.
+  void resize(unsigned workers);
+  /// The number that was asked for last; surplus workers may still be leaving.
   unsigned workers() const noexcept;
   scheduler_stats stats() const;
   /// Machine, mask, quota, number of workers and why, pinned or why not; for people.

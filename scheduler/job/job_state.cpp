@@ -236,7 +236,7 @@ std::shared_ptr<const job_report> job_state::make_report() noexcept {
   r->errors_total = errors.total();
   if (measured != nullptr) {
     try {
-      r->stats = measured->sum(n, submitted, static_cast<unsigned>(home.team.workers.size()), r->elapsed);
+      r->stats = measured->sum(n, submitted, home.team.number_wanted(), r->elapsed);
     } catch (const std::bad_alloc&) {
       // No memory for the advice: no statistics.
     }

@@ -18,7 +18,8 @@ stop_report scheduler::stop(stop_mode mode) { return core_->stop(mode, nullptr);
 stop_report scheduler::stop_until(std::chrono::steady_clock::time_point when) {
   return core_->stop(stop_mode::drain, &when);
 }
-unsigned scheduler::workers() const noexcept { return static_cast<unsigned>(core_->team.workers.size()); }
+unsigned scheduler::workers() const noexcept { return core_->team.number_wanted(); }
+void scheduler::resize(unsigned workers) { core_->resize(workers); }
 scheduler_stats scheduler::stats() const { return core_->stats(); }
 std::string scheduler::describe() const { return core_->describe(); }
 

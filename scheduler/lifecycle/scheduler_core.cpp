@@ -45,24 +45,29 @@ scheduler_core::~scheduler_core() {
   stop(stop_mode::drain, nullptr);
 }
 
+std::size_t scheduler_core::stack_bytes() const noexcept {
+  return options.stack_bytes != 0 ? options.stack_bytes : default_stack_bytes;
+}
+
+void scheduler_core::refuse_unpinned(const platform::topology& plan) const {
+  throw std::system_error(
+      std::make_error_code(std::errc::operation_not_permitted),
+      "coppice: scheduler \"" + options.name +
+          "\" was asked to run only with pinned workers (require_pinning), but they cannot be "
+          "pinned: " +
+          plan.why_not_pinned());
+}
+
 void scheduler_core::start_workers() {
   const unsigned n = team.topology.workers();
-  team.workers.reserve(n);
   for (unsigned i = 0; i < n; ++i) team.workers.push_back(std::make_unique<worker_thread>(team, i));
-  for (unsigned i = 0; i < n; ++i)
-    for (const platform::victim_group& g : team.topology.victims(i))
-      for (const unsigned v : g.workers)
-        team.workers[i]->victims.push_back({team.workers[v].get(), g.how_far});
+  for (unsigned i = 0; i < n; ++i) team.workers[i]->victims = victims_of(i, team.topology);
+  // order(wanted): seq_cst; pairs with the load in is_surplus(). Nobody runs yet.
+  team.wanted.store(n, memory_order_seq_cst);
   try {
-    for (const auto& w : team.workers)
-      w->start(options.stack_bytes != 0 ? options.stack_bytes : default_stack_bytes);
+    for (const auto& w : team.workers) w->start(stack_bytes());
     for (const auto& w : team.workers) w->wait_until_bound();
-    if (options.require_pinning && !team.topology.pinned())
-      throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
-                              "coppice: scheduler \"" + options.name +
-                                  "\" was asked to start only with pinned workers "
-                                  "(require_pinning), but they cannot be pinned: " +
-                                  team.topology.why_not_pinned());
+    if (options.require_pinning && !team.topology.pinned()) refuse_unpinned(team.topology);
   } catch (...) {
     join_workers();
     throw;
@@ -70,6 +75,7 @@ void scheduler_core::start_workers() {
 }
 
 void scheduler_core::join_workers() noexcept {
+  const std::lock_guard alone(resizing_);
   // order(closing): seq_cst; pairs with the load in worker_thread::sleep(): it is stored before sleepers are
   // looked for, and a sleeper reads it after it has announced itself.
   team.closing.store(true, memory_order_seq_cst);
@@ -157,7 +163,7 @@ void scheduler_core::job_ended(job_state& job) noexcept {
 scheduler_stats scheduler_core::stats() const {
   if (inherited_over_fork()) refuse_inherited();
   scheduler_stats s;
-  s.workers = static_cast<unsigned>(team.workers.size());
+  s.workers = team.number_wanted();
   {
     const std::lock_guard hold(lock_);
     s.jobs = jobs_;
@@ -180,7 +186,11 @@ scheduler_stats scheduler_core::stats() const {
 
 std::string scheduler_core::describe() const {
   if (inherited_over_fork()) refuse_inherited();
-  std::string text = "scheduler \"" + options.name + "\"\n" + team.topology.describe();
+  std::string text = "scheduler \"" + options.name + "\"\n";
+  {
+    const std::lock_guard hold(team.lock);
+    text += team.topology.describe();
+  }
   if (!text.empty() && text.back() != '\n') text += '\n';
   text += team.can_expose ? "long leaves: tasks behind them are exposed by membarrier\n"
                           : "long leaves: no membarrier here, so tasks behind a long leaf are shared at its "

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lifecycle/deadline_timer.hpp"
 #include "platform/fork.hpp"
@@ -43,6 +44,7 @@ class scheduler_core {
 
   // Drains until `when` (null: for ever), then cancels; with cancel at once.
   stop_report stop(stop_mode mode, const std::chrono::steady_clock::time_point* when);
+  void resize(unsigned workers);
   scheduler_stats stats() const;
   std::string describe() const;
 
@@ -53,12 +55,16 @@ class scheduler_core {
  private:
   enum class phase { open, stopping, leaving, stopped };
   void start_workers();
+  std::vector<victim> victims_of(unsigned index, const platform::topology& plan) const;
+  std::size_t stack_bytes() const noexcept;
+  [[noreturn]] void refuse_unpinned(const platform::topology& plan) const;
   void join_workers() noexcept;
   void cancel_all();
   void leave_door() noexcept;
   [[noreturn]] void refuse_inherited() const;
 
   const unsigned forks_ = platform::forks();  // before it was made
+  mutex resizing_;                            // one at a time, and none while the workers are joined
   mutable mutex lock_;
   condition_variable changed_;
   phase phase_ = phase::open;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "platform/limits.hpp"
 #include "platform/membarrier.hpp"
 #include "platform/thread.hpp"
 
@@ -13,7 +14,8 @@ crew::crew(platform::topology where, std::size_t injection_capacity)
     : topology(std::move(where)),
       injection(injection_capacity),
       spin(!topology.oversubscribed()),
-      can_expose(platform::has_barrier_on_every_thread()) {}
+      can_expose(platform::has_barrier_on_every_thread()),
+      workers(platform::max_workers) {}
 
 namespace {
 
@@ -42,6 +44,9 @@ void crew::wake_one(const worker_thread* near) noexcept {
   if (near != nullptr) {
     for (const victim& v : near->victims)
       if (rouse(*this, *v.who)) return;
+    // Also those that came after `near` has looked around for the last time.
+    for (const auto& w : workers)
+      if (rouse(*this, *w)) return;
   } else {
     // The one on the caller's own CPU first: whoever submits mostly waits then, and no other CPU has to be
     // woken.

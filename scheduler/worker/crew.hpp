@@ -14,6 +14,7 @@
 #include "platform/topology.hpp"
 #include "stores/injection.hpp"
 #include "worker/idle.hpp"
+#include "worker/roster.hpp"
 #include "worker/worker_thread.hpp"
 
 namespace coppice {
@@ -57,12 +58,21 @@ struct crew {
   injection_queue injection;
   idle_counts idle;
   atomic<bool> closing{false};  // no work will come any more: workers leave when they find none
-  bool spin = true;             // false when there are more workers than cores
+  atomic<bool> spin{true};      // false when there are more workers than cores
   bool can_expose = false;
   std::string name;
   standing_list
       waits_elsewhere;  // workers that wait for another scheduler's job: they look at each injection
-  std::vector<std::unique_ptr<worker_thread>> workers;  // complete before any of them runs
+  roster<worker_thread> workers;
+
+  // A worker whose index is not below this one leaves when it has run out of what it holds.
+  // order(wanted): seq_cst; stored before sleepers are looked for, read by a sleeper that has announced
+  // itself.
+  atomic<unsigned> wanted{~0U};
+  // Workers that have left. Written under the lock.
+  atomic<unsigned> left{0};
+  mutable mutex lock;  // `topology` while workers run, and who has left
+  unsigned number_wanted() const noexcept { return wanted.load(memory_order_seq_cst); }
 
   // Work has become visible: wakes one sleeper if nobody searches. `near`: wake one close to this worker;
   // null: any.

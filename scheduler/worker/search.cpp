@@ -55,7 +55,7 @@ frame* worker_thread::steal_from(const victim& v) noexcept {
 // A victim that shared many tasks has more of them: no search, no look at the tally, no word that all write.
 frame* worker_thread::steal_again() noexcept {
   if (steals_left_ == 0) return nullptr;
-  frame* const f = steal_from(*last_victim_);
+  frame* const f = steal_from(last_victim_);
   steals_left_ = f != nullptr ? steals_left_ - 1 : 0;
   return f;
 }
@@ -71,7 +71,7 @@ frame* worker_thread::look_around(clock::time_point now) noexcept {
     for (std::size_t i = 0; i < size; ++i) {
       const victim& v = victims[begin + (first + i) % size];
       if (frame* const f = steal_from(v)) {
-        last_victim_ = &v;
+        last_victim_ = v;
         steals_left_ = steals_in_a_row;
         return f;
       }
@@ -90,7 +90,7 @@ frame* worker_thread::search() noexcept {
   for (auto now = started;; now = clock::now()) {
     if (frame* const f = look_around(now)) return f;
     if (all.closing.load(memory_order_relaxed)) return nullptr;
-    if (!all.spin || now - started > spin_time) return nullptr;
+    if (!all.spin.load(memory_order_relaxed) || now - started > spin_time) return nullptr;
     if (!exposed && now - started > patience && now - asked_at_ > patience) {
       exposed = true;
       if (expose_someone(false)) continue;

@@ -44,7 +44,7 @@ void worker_thread::sleep() noexcept {
   // order(resting): seq_cst; pairs with the load in crew.cpp. Before closing is looked at.
   resting.store(rest::asleep, memory_order_seq_cst);
   all.idle.announce_sleep();
-  const bool others_work = all.idle.sleepers() < all.workers.size();
+  const bool others_work = all.idle.sleepers() + all.left.load(memory_order_relaxed) < all.workers.size();
   // A rest ends by the clock, so it may leave alone what lies about.
   const bool rests = others_work && (fruitless_ > 1 || finds_poor_work());
   if (others_work && !rests) {
@@ -59,8 +59,8 @@ void worker_thread::sleep() noexcept {
   }
   // order(closing): seq_cst; pairs with the store of whoever closes the crew.
   const bool sees_work = rests && finds_poor_work() ? !all.injection.empty() : anything_visible();
-  const bool stay_awake =
-      sees_work || all.closing.load(memory_order_seq_cst) || (others_work && !rests && expose_someone(true));
+  const bool stay_awake = sees_work || all.closing.load(memory_order_seq_cst) || is_surplus() ||
+                          (others_work && !rests && expose_someone(true));
   if (stay_awake && end_own_sleep()) return;
   add_as_only_writer(stats.parks, std::uint64_t{1}, memory_order_relaxed);
   if (rests) {

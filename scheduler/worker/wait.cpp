@@ -69,7 +69,7 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noe
     const auto now = clock::now();
     if (!idle) since = now;
     idle = true;
-    if (all.spin && now - since < spin_time) {
+    if (all.spin.load(memory_order_relaxed) && now - since < spin_time) {
       for (unsigned i = 0; i < 8; ++i) relax();
       continue;
     }

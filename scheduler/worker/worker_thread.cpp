@@ -2,6 +2,8 @@
 #include "worker/worker_thread.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -20,7 +22,11 @@ worker_thread::worker_thread(crew& everybody, unsigned number)
   nodes = &own_nodes;
 }
 
+worker_thread::~worker_thread() { delete new_victims.load(memory_order_relaxed); }
+
 void worker_thread::start(std::size_t stack_bytes) {
+  thread_.reset();  // one that has left
+  bound_.store(0, memory_order_relaxed);
   const std::string digits = std::to_string(index);
   const std::string suffix = "-" + (digits.size() < 2 ? "0" + digits : digits);
   thread_.emplace(all.name.substr(0, 15 - suffix.size()) + suffix, stack_bytes, &worker_thread::enter, this);
@@ -29,7 +35,10 @@ void worker_thread::start(std::size_t stack_bytes) {
 void worker_thread::enter(void* self) {
   auto& me = *static_cast<worker_thread*>(self);
   this_worker = &me;
-  me.all.topology.bind_this_thread(me.index, nullptr);
+  {
+    const std::lock_guard hold(me.all.lock);
+    me.all.topology.bind_this_thread(me.index, nullptr);
+  }
   // order(bound): release; pairs with the acquire in wait_until_bound().
   me.bound_.store(1, memory_order_release);
   platform::futex_wake_all(me.bound_);
@@ -53,6 +62,28 @@ void worker_thread::wait_until_bound() noexcept {
   while (bound_.load(memory_order_acquire) == 0) platform::futex_wait(bound_, 0);
 }
 
+bool worker_thread::is_surplus() const noexcept {
+  // order(wanted): seq_cst; pairs with the store in resize(), as closing does.
+  return index >= all.number_wanted();
+}
+
+// False: it is wanted again.
+bool worker_thread::leave() noexcept {
+  const std::lock_guard hold(all.lock);
+  if (!is_surplus()) return false;
+  has_left = true;
+  all.left.fetch_add(1, memory_order_relaxed);
+  return true;
+}
+
+void worker_thread::take_new_place() noexcept {
+  // order(victims): acquire; pairs with the release in resize().
+  const std::unique_ptr<std::vector<victim>> list(new_victims.exchange(nullptr, memory_order_acquire));
+  if (list != nullptr) victims.swap(*list);
+  const std::lock_guard hold(all.lock);
+  if (!is_surplus()) all.topology.bind_this_thread(index, nullptr);
+}
+
 frame* worker_thread::next() noexcept {
   if (!deque.empty_for_owner())
     if (frame* const f = deque.pop()) return f;
@@ -66,6 +97,12 @@ frame* worker_thread::next() noexcept {
   all.idle.begin_search();
   if (finds_poor_work()) sleep();
   for (;;) {
+    if (is_surplus() && leave()) {
+      // Whoever made work visible meanwhile has relied on this searcher.
+      if (all.idle.end_search()) all.wake_one(this);
+      return nullptr;
+    }
+    if (new_victims.load(memory_order_relaxed) != nullptr) take_new_place();
     if (frame* const f = search()) {
       if (all.idle.end_search()) pass_on_the_search();
       begin_strand(f);
@@ -92,7 +129,8 @@ void worker_thread::begin_strand(const void* what) noexcept {
 // forks nothing wakes nobody. While others work, the wake cannot wait for them: what the sleepers have asked
 // of them may have been answered.
 void worker_thread::pass_on_the_search() noexcept {
-  const bool all_others_sleep = all.idle.sleepers() + 1 == all.workers.size();
+  const bool all_others_sleep =
+      all.idle.sleepers() + all.left.load(memory_order_relaxed) + 1 == all.workers.size();
   if (all_others_sleep && !anything_visible())
     // order(attention): relaxed; the own word, read after the own pushes.
     attention.fetch_or(attention_bit::starving, memory_order_relaxed);

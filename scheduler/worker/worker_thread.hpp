@@ -75,10 +75,11 @@ class wait_condition {
 class worker_thread : public worker {
  public:
   worker_thread(crew& all, unsigned number);
+  ~worker_thread();
   worker_thread(const worker_thread&) = delete;
   worker_thread& operator=(const worker_thread&) = delete;
 
-  void start(std::size_t stack_bytes);  // throws std::system_error
+  void start(std::size_t stack_bytes);  // throws std::system_error; also when it has left and is wanted again
   void wait_until_bound() noexcept;
   void join() noexcept {
     if (thread_) thread_->join();
@@ -102,7 +103,10 @@ class worker_thread : public worker {
   slab own_nodes;
   exception_origin origin;
   worker_counters stats;
-  std::vector<victim> victims;
+  std::vector<victim> victims;  // the owner's, once it runs
+  // What the owner is to take for victims, and a sign that its place is another one.
+  atomic<std::vector<victim>*> new_victims{nullptr};
+  bool has_left = false;  // under the crew's lock
 
   // A sleep is ended by whoever takes `asleep` away: the sleeper itself, or a waker, which counts the sleeper
   // as a searcher before it says awake. So a worker that runs is never counted as asleep.
@@ -121,6 +125,9 @@ class worker_thread : public worker {
   static void enter(void* self);
   void main_loop() noexcept;
   frame* next() noexcept;
+  bool is_surplus() const noexcept;
+  bool leave() noexcept;
+  COPPICE_COLD void take_new_place() noexcept;
   frame* search() noexcept;
   frame* look_around(std::chrono::steady_clock::time_point now) noexcept;
   frame* steal_from(const victim& v) noexcept;
@@ -159,7 +166,7 @@ class worker_thread : public worker {
   platform::futex_word bound_{0};
   std::optional<platform::thread> thread_;
   std::uint64_t seed_;
-  const victim* last_victim_ = nullptr;
+  victim last_victim_{};
   std::uint32_t steals_left_ = 0;                         // from last_victim_, before the next search
   std::chrono::steady_clock::time_point strand_began_{};  // of a stolen or injected frame
   std::uint32_t poor_strands_ = 0;                        // one after the other

@@ -220,4 +220,30 @@ MODEL(WaitForAnotherSchedulersJobWakesUp, (job_within(1))) {
   check(value == 7, "its value comes back");
 }
 
+MODEL(SurplusWorkerLeavesAndItsWorkIsDone, (job_within(0))) {
+  scheduler s(workers(2));
+  auto job = s.submit([] { return 1; });
+  s.resize(1);
+  check(job.get() == 1, "the job is run by whoever is left");
+  check(s.workers() == 1, "one worker is wanted");
+}
+
+MODEL(SubmissionMeetsAWorkerThatLeaves, (job_within(1))) {
+  scheduler s(workers(2));
+  thread other([&] { check(s.submit([] { return 2; }).get() == 2, "the job is run"); });
+  s.resize(1);
+  other.join();
+}
+
+MODEL(NewWorkerTakesPart, (job_within(0))) {
+  scheduler s(workers(1));
+  int ran = 0;
+  auto job = s.submit([&] {
+    s.resize(2);
+    coppice::join([&] { ran += 1; }, [] {});
+  });
+  check_counts(job.wait());
+  check(ran == 1, "the branch is run once");
+}
+
 }  // namespace

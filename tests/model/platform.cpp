@@ -54,7 +54,11 @@ struct topology::state {
 topology::topology(const topology_request& request)
     : state_(std::make_unique<state>(state{request.workers, {}})) {}
 topology::topology(topology&&) noexcept = default;
+topology& topology::operator=(topology&&) noexcept = default;
 topology::~topology() = default;
+topology topology::with_workers(unsigned workers) const {
+  return topology({.workers = workers, .pin = {}, .synthetic = {}, .mask = {}, .quota = {}});
+}
 unsigned topology::workers() const noexcept { return state_->workers; }
 bool topology::oversubscribed() const noexcept { return false; }
 bool topology::pinned() const { return true; }

@@ -1,0 +1,93 @@
+// Another number of workers while work goes on.
+//
+// Workers are numbered; those whose number is not below `wanted` leave. A worker leaves between two strands,
+// when its deque is empty, so it leaves nothing behind; until then it is told to share what it holds. Its
+// object stays: frames and thieves may hold its address, and its counters, slab and shards of jobs are taken
+// on by the next thread with its number.
+//
+// Parked and searching: a sleeper that becomes surplus is woken as when the crew closes, and leaves as a
+// searcher; if it was the last one it wakes the next, since work that came meanwhile woke nobody.
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "lifecycle/scheduler_core.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+// Those of the plan by distance, then those that are not in it and may still hold work.
+std::vector<victim> scheduler_core::victims_of(unsigned index, const platform::topology& plan) const {
+  std::vector<victim> list;
+  if (index < plan.workers())
+    for (const platform::victim_group& g : plan.victims(index))
+      for (const unsigned v : g.workers) list.push_back({team.workers[v].get(), g.how_far});
+  for (std::size_t v = index < plan.workers() ? plan.workers() : 0; v < team.workers.size(); ++v)
+    if (v != index) list.push_back({team.workers[v].get(), platform::distance::remote});
+  return list;
+}
+
+void scheduler_core::resize(unsigned workers) {
+  if (inherited_over_fork()) refuse_inherited();
+  const std::lock_guard alone(resizing_);
+  {
+    const std::lock_guard hold(lock_);
+    if (phase_ != phase::open)
+      throw scheduler_stopped("coppice: scheduler \"" + options.name +
+                              "\" cannot be resized, because it was stopped (make another one)");
+  }
+  platform::topology plan = team.topology.with_workers(workers);
+  if (options.require_pinning && !plan.pinned()) refuse_unpinned(plan);
+  const unsigned before = team.number_wanted();
+  const unsigned n = plan.workers();
+  while (team.workers.size() < n) {
+    auto made = std::make_unique<worker_thread>(team, static_cast<unsigned>(team.workers.size()));
+    made->has_left = true;
+    team.left.fetch_add(1, memory_order_relaxed);
+    team.workers.push_back(std::move(made));
+  }
+  std::vector<std::unique_ptr<std::vector<victim>>> lists;
+  for (unsigned i = 0; i < team.workers.size(); ++i)
+    lists.push_back(std::make_unique<std::vector<victim>>(victims_of(i, plan)));
+
+  // From here on nothing throws but the start of a thread.
+  std::vector<worker_thread*> to_start;
+  to_start.reserve(n);
+  {
+    const std::lock_guard hold(team.lock);
+    team.spin.store(!plan.oversubscribed(), memory_order_relaxed);
+    team.topology = std::move(plan);
+    // order(wanted): seq_cst; pairs with the load in is_surplus(): stored before sleepers are looked for.
+    team.wanted.store(n, memory_order_seq_cst);
+    for (unsigned i = 0; i < n; ++i)
+      if (team.workers[i]->has_left) to_start.push_back(team.workers[i].get());
+  }
+  for (unsigned i = 0; i < lists.size(); ++i)
+    // order(victims): acq_rel; pairs with the exchange in take_new_place().
+    delete team.workers[i]->new_victims.exchange(lists[i].release(), memory_order_acq_rel);
+  try {
+    for (worker_thread* const w : to_start) {
+      w->start(stack_bytes());
+      const std::lock_guard hold(team.lock);
+      w->has_left = false;
+      team.left.fetch_sub(1, memory_order_relaxed);
+    }
+  } catch (...) {
+    // order(wanted): seq_cst; as above.
+    team.wanted.store(before < n ? before : n, memory_order_seq_cst);
+    team.wake_all();
+    throw;
+  }
+  for (worker_thread* const w : to_start) w->wait_until_bound();
+  for (std::size_t i = n; i < team.workers.size(); ++i)
+    // order(starving): seq_cst; pairs with the exchange in answer_quietly(): what it holds is for others.
+    team.workers[i]->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
+  team.wake_all();
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice
