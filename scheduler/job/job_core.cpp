@@ -137,17 +137,21 @@ void refuse_endless_wait(const job_core& awaited) {
 }  // namespace
 
 // Another scheduler's workers run the job; this worker stands still, and what it has is for its own crew
-// meanwhile. But the job may submit to this worker's scheduler and wait for that: such jobs descend from what
-// is awaited, so they may run here, and must if this is the only worker.
+// meanwhile. But the job may submit to this worker's scheduler and wait for that, or wait for what others
+// have submitted to it: such jobs descend from what is awaited, or are awaited too, so they may run here, and
+// must if this is the only worker.
 void job_core::wait_elsewhere(worker_thread& me) {
   me.share_all_and_wake();
   place* const outer = me.where;
   standing here{me, nullptr};
   standing there{me, nullptr};
   me.all.waits_elsewhere.enter(here);
+  standing anywhere{me, nullptr};
+  stand_elsewhere(anywhere);
   state_->workers_elsewhere.enter(there);
   const auto descends = [this](const injected& other) {
-    return descends_from(&static_cast<const job_state&>(other).job, *this);
+    job_core& waiting = static_cast<const job_state&>(other).job;
+    return descends_from(&waiting, *this) || waits_for(*this, waiting);
   };
   const std::uint32_t floor = me.deque.top();
   while (!done()) {
@@ -167,6 +171,7 @@ void job_core::wait_elsewhere(worker_thread& me) {
   flush_counts(me);
   state_->workers_elsewhere.leave(there);
   me.all.waits_elsewhere.leave(here);
+  go_on_elsewhere(anywhere);
   me.attention.fetch_or(attention_bit::look, memory_order_relaxed);
 }
 
@@ -183,6 +188,7 @@ void job_core::wait() {
     while (!done()) platform::futex_wait(done_, 0);
     return;
   }
+  const wait_edge registered(*this);
   worker& w = *this_worker;
   const measured_wait timed(worker_thread::of(w).running);
   if (!state_->home.runs_on_this_thread()) {

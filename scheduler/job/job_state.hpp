@@ -17,6 +17,7 @@
 #include "job/failure.hpp"
 #include "job/measure.hpp"
 #include "job/task_extra.hpp"
+#include "job/wait_graph.hpp"
 #include "platform/fork.hpp"
 #include "stores/injection.hpp"
 #include "worker/crew.hpp"
@@ -56,6 +57,8 @@ struct job_state : injected {
   bool closed = false;                       // found quiet: the record is final, a cancel comes too late
   bool observed = false;                     // somebody has waited, or was told
   bool detached = false;
+
+  wait_node waits;  // under the graph's lock
 
   // The tree of jobs: a job holds a reference on the one it was submitted from.
   job_core* parent = nullptr;

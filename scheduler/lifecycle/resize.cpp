@@ -14,10 +14,15 @@
 #include <vector>
 
 #include "lifecycle/scheduler_core.hpp"
+#include "platform/limits.hpp"
 
 namespace coppice {
 inline namespace v0 {
 namespace detail {
+
+#ifndef COPPICE_POLICY
+static_assert(roster_capacity >= platform::max_workers);
+#endif
 
 // Those of the plan by distance, then those that are not in it and may still hold work.
 std::vector<victim> scheduler_core::victims_of(unsigned index, const platform::topology& plan) const {

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "platform/limits.hpp"
 #include "platform/membarrier.hpp"
 #include "platform/thread.hpp"
 
@@ -15,7 +14,7 @@ crew::crew(platform::topology where, std::size_t injection_capacity)
       injection(injection_capacity),
       spin(!topology.oversubscribed()),
       can_expose(platform::has_barrier_on_every_thread()),
-      workers(platform::max_workers) {}
+      workers(roster_capacity) {}
 
 namespace {
 
