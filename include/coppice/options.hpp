@@ -7,6 +7,7 @@
 //   coppice::scheduler big({.topology = "pack:2 [numa] l3:8 core:8 pu:2"}); // 128 simulated cores
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 
@@ -48,6 +49,12 @@ struct scheduler_options {
   /// How many threads may be lent while others stand still in `blocking()`. At the bound
   /// `blocking()` blocks its worker and counts it; it never fails.
   unsigned max_spare_workers = 256;
+
+  /// When all workers have stood still for so long although jobs have not ended, what each of them runs,
+  /// where and since when is printed on stderr, once. 0: never, unless `COPPICE_STALL_MS` says so. While it
+  /// is on each spawned task and each stolen branch is written down, which costs about a microsecond; while
+  /// it is off nothing.
+  std::chrono::milliseconds stall_after{0};
 
   /// Names the threads: `coppice-00`, `coppice-01`, ... The system keeps 15 characters.
   std::string name = "coppice";

@@ -24,6 +24,7 @@ struct scheduler_stats {
   std::uint64_t exposed = 0;        ///< frames made visible by exposures
   std::uint64_t parks = 0;          ///< times an idle worker went to sleep
   std::uint64_t wakes = 0;          ///< times one was woken
+  std::uint64_t stalls = 0;         ///< times the watchdog said that all workers stand still
   std::uint64_t inline_runs = 0;    ///< children run at once because the deque was full
 
   std::uint64_t steals() const noexcept { return steals_cache + steals_node + steals_remote + leaps; }

@@ -25,6 +25,7 @@ job_core::job_core(scheduler_core& home, job_options&& options)
       measured_(nullptr),
       state_(std::make_unique<job_state>(*this, home, std::move(options))) {
   measured_ = state_->measured.get();
+  if (measured_ != nullptr) looks_.store(look_measured, memory_order_relaxed);
 }
 
 job_core::~job_core() { delete root.get_extra(); }

@@ -178,6 +178,24 @@ void job_state::describe_running(std::vector<running_task>& out) const {
   out.push_back({"root", options.name, runner->index, clock::now() - submitted});
 }
 
+bool is_watched(const scheduler_core& s) noexcept { return s.watchdog.on(); }
+
+void job_state::ask_what_runs() noexcept {
+  job.looks_.fetch_or(job_core::look_running, memory_order_relaxed);
+}
+
+// Whatever ends after it was asked, and has not been skipped, was running then, or began right after.
+void job_state::tell_if_asked_what_runs(const worker& w, const task_frame& t) noexcept {
+  if ((job.looks_.load(memory_order_relaxed) & job_core::look_running) == 0 || t.above() == nullptr) return;
+  try {
+    const task_extra* const x = t.get_extra();
+    home.was_running({to_text(path_of(t)), x != nullptr ? x->name : std::string(), w.index,
+                      clock::now() - worker_thread::of(const_cast<worker&>(w)).strand_since});  // NOLINT
+  } catch (const std::bad_alloc&) {
+    // One name less.
+  }
+}
+
 void job_state::leave_parent() noexcept {
   if (parent == nullptr) return;
   job_state& p = of(*parent);
@@ -234,7 +252,7 @@ std::shared_ptr<const job_report> job_state::make_report() noexcept {
   r->cancelled = n.cancelled;
   r->skipped = n.skipped;
   r->errors_total = errors.total();
-  if (measured != nullptr) {
+  if (options.stats) {
     try {
       r->stats = measured->sum(n, submitted, home.team.number_wanted(), r->elapsed);
     } catch (const std::bad_alloc&) {

@@ -26,6 +26,9 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
+// Whether the scheduler has a watchdog.
+bool is_watched(const scheduler_core& s) noexcept;
+
 struct job_state : injected {
   job_state(job_core& j, scheduler_core& s, job_options&& o)
       : job(j),
@@ -33,7 +36,7 @@ struct job_state : injected {
         options(std::move(o)),
         errors(options.keep_errors),
         reserved(std::make_shared<job_report>()),
-        measured(options.stats ? std::make_unique<measure>() : nullptr) {
+        measured(options.stats || is_watched(s) ? std::make_unique<measure>() : nullptr) {
     reserved->name = options.name;
   }
 
@@ -79,6 +82,9 @@ struct job_state : injected {
   void adopt_by(job_core& outer) noexcept;
   void watch_deadline() noexcept;
   void describe_running(std::vector<running_task>& out) const;
+  // From now on tasks say that they were running when they end.
+  void ask_what_runs() noexcept;
+  void tell_if_asked_what_runs(const worker& w, const task_frame& t) noexcept;
   void leave_parent() noexcept;
   void finish() noexcept;
   void tell_if_unobserved() noexcept;

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
+#include "job/job_state.hpp"
 #include "job/task_extra.hpp"
+#include "worker/seat.hpp"
 #include "worker/worker_thread.hpp"
 
 namespace coppice {
@@ -105,6 +108,25 @@ job_stats measure::sum(const task_counts& n, std::chrono::steady_clock::time_poi
   s.span = std::chrono::nanoseconds(span_.load(memory_order_relaxed));
   s.advice = advice_on(s, elapsed);
   return s;
+}
+
+void watch_begins(worker& w, const place& p) noexcept {
+  seat* const s = worker_thread::of(w).watched.get();
+  if (s == nullptr) return;
+  std::string path, name, job;
+  try {
+    const task_frame& t = *task_of(const_cast<place*>(&p));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+    path = to_text(path_of(p));
+    if (const task_extra* const x = t.get_extra()) name = x->name;
+    job = job_state::of(*t.job).options.name;
+  } catch (const std::bad_alloc&) {
+    // Named in part.
+  }
+  s->begin(std::move(path), std::move(name), std::move(job));
+}
+
+void watch_ends(worker& w) noexcept {
+  if (seat* const s = worker_thread::of(w).watched.get()) s->end();
 }
 
 piece* piece_of(const place& p) noexcept {

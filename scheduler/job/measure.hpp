@@ -52,6 +52,10 @@ class measure {
   atomic<piece::ticks> work_{0}, span_{0}, root_began_{0};
 };
 
+// What a watched worker runs, from and to the end of a task or stolen branch. Nothing on others.
+void watch_begins(worker& w, const place& p) noexcept;
+void watch_ends(worker& w) noexcept;
+
 // One sentence for the user. Throws std::bad_alloc.
 std::string advice_on(const job_stats& s, std::chrono::nanoseconds elapsed);
 

@@ -43,7 +43,9 @@ void let_go_of_counts(worker& w) noexcept {
   w.counts = nullptr;
 }
 
-void task_run::begin_timed() noexcept {
+void task_run::begin_looked_at() noexcept {
+  if (t_.job->measured() == nullptr) return;
+  watch_begins(w_, t_);
   measure& m = *t_.job->measured();
   if (t_.above() == nullptr) {
     m.root_began();
@@ -66,7 +68,10 @@ void task_run::begin_timed() noexcept {
   m.begin(w_, *p, from);
 }
 
-void task_run::end_timed() noexcept {
+void task_run::end_looked_at() noexcept {
+  if (how_ != task_end::skipped) job_state::of(*t_.job).tell_if_asked_what_runs(w_, t_);
+  if (t_.job->measured() == nullptr) return;
+  if (how_ != task_end::skipped) watch_ends(w_);
   measure& m = *t_.job->measured();
   task_extra* const x = t_.get_extra();
   if (x == nullptr) return;
@@ -174,8 +179,8 @@ bool task_run::header_is_gone(worker& w, task_frame& t) noexcept {
 
 void task_run::settle() noexcept {
   forget_origin(w_);
-  if (t_.job->measured() != nullptr) [[unlikely]]
-    end_timed();
+  if (t_.job->looked_at()) [[unlikely]]
+    end_looked_at();
   if (how_ != task_end::succeeded || t_.get_extra() != nullptr) deliver();
   if (t_.group != nullptr && how_ == task_end::skipped) t_.group->child_skipped();
 }

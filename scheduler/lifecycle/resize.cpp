@@ -49,7 +49,7 @@ void scheduler_core::resize(unsigned workers) {
   const unsigned before = team.number_wanted();
   const unsigned n = plan.workers();
   while (team.workers.size() < n) {
-    auto made = std::make_unique<worker_thread>(team, static_cast<unsigned>(team.workers.size()));
+    auto made = make_worker(static_cast<unsigned>(team.workers.size()));
     made->has_left = true;
     team.left.fetch_add(1, memory_order_relaxed);
     team.workers.push_back(std::move(made));

@@ -30,7 +30,10 @@ constexpr std::size_t default_stack_bytes = std::size_t{64} * 1024 * 1024;
 }  // namespace
 
 scheduler_core::scheduler_core(scheduler_options o)
-    : options(std::move(o)), team(plan(options), options.injection_capacity), timer(options.name + "-timer") {
+    : options(std::move(o)),
+      team(plan(options), options.injection_capacity),
+      timer(options.name + "-timer"),
+      watchdog(*this, platform::stall_from_environment(options.stall_after)) {
   team.name = options.name;
   if (options.injection_capacity == 0)
     throw std::invalid_argument(
@@ -38,11 +41,28 @@ scheduler_core::scheduler_core(scheduler_options o)
         "\" was asked for an injection_capacity of 0, with which nobody could ever submit (ask "
         "for at least 1)");
   start_workers();
+  try {
+    watchdog.start();
+  } catch (...) {
+    join_workers();
+    throw;
+  }
 }
 
 scheduler_core::~scheduler_core() {
   report_.still_running.clear();  // nobody reads it any more, and a copy of it would need memory
   stop(stop_mode::drain, nullptr);
+}
+
+std::uint64_t scheduler_core::live_jobs() const {
+  const std::lock_guard hold(lock_);
+  return live_count_;
+}
+
+void scheduler_core::was_running(running_task&& task) {
+  constexpr std::size_t most = 256;
+  const std::lock_guard hold(lock_);
+  if (report_.still_running.size() < most) report_.still_running.push_back(std::move(task));
 }
 
 std::size_t scheduler_core::stack_bytes() const noexcept {
@@ -58,9 +78,15 @@ void scheduler_core::refuse_unpinned(const platform::topology& plan) const {
           plan.why_not_pinned());
 }
 
+std::unique_ptr<worker_thread> scheduler_core::make_worker(unsigned index) {
+  auto made = std::make_unique<worker_thread>(team, index);
+  if (watchdog.on()) made->watched = std::make_unique<seat>();
+  return made;
+}
+
 void scheduler_core::start_workers() {
   const unsigned n = team.topology.workers();
-  for (unsigned i = 0; i < n; ++i) team.workers.push_back(std::make_unique<worker_thread>(team, i));
+  for (unsigned i = 0; i < n; ++i) team.workers.push_back(make_worker(i));
   for (unsigned i = 0; i < n; ++i) team.workers[i]->victims = victims_of(i, team.topology);
   // order(wanted): seq_cst; pairs with the load in is_surplus(). Nobody runs yet.
   team.wanted.store(n, memory_order_seq_cst);
@@ -168,6 +194,7 @@ scheduler_stats scheduler_core::stats() const {
     const std::lock_guard hold(lock_);
     s.jobs = jobs_;
   }
+  s.stalls = watchdog.reports();
   for (const auto& w : team.workers) {
     const worker_counters& c = w->stats;
     s.steals_cache += c.steals[0].load(memory_order_relaxed);

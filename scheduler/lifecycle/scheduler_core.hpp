@@ -9,12 +9,14 @@
 #include <coppice/stats.hpp>
 #include <coppice/stop.hpp>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lifecycle/deadline_timer.hpp"
+#include "lifecycle/stall_watchdog.hpp"
 #include "platform/fork.hpp"
 #include "platform/waiting.hpp"
 #include "worker/crew.hpp"
@@ -45,16 +47,21 @@ class scheduler_core {
   // Drains until `when` (null: for ever), then cancels; with cancel at once.
   stop_report stop(stop_mode mode, const std::chrono::steady_clock::time_point* when);
   void resize(unsigned workers);
+  std::uint64_t live_jobs() const;
+  // A task that a stop found running, and that has ended.
+  void was_running(running_task&& task);
   scheduler_stats stats() const;
   std::string describe() const;
 
   const scheduler_options options;
   crew team;
   deadline_timer timer;
+  stall_watchdog watchdog;
 
  private:
   enum class phase { open, stopping, leaving, stopped };
   void start_workers();
+  std::unique_ptr<worker_thread> make_worker(unsigned index);
   std::vector<victim> victims_of(unsigned index, const platform::topology& plan) const;
   std::size_t stack_bytes() const noexcept;
   [[noreturn]] void refuse_unpinned(const platform::topology& plan) const;

@@ -18,7 +18,10 @@ void scheduler_core::cancel_all() {
     // What can throw comes first: then nothing is held yet, and nobody was told anything.
     jobs.reserve(live_count_);
     std::vector<running_task> running = report_.still_running;
-    for (job_state* s = live_; s != nullptr; s = s->live_after) s->describe_running(running);
+    for (job_state* s = live_; s != nullptr; s = s->live_after) {
+      s->ask_what_runs();
+      s->describe_running(running);
+    }
     report_.still_running = std::move(running);
     for (job_state* s = live_; s != nullptr; s = s->live_after) {
       s->job.acquire();
@@ -68,6 +71,7 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
     hold.unlock();
     join_workers();
     timer.stop();
+    watchdog.stop();
     hold.lock();
     report_.ran = ran_ - ran_before_stop_;
     report_.skipped = skipped_ - skipped_before_stop_;

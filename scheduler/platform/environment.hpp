@@ -2,6 +2,7 @@
 // default. The reading is apart from the deciding, so that the decision is tested without setenv.
 #pragma once
 
+#include <chrono>
 #include <coppice/options.hpp>
 
 #include <optional>
@@ -39,5 +40,8 @@ overridden override_defaults(unsigned workers, pinning pin, const char* workers_
 /// Threads: any, but not while another thread changes the environment (getenv).
 /// Throws: std::bad_alloc.
 overridden override_from_environment(unsigned workers, pinning pin);
+
+/// What `COPPICE_STALL_MS` says, a number of milliseconds, if the program asked for 0; warnings as above.
+std::chrono::milliseconds stall_from_environment(std::chrono::milliseconds asked);
 
 }  // namespace coppice::inline v0::platform

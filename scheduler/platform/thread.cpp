@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
 #include <memory>
 #include <system_error>
 
@@ -61,6 +62,14 @@ void thread::join() noexcept {
 }
 
 int current_cpu() noexcept { return sched_getcpu(); }
+
+std::chrono::nanoseconds thread::processor_time() const noexcept {
+  clockid_t which{};
+  timespec used{};
+  if (!joinable_ || pthread_getcpuclockid(handle_, &which) != 0 || clock_gettime(which, &used) != 0)
+    return {};
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
 
 std::uintptr_t lowest_stack_address() noexcept {
 #ifdef __linux__

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <chrono>
 
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,8 @@ class thread {
   thread& operator=(const thread&) = delete;
   ~thread() { join(); }
   void join() noexcept;
+  // What it has used so far; 0 when the system does not say.
+  std::chrono::nanoseconds processor_time() const noexcept;
 
  private:
   pthread_t handle_{};

@@ -8,6 +8,14 @@ injection_queue::outcome injection_queue::reserve(bool wait,
                                                   const std::chrono::steady_clock::time_point* deadline) {
   std::unique_lock hold(lock_);
   const auto may_go_on = [&] { return closed_ || admitted_ < capacity_; };
+  if (wait) ++blocked_;
+  struct counted {
+    injection_queue& q;
+    bool waits;
+    ~counted() {
+      if (waits) --q.blocked_;
+    }
+  } const until_the_end{*this, wait};
   if (wait && deadline != nullptr) {
     if (!room_.wait_until(hold, *deadline, may_go_on)) return outcome::timed_out;
   } else if (wait) {

@@ -51,6 +51,13 @@ class injection_queue {
     }
     return nullptr;
   }
+  struct state {
+    std::size_t queued, blocked;
+  };
+  state now() const noexcept {
+    const std::lock_guard hold(lock_);
+    return {queued_.load(memory_order_relaxed), blocked_};
+  }
   bool empty() const noexcept { return queued_.load(memory_order_seq_cst) == 0; }
 
   // No reservation succeeds any more; who waits for one wakes up.
@@ -66,6 +73,7 @@ class injection_queue {
   injected* last_ = nullptr;
   const std::size_t capacity_;
   std::size_t admitted_ = 0;  // reserved or queued
+  std::size_t blocked_ = 0;   // who waits for room
   bool closed_ = false;
   // order(injected): seq_cst on both sides; the submitter's half of announce and look (idle.md): it stores
   // the count, then reads the sleepers; a sleeper announces itself, then reads the count.

@@ -26,6 +26,7 @@ stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::u
   here_.timed = nullptr;
   if (measure* const m = here_.owner->job->measured()) [[unlikely]] {
     m->branch_stolen();
+    watch_begins(w, here_);
     here_.timed = new (std::nothrow) piece;
     const piece* const forker = piece_of(*above);
     if (here_.timed != nullptr)
@@ -49,6 +50,8 @@ std::uintptr_t stolen_branch::failed() noexcept {
 void stolen_branch::end(std::uintptr_t end_word) noexcept {
   w_.where = outer_;
   forget_origin(w_);
+  if (here_.owner->job->measured() != nullptr) [[unlikely]]
+    watch_ends(w_);
   if (here_.timed != nullptr) [[unlikely]] {
     here_.owner->job->measured()->end(w_, *here_.timed, piece_of(*here_.above()));
     delete here_.timed;

@@ -106,6 +106,7 @@ frame* worker_thread::next() noexcept {
     if (frame* const f = search()) {
       if (all.idle.end_search()) pass_on_the_search();
       begin_strand(f);
+      strand_since = clock::now();
       return f;
     }
     // order(closing): seq_cst; pairs with the store in join_workers().

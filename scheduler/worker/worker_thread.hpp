@@ -14,6 +14,7 @@
 #include <coppice/detail/worker.hpp>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "platform/topology.hpp"
 #include "worker/parker.hpp"
 #include "worker/piece.hpp"
+#include "worker/seat.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -117,6 +119,12 @@ class worker_thread : public worker {
   atomic<worker_thread*> helper{nullptr};  // a waiter that would like to be woken when this worker shares
   atomic<const void*> strand_of{nullptr};  // what this worker runs a part of: a join frame, a group, a job
 
+  std::unique_ptr<seat> watched;  // null without a watchdog
+  std::chrono::steady_clock::time_point
+      strand_since{};  // owner only: when it last took something from elsewhere
+  std::chrono::nanoseconds processor_time() const noexcept {
+    return thread_ ? thread_->processor_time() : std::chrono::nanoseconds(0);
+  }
   piece* running = nullptr;  // owner only: what is timed now, if anything is
 
   static worker_thread& of(worker& w) noexcept { return static_cast<worker_thread&>(w); }

@@ -39,12 +39,14 @@ void thread::join() noexcept {
   if (joinable_) explorer().join(static_cast<unsigned>(handle_), model::where::current());
   joinable_ = false;
 }
+std::chrono::nanoseconds thread::processor_time() const noexcept { return {}; }
 std::uintptr_t lowest_stack_address() noexcept { return explorer().lowest_stack_address(); }
 int current_cpu() noexcept { return 0; }
 
 void at_fork(void (*)(), void (*)(), void (*)()) noexcept {}
 unsigned forks() noexcept { return 0; }
 
+std::chrono::milliseconds stall_from_environment(std::chrono::milliseconds asked) { return asked; }
 overridden override_from_environment(unsigned workers, pinning pin) { return {workers, pin, {}}; }
 
 struct topology::state {

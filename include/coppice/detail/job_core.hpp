@@ -57,6 +57,8 @@ class COPPICE_API job_core {
   bool stops_at_failure() const noexcept { return policy_.stops_at_failure(); }
   bool done() const noexcept { return done_.load(memory_order_acquire) != 0; }
 
+  // Whether anybody wants to know of each task that begins or ends.
+  bool looked_at() const noexcept { return looks_.load(memory_order_relaxed) != 0; }
   // Null: nothing is measured.
   measure* measured() const noexcept { return measured_; }
 
@@ -96,6 +98,8 @@ class COPPICE_API job_core {
   atomic<stop_reason> stop_{stop_reason::none};
   atomic<std::uint32_t> done_{0};
   atomic<std::uint32_t> references_{1};
+  static constexpr std::uint32_t look_measured = 1, look_running = 2;
+  atomic<std::uint32_t> looks_{0};
   measure* measured_;
   std::unique_ptr<job_state> state_;
 };

@@ -54,8 +54,8 @@ class COPPICE_API task_run {
       return false;
     add_as_only_writer(bind_counts(w_, *t_.job).started, std::uint64_t{1}, memory_order_relaxed);
     how_ = task_end::succeeded;
-    if (t_.job->measured() != nullptr) [[unlikely]]
-      begin_timed();
+    if (t_.job->looked_at()) [[unlikely]]
+      begin_looked_at();
     return true;
   }
   COPPICE_COLD void failed() noexcept;             // in the handler
@@ -67,7 +67,7 @@ class COPPICE_API task_run {
     w_.where = outer_;
     job_core& job = *t_.job;
     if (how_ != task_end::succeeded || w_.keeps_origin || t_.get_extra() != nullptr ||
-        job.measured() != nullptr) [[unlikely]]
+        job.looked_at()) [[unlikely]]
       settle();
     group_core* const group = t_.group;
     if (task_frame* const above = t_.parent()) let_go_of_header(w_, t_, *above);
@@ -101,8 +101,8 @@ class COPPICE_API task_run {
   // Frees the header, or leaves that to its last descendant.
   COPPICE_COLD static bool header_is_gone(worker& w, task_frame& t) noexcept;
   COPPICE_COLD void settle() noexcept;  // errors to whom they belong
-  COPPICE_COLD void begin_timed() noexcept;
-  COPPICE_COLD void end_timed() noexcept;
+  COPPICE_COLD void begin_looked_at() noexcept;
+  COPPICE_COLD void end_looked_at() noexcept;
   void keep(const char* phase) noexcept;
   void deliver() noexcept;
 

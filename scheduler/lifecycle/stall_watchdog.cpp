@@ -1,0 +1,88 @@
+#include "lifecycle/stall_watchdog.hpp"
+
+#include <cstdio>
+#include <exception>
+
+#include "lifecycle/scheduler_core.hpp"
+#include "worker/seat.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+void stall_watchdog::start() {
+  if (!on()) return;
+  constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
+  thread_.emplace(
+      watched_.options.name + "-watch", stack_bytes,
+      [](void* self) { static_cast<stall_watchdog*>(self)->run(); }, this);
+}
+
+void stall_watchdog::stop() noexcept {
+  {
+    const std::lock_guard hold(lock_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  if (thread_) thread_->join();
+}
+
+void stall_watchdog::run() noexcept {
+  std::unique_lock hold(lock_);
+  while (!stopping_) {
+    changed_.wait_until(hold, clock::now() + after_);
+    if (stopping_) return;
+    try {
+      if (!stood_still()) {
+        told_ = false;
+      } else if (!told_) {
+        told_ = true;
+        std::fputs(report().c_str(), stderr);
+        reports_.fetch_add(1, memory_order_relaxed);
+      }
+    } catch (const std::exception&) {
+      // No memory to say it: the next look comes.
+    }
+  }
+}
+
+bool stall_watchdog::stood_still() {
+  std::chrono::nanoseconds used{0};
+  for (const auto& w : watched_.team.workers) used += w->processor_time();
+  const auto since = used - used_;
+  used_ = used;
+  // A worker that polls before it sleeps uses some.
+  return watched_.live_jobs() != 0 && since < std::chrono::nanoseconds(after_) / 20;
+}
+
+std::string stall_watchdog::report() const {
+  const crew& team = watched_.team;
+  std::string text = "coppice: scheduler \"" + watched_.options.name +
+                     "\" stands still: " + std::to_string(watched_.live_jobs()) +
+                     " of its jobs have not ended, and its workers did next " + "to nothing for " +
+                     std::to_string(after_.count()) + " ms\n";
+  for (const auto& w : team.workers) {
+    text += "  worker " + std::to_string(w->index) + ": ";
+    const auto at = w->watched != nullptr ? w->watched->innermost() : std::nullopt;
+    if (at) {
+      const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - at->since);
+      text += at->path;
+      if (!at->name.empty()) text += " (" + at->name + ")";
+      text += " of job \"" + at->job + "\" for " + std::to_string(age.count()) + " ms";
+    } else {
+      text += "no task";
+    }
+    text += ", " + std::to_string(w->deque.size()) + " frames in its deque\n";
+  }
+  const auto door = team.injection.now();
+  text += "  " + std::to_string(team.idle.sleepers()) + " workers asleep, " + std::to_string(door.queued) +
+          " jobs queued, " + std::to_string(door.blocked) +
+          " submitters blocked\n  (a task that waits for a lock, a future or I/O keeps its worker: give the "
+          "scheduler "
+          "more workers, or wait outside of it)\n";
+  return text;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

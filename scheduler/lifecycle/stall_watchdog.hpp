@@ -1,0 +1,55 @@
+// The watchdog: says what every worker runs when all of them stand still although jobs have not ended. A
+// thread of its own, only where it was asked for.
+//
+// What stands still uses no processor time, so that is what is compared; a tree of joins leaves no other
+// trace.
+#pragma once
+
+#include <chrono>
+#include <coppice/detail/atomic.hpp>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "platform/thread.hpp"
+#include "platform/waiting.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+class scheduler_core;
+
+class stall_watchdog {
+ public:
+  stall_watchdog(scheduler_core& watched, std::chrono::milliseconds after) noexcept
+      : watched_(watched), after_(after) {}
+  ~stall_watchdog() { stop(); }
+  stall_watchdog(const stall_watchdog&) = delete;
+  stall_watchdog& operator=(const stall_watchdog&) = delete;
+
+  bool on() const noexcept { return after_.count() > 0; }
+  void start();  // throws std::system_error
+  void stop() noexcept;
+  std::uint64_t reports() const noexcept { return reports_.load(memory_order_relaxed); }
+
+ private:
+  void run() noexcept;
+  bool stood_still();
+  std::string report() const;
+
+  scheduler_core& watched_;
+  const std::chrono::milliseconds after_;
+  mutex lock_;
+  condition_variable changed_;
+  bool stopping_ = false;
+  std::chrono::nanoseconds used_{0};  // by all workers, when last looked at
+  bool told_ = false;                 // once for each time that they stand still
+  atomic<std::uint64_t> reports_{0};
+  std::optional<platform::thread> thread_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

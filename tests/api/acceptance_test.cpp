@@ -1,0 +1,206 @@
+// The contract at size: a million failing tasks, deep trees through a narrow door, a lock around a loop
+// (C-13, C-15, C-18, C-24, C-26, C-29, C-31).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <coppice/coppice.hpp>
+#include <cstdint>
+#include <mutex>
+#include <new>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "support/busy.hpp"
+#include "support/check.hpp"
+#include "support/process.hpp"
+#include "support/scale.hpp"
+#include "support/tracked.hpp"
+#include "support/workers.hpp"
+
+namespace {
+
+using coppice::outcome;
+using coppice::spawn;
+using support::collecting;
+using support::failure;
+using support::report_of;
+
+class at_size : public support::on_workers {};
+SUPPORT_ON_EACH_NUMBER_OF_WORKERS(at_size);
+class with_a_million : public support::on_workers {};
+INSTANTIATE_TEST_SUITE_P(workers, with_a_million, testing::Values(1U, 2U, 8U),
+                         testing::PrintToStringParamName());
+
+TEST_P(at_size, C24Of1000TasksTheMultiplesOf29FailExactlyEachOf200Times) {
+  std::vector<std::string> expected;
+  for (int i = 0; i < 1000; i += 29)
+    expected.push_back("root/" + std::to_string(i) + ' ' + std::to_string(i));
+  ASSERT_EQ(expected.size(), 35U);
+  for (int round = 0; round < support::scaled(200); ++round) {
+    const auto report = report_of(
+        scheduler(),
+        [] {
+          for (std::uint64_t i = 0; i < 1000; ++i)
+            spawn([i] {
+              if (i % 29 == 0) throw failure(i);
+            });
+        },
+        collecting());
+    ASSERT_EQ(support::lines(report), expected);
+    ASSERT_EQ(report.failed, 35U);
+    ASSERT_EQ(report.succeeded, 966U);
+  }
+}
+
+TEST_P(with_a_million, C24AMillionFailuresAreCountedExactlyAndDoNotGrowMemory) {
+  const std::uint64_t tasks = support::scaled(std::size_t{1'000'000});
+  const auto failing = [&] {
+    return report_of(
+        scheduler(),
+        [=] {
+          for (std::uint64_t i = 0; i < tasks; ++i)
+            spawn([] { coppice::this_task::fail(std::make_error_code(std::errc::io_error)); });
+        },
+        collecting());
+  };
+  const auto first = failing();
+  // What the allocator keeps for each thread varies by a megabyte; a record for each failure would be a
+  // hundred, each time.
+  auto second = failing();
+  std::size_t grown = ~std::size_t{0};
+  for (int round = 0; round < 3; ++round) {
+    const auto before = support::resident_bytes();
+    second = failing();
+    const auto after = support::resident_bytes();
+    grown = std::min(grown, after > before ? after - before : 0);
+  }
+  if (!support::sanitized) {
+    EXPECT_LT(grown, std::size_t{1} << 20);
+  }
+  for (const auto* r : {&first, &second}) {
+    EXPECT_EQ(r->errors_total, tasks);
+    EXPECT_EQ(r->failed, tasks);
+    EXPECT_EQ(r->errors.size(), 64U);
+  }
+  EXPECT_EQ(support::lines(first), support::lines(second));
+  EXPECT_EQ(first.errors.back().path, "root/63");
+}
+
+TEST_P(at_size, C03C18EveryTypeIsKeptAlsoAfterACancel) {
+  struct only_moved {
+    only_moved() = default;
+    only_moved(only_moved&&) = default;
+    only_moved(const only_moved&) = delete;
+  };
+  const auto report = report_of(
+      scheduler(),
+      [] {
+        coppice::join(
+            [] {
+              spawn([] { throw 1; });
+              spawn([] { throw std::string("text"); });
+              spawn([] { throw only_moved(); });
+              spawn([] { throw std::bad_alloc(); });
+            },
+            [] {});
+        coppice::this_task::cancel_job("enough");
+        throw failure("late");
+      },
+      collecting());
+  // With one worker all children end at the join; with more some may be skipped by the cancel.
+  EXPECT_EQ(report.result, outcome::failed);
+  ASSERT_FALSE(report.errors.empty());
+  EXPECT_EQ(report.errors.back().message, "late");
+  EXPECT_TRUE(report.errors.back().after_cancel);
+  if (workers() == 1) {
+    EXPECT_EQ(report.errors_total, 5U);
+  }
+}
+
+int depth_first(int depth) {
+  if (depth == 0) return 1;
+  const auto [a, b] =
+      coppice::join([=] { return depth_first(depth - 1); }, [=] { return depth_first(depth - 1); });
+  return a + b;
+}
+
+TEST_P(at_size, C31ABinaryTreeOfDepth20RunsThroughADoorForOne) {
+  coppice::scheduler narrow({.workers = workers(), .injection_capacity = 1});
+  const int depth = support::sanitized ? 14 : 20;
+  EXPECT_EQ(narrow.run([=] { return depth_first(depth); }), 1 << depth);
+  const int spawned_depth = support::sanitized ? 10 : 16;
+  std::atomic<int> leaves{0};
+  struct tree {
+    static void grow(std::atomic<int>& leaves, int depth) {
+      if (depth == 0) {
+        ++leaves;
+        return;
+      }
+      coppice::task_group group;
+      for (int i = 0; i < 2; ++i) group.spawn([&leaves, depth] { grow(leaves, depth - 1); });
+      group.wait();
+    }
+  };
+  narrow.run([&] { tree::grow(leaves, spawned_depth); });
+  EXPECT_EQ(leaves, 1 << spawned_depth);
+}
+
+TEST_P(with_a_million, C07C15AMillionQueuedTasksAreSkippedAndTheirClosuresGoneBeforeTheJoin) {
+  const int tasks = support::scaled(1'000'000);
+  std::chrono::nanoseconds took{0};
+  std::atomic<std::uint64_t> ran{0};
+  const auto report = report_of(scheduler(), [&] {
+    coppice::task_group group;
+    for (int i = 0; i < tasks; ++i) group.spawn([&ran, held = support::tracked(i)] { ++ran; });
+    const auto begun = std::chrono::steady_clock::now();
+    coppice::this_task::cancel_job("enough");
+    EXPECT_THROW(group.wait(), coppice::cancelled);
+    took = std::chrono::steady_clock::now() - begun;
+    EXPECT_EQ(support::tracked::live(), 0);
+  });
+  EXPECT_EQ(report.spawned, static_cast<std::uint64_t>(tasks) + 1);
+  EXPECT_EQ(report.succeeded + report.skipped, report.spawned);
+  const auto rate = report.skipped == 0 ? 0 : took.count() / static_cast<std::int64_t>(report.skipped);
+  RecordProperty("nanoseconds_for_each_skipped_task", std::to_string(rate));
+}
+
+TEST_P(at_size, C29AMutexHeldAroundALoopWhoseTasksTakeItToo) {
+  // A worker that waited inside the lock and helped with a stranger would take it twice.
+  const int rounds = support::scaled(3000);
+  std::mutex lock;
+  long sum = 0;
+  scheduler().run([&] {
+    coppice::task_group group;
+    for (int i = 0; i < rounds; ++i)
+      group.spawn([&] {
+        const std::lock_guard hold(lock);
+        std::atomic<long> inner{0};
+        coppice::parallel_for(0, 8, [&](int k) { inner += k; });
+        sum += inner;
+      });
+    group.wait();
+  });
+  EXPECT_EQ(sum, 28L * rounds);
+}
+
+TEST_P(at_size, C26TheCountsOfARandomEndAddUp) {
+  // Cancelled at an arbitrary moment: support::check looks at the sum.
+  for (int round = 0; round < support::scaled(100); ++round) {
+    auto job = scheduler().submit(
+        [] {
+          for (int i = 0; i < 200; ++i)
+            spawn([i] {
+              spawn([] {});
+              if (i % 7 == 0) throw failure("seven");
+            });
+        },
+        collecting());
+    if (round % 2 == 0) job.cancel();
+    support::checked(job);
+  }
+}
+
+}  // namespace

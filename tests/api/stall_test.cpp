@@ -1,0 +1,92 @@
+// The watchdog, which says what stands still (C-30), and what a stop says was still running (C-35).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <coppice/coppice.hpp>
+#include <latch>
+#include <string>
+#include <thread>
+
+#include "support/busy.hpp"
+#include "support/workers.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+class standing_still : public support::without_leaks {};
+
+TEST_F(standing_still, C30TheWatchdogNamesWhatEveryWorkerRuns) {
+  testing::internal::CaptureStderr();
+  coppice::scheduler s({.workers = 2, .stall_after = 20ms, .name = "still"});
+  std::latch never(1);
+  auto job = s.submit(
+      [&] {
+        coppice::task_group group;
+        group.spawn([&] { never.wait(); }, "reader");
+        group.spawn([&] { never.wait(); }, "writer");
+        group.wait();
+      },
+      {.name = "locked"});
+  while (s.stats().stalls == 0) std::this_thread::yield();
+  never.count_down();
+  job.get();
+  s.stop();
+  const std::string said = testing::internal::GetCapturedStderr();
+  for (const char* word : {"\"still\" stands still", "reader", "writer", "root/0", "root/1", "job \"locked\"",
+                           "submitters blocked"})
+    EXPECT_NE(said.find(word), std::string::npos) << word << " in\n" << said;
+}
+
+TEST_F(standing_still, C30NothingIsSaidOfAnIdleScheduler) {
+  testing::internal::CaptureStderr();
+  coppice::scheduler s({.workers = 2, .stall_after = 1ms});
+  // Each of these is a moment of standing still, if there were something to do.
+  coppice::scheduler clock({.workers = 1, .stall_after = 1ms});
+  std::latch never(1);
+  auto job = clock.submit([&] { never.wait(); });
+  while (clock.stats().stalls == 0) std::this_thread::yield();
+  never.count_down();
+  job.get();
+  EXPECT_EQ(s.stats().stalls, 0U);
+  s.stop();
+  clock.stop();
+  testing::internal::GetCapturedStderr();
+}
+
+class stopping_tasks : public support::on_workers {};
+SUPPORT_ON_EACH_NUMBER_OF_WORKERS(stopping_tasks);
+
+TEST_P(stopping_tasks, C35WhatWasStillRunningIsNamedWithItsPlace) {
+  std::atomic<int> in{0};
+  auto job = scheduler().submit(
+      [&] {
+        coppice::task_group group;
+        group.spawn([] {});
+        group.spawn(
+            [&] {
+              ++in;
+              while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+            },
+            "the long one");
+        group.wait();
+      },
+      {.name = "tree"});
+  while (in == 0) std::this_thread::yield();
+  const auto report = scheduler().stop(coppice::stop_mode::cancel);
+  job.wait();
+  const auto named = std::find_if(report.still_running.begin(), report.still_running.end(),
+                                  [](const auto& t) { return t.name == "the long one"; });
+  ASSERT_NE(named, report.still_running.end()) << report;
+  EXPECT_EQ(named->path, "root/1");
+  EXPECT_LT(named->worker, workers());
+  EXPECT_GE(named->age.count(), 0);
+  const auto root = std::find_if(report.still_running.begin(), report.still_running.end(),
+                                 [](const auto& t) { return t.path == "root"; });
+  ASSERT_NE(root, report.still_running.end()) << report;
+  EXPECT_EQ(root->name, "tree");
+}
+
+}  // namespace
