@@ -40,6 +40,13 @@ struct task_error {
   bool secondary = false;        ///< another error of the same task came first, in serial order
 };
 
+/// How many errors were of one type.
+struct error_kind {
+  std::string type;  ///< demangled
+  std::uint64_t count = 0;
+  friend bool operator==(const error_kind&, const error_kind&) = default;
+};
+
 /// The first cancel of a job; later ones do not replace it.
 struct cancel_record {
   std::string by;  ///< the path of the task that cancelled, or `outside`
@@ -61,6 +68,8 @@ struct job_report {
   std::uint64_t skipped = 0;       ///< never started
   std::uint64_t errors_total = 0;  ///< exact, however many are kept
   std::vector<task_error> errors;  ///< the keep_errors first ones in serial order
+  /// All errors by type, the most frequent first; of more than 64 types the rest is not told apart.
+  std::vector<error_kind> kinds;
   std::optional<cancel_record> cancel;
   std::optional<job_stats> stats;         ///< if asked for by job_options::stats
   std::chrono::nanoseconds elapsed{0};  ///< from submit until quiet

@@ -150,8 +150,53 @@ task_error describe(const failure& f) {
   return e;
 }
 
+namespace {
+
+// Null for none: a failure that there was no memory to make.
+const std::type_info* type_of(const failure& f) noexcept {
+  return f.exception != nullptr ? f.exception.__cxa_exception_type() : nullptr;
+}
+
+}  // namespace
+
+void error_set::count(const std::type_info* type, std::uint64_t n) noexcept {
+  const auto known = std::find_if(types_.begin(), types_.end(), [type](const type_count& t) {
+    return t.type == type || (type != nullptr && t.type != nullptr && *t.type == *type);
+  });
+  if (known != types_.end()) {
+    known->count += n;
+    return;
+  }
+  try {
+    if (type != nullptr && types_.size() < most_types) {
+      types_.push_back({type, n});
+      return;
+    }
+  } catch (const std::bad_alloc&) {
+    // Not told apart.
+  }
+  of_other_types_ += n;
+}
+
+std::vector<error_kind> error_set::kinds() const {
+  std::vector<error_kind> all;
+  all.reserve(types_.size() + 1);
+  for (const type_count& t : types_)
+    if (t.count != 0) all.push_back({demangled(t.type->name()), t.count});
+  if (of_other_types_ != 0) all.push_back({"others", of_other_types_});
+  std::sort(all.begin(), all.end(), [](const error_kind& a, const error_kind& b) {
+    return a.count != b.count ? a.count > b.count : a.type < b.type;
+  });
+  return all;
+}
+
 void error_set::add(failure&& f) noexcept {
   ++total_;
+  count(type_of(f), 1);
+  place(std::move(f));
+}
+
+void error_set::place(failure&& f) noexcept {
   if (f.secondary) return keep(std::move(f));
   if (!leading_) {
     leading_ = std::move(f);
@@ -177,23 +222,37 @@ void error_set::keep(failure&& f) noexcept {
 }
 
 void error_set::merge(error_set&& other, bool as_secondary) noexcept {
-  total_ += other.total_ - other.kept();
+  total_ += other.total_;
+  for (const type_count& t : other.types_) count(t.type, t.count);
+  of_other_types_ += other.of_other_types_;
   const auto take = [&](failure& f) {
     f.secondary = f.secondary || as_secondary;
-    add(std::move(f));
+    place(std::move(f));
   };
   if (other.leading_) take(*other.leading_);
   for (failure& f : other.kept_) take(f);
   other.leading_.reset();
   other.kept_.clear();
+  other.types_.clear();
+  other.of_other_types_ = 0;
   other.total_ = 0;
 }
 
 failure error_set::take_first() noexcept {
   --total_;
+  const auto taken = [this](const failure& f) {
+    const std::type_info* const type = type_of(f);
+    for (type_count& t : types_)
+      if (type != nullptr && *t.type == *type && t.count != 0) {
+        --t.count;
+        return;
+      }
+    if (of_other_types_ != 0) --of_other_types_;
+  };
   if (leading_) {
     failure f = std::move(*leading_);
     leading_.reset();
+    taken(f);
     return f;
   }
   const auto first = std::min_element(kept_.begin(), kept_.end(), later_on_top);
@@ -201,6 +260,7 @@ failure error_set::take_first() noexcept {
   *first = std::move(kept_.back());
   kept_.pop_back();
   std::make_heap(kept_.begin(), kept_.end(), later_on_top);
+  taken(f);
   return f;
 }
 

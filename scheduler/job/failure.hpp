@@ -9,6 +9,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <typeinfo>
 #include <vector>
 
 #include "platform/waiting.hpp"
@@ -54,6 +55,12 @@ bool is_earlier(const failure& a, const failure& b) noexcept;
 // For people. Runs the exception's what(): in no lock, on a thread where that may happen.
 task_error describe(const failure& f);
 
+// How many failures there were of each type. Null: of types that there was no room for.
+struct type_count {
+  const std::type_info* type;
+  std::uint64_t count;
+};
+
 // Keeps the `limit` earliest failures, at least one, and counts all. The earliest of those that are not
 // secondary is kept in any case: it is what a group rethrows, and secondary ones, which somebody may have
 // handled, can have earlier paths.
@@ -68,14 +75,21 @@ class error_set {
   const failure* first() const noexcept { return leading_ ? &*leading_ : nullptr; }
   std::size_t kept() const noexcept { return kept_.size() + (leading_ ? 1U : 0U); }
   std::uint64_t total() const noexcept { return total_; }
+  // The most frequent type first. Throws std::bad_alloc.
+  std::vector<error_kind> kinds() const;
   // In serial order; empties the set but for the count.
   std::vector<failure> take_sorted() noexcept;
 
  private:
   void keep(failure&& f) noexcept;
+  void place(failure&& f) noexcept;
+  void count(const std::type_info* type, std::uint64_t n) noexcept;
 
+  static constexpr std::size_t most_types = 64;
   std::size_t limit_;
   std::uint64_t total_ = 0;
+  std::vector<type_count> types_;
+  std::uint64_t of_other_types_ = 0;
   std::optional<failure> leading_;  // the earliest one that is not secondary
   std::vector<failure> kept_;       // the others: a heap, the latest on top
 };

@@ -90,15 +90,31 @@ bool job_core::stops_at(const place& p) const noexcept {
   return state_->first_failure && !may_be_earlier(path, *state_->first_failure);
 }
 
+// A loop, not a recursion: jobs nest as deep as their submitters like.
 bool job_state::request_stop(stop_reason why, std::string by, std::string text) {
   std::vector<job_core*> inner;
+  if (!stop_this(why, std::move(by), std::move(text), inner)) return false;
+  while (!inner.empty()) {
+    job_core* const child = inner.back();
+    inner.pop_back();
+    try {
+      of(*child).stop_this(inherited(why), "outside", with_parent, inner);
+    } catch (const std::bad_alloc&) {
+      of(*child).stop_without_record(inherited(why));
+    }
+    child->release();
+  }
+  return true;
+}
+
+bool job_state::stop_this(stop_reason why, std::string by, std::string text, std::vector<job_core*>& inner) {
   std::stop_source source{std::nostopstate};
   {
     const std::lock_guard hold(lock);
     if (job.stopping() || closed) return false;
     std::size_t count = 0;
     for (job_state* c = first_child; c != nullptr; c = c->sibling_after) ++count;
-    inner.reserve(count);
+    inner.reserve(inner.size() + count);
     cancel_record record;
     record.by = std::move(by);
     record.reason = std::move(text);
@@ -114,20 +130,19 @@ bool job_state::request_stop(stop_reason why, std::string by, std::string text) 
     }
   }
   signal_stop(source);
-  for (job_core* const child : inner) {
-    of(*child).stop_now(inherited(why), with_parent);
-    child->release();
-  }
   return true;
 }
 
 void job_state::stop_now(stop_reason why, const char* reason) noexcept {
   try {
     request_stop(why, "outside", reason);
-    return;
   } catch (const std::bad_alloc&) {
-    std::fputs("coppice: no memory to record why a job is stopped; it is stopped all the same\n", stderr);
+    stop_without_record(why);
   }
+}
+
+void job_state::stop_without_record(stop_reason why) noexcept {
+  std::fputs("coppice: no memory to record why a job is stopped; it is stopped all the same\n", stderr);
   std::stop_source source{std::nostopstate};
   {
     const std::lock_guard hold(lock);
@@ -258,6 +273,11 @@ std::shared_ptr<const job_report> job_state::make_report() noexcept {
     } catch (const std::bad_alloc&) {
       // No memory for the advice: no statistics.
     }
+  }
+  try {
+    r->kinds = errors.kinds();
+  } catch (const std::bad_alloc&) {
+    // Not told apart.
   }
   std::vector<failure> kept = errors.take_sorted();
   if (kept.size() > options.keep_errors) kept.resize(options.keep_errors);

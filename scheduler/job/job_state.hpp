@@ -96,6 +96,10 @@ struct job_state : injected {
   stop_reason reason() const noexcept { return job.stop_.load(memory_order_acquire); }
 
  private:
+  // This one alone; adds the jobs that are to be stopped with it, with a reference on each. Throws
+  // std::bad_alloc, before anything is changed.
+  bool stop_this(stop_reason why, std::string by, std::string reason, std::vector<job_core*>& inner);
+  void stop_without_record(stop_reason why) noexcept;
   void set_stopped(stop_reason why) noexcept;
   void stop_right_of(const task_path& failed) noexcept;
   void tell_workers() noexcept;

@@ -55,16 +55,25 @@ std::string headline(const job_report& r) {
   return text;
 }
 
+std::string not_run(const job_report& r) {
+  std::string text;
+  if (r.skipped != 0) text += "; " + counted(r.skipped, "task was", "tasks were") + " not run because of it";
+  if (r.cancelled != 0) text += "; " + counted(r.cancelled, "was", "were") + " left half done";
+  return text;
+}
+
 std::string summary(const job_report& r) {
   std::string text = headline(r);
   if (r.errors_total != 0) {
     text += ": " + counted(r.errors_total, "error", "errors");
-    if (!r.errors.empty()) text += ", the first at " + error_text(primary(r));
+    if (r.spawned > 1) text += " in " + counted(r.spawned, "task", "tasks");
+    if (!r.errors.empty())
+      text += std::string(r.errors_total == 1 ? ", at " : ", the first at ") + error_text(primary(r));
   } else if (r.cancel) {
     text += " by " + r.cancel->by;
     if (!r.cancel->reason.empty()) text += ": " + r.cancel->reason;
   }
-  if (r.skipped != 0) text += "; " + counted(r.skipped, "task was", "tasks were") + " not run";
+  text += not_run(r);
   return text;
 }
 
@@ -107,9 +116,21 @@ std::ostream& operator<<(std::ostream& out, const job_report& r) {
   }
   if (r.errors_total != 0) {
     text += "  errors: " + std::to_string(r.errors_total);
-    if (r.errors.size() < r.errors_total) text += ", the first " + std::to_string(r.errors.size());
+    if (r.kinds.size() > 1) {
+      const char* before = " (";
+      for (const error_kind& k : r.kinds) {
+        text += before + std::to_string(k.count) + ' ' + k.type;
+        before = ", ";
+      }
+      text += ')';
+    }
+    if (r.errors.size() < r.errors_total)
+      text += ", the first " + std::to_string(r.errors.size()) + " in serial order";
     text += '\n';
     for (const task_error& e : r.errors) text += "    " + error_text(e) + '\n';
+    if (r.errors.size() < r.errors_total)
+      text += "    and " + std::to_string(r.errors_total - r.errors.size()) +
+              " more (job_options::keep_errors)\n";
   }
   return out << text;
 }

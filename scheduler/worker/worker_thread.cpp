@@ -26,6 +26,7 @@ worker_thread::~worker_thread() { delete new_victims.load(memory_order_relaxed);
 
 void worker_thread::start(std::size_t stack_bytes) {
   thread_.reset();  // one that has left
+  stack_bytes_ = stack_bytes;
   bound_.store(0, memory_order_relaxed);
   const std::string digits = std::to_string(index);
   const std::string suffix = "-" + (digits.size() < 2 ? "0" + digits : digits);
@@ -45,7 +46,10 @@ void worker_thread::enter(void* self) {
   // Below the limit a fork refuses; what runs then needs room to unwind and to call what does not fork. Half
   // of a small stack is for forks all the same.
   constexpr std::uintptr_t reserve = std::uintptr_t{96} * 1024;
-  const std::uintptr_t lowest = platform::lowest_stack_address();
+  std::uintptr_t lowest = platform::lowest_stack_address();
+  // Where the system does not say: as much as was asked for, less what lies above this frame and the guard.
+  if (lowest == 0 && me.stack_bytes_ != 0)
+    lowest = stack_address(&self) - me.stack_bytes_ + std::min(reserve, me.stack_bytes_ / 4);
   const std::uintptr_t size = stack_address(&self) - lowest;
   me.stack_limit = lowest == 0 ? 0 : lowest + std::min(reserve, size / 2);
   me.main_loop();
@@ -106,7 +110,6 @@ frame* worker_thread::next() noexcept {
     if (frame* const f = search()) {
       if (all.idle.end_search()) pass_on_the_search();
       begin_strand(f);
-      strand_since = clock::now();
       return f;
     }
     // order(closing): seq_cst; pairs with the store in join_workers().
@@ -121,7 +124,8 @@ frame* worker_thread::next() noexcept {
 void worker_thread::begin_strand(const void* what) noexcept {
   strand_starts = true;
   strand_of.store(what, memory_order_relaxed);
-  strand_began_ = clock::now();
+  strand_since = clock::now();
+  strand_is_weighed_ = true;
   deque.begin_strand();
 }
 
@@ -141,8 +145,8 @@ void worker_thread::pass_on_the_search() noexcept {
 
 // At the end of a strand that was stolen or injected: was it worth the way?
 void worker_thread::weigh_strand() noexcept {
-  if (strand_began_ == clock::time_point{}) return;
-  if (clock::now() - std::exchange(strand_began_, {}) >= worth_a_steal) {
+  if (!std::exchange(strand_is_weighed_, false)) return;
+  if (clock::now() - strand_since >= worth_a_steal) {
     fruitless_ = 0;
     poor_strands_ = 0;
   } else if (++poor_strands_ >= poor_strands_before_rest) {

@@ -11,6 +11,8 @@
 #include <new>
 #include <string>
 #include <system_error>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/busy.hpp"
@@ -57,36 +59,77 @@ TEST_P(at_size, C24Of1000TasksTheMultiplesOf29FailExactlyEachOf200Times) {
 
 TEST_P(with_a_million, C24AMillionFailuresAreCountedExactlyAndDoNotGrowMemory) {
   const std::uint64_t tasks = support::scaled(std::size_t{1'000'000});
-  const auto failing = [&] {
+  const auto failing = [&](std::uint64_t number) {
     return report_of(
         scheduler(),
         [=] {
-          for (std::uint64_t i = 0; i < tasks; ++i)
+          for (std::uint64_t i = 0; i < number; ++i)
             spawn([] { coppice::this_task::fail(std::make_error_code(std::errc::io_error)); });
         },
         collecting());
   };
-  const auto first = failing();
-  // What the allocator keeps for each thread varies by a megabyte; a record for each failure would be a
-  // hundred, each time.
-  auto second = failing();
+  const auto first = failing(tasks);
+  // What the allocator keeps for each thread varies by a megabyte; a record for each failure would be
+  // ten, each time.
+  const auto second = failing(tasks);
   std::size_t grown = ~std::size_t{0};
   for (int round = 0; round < 3; ++round) {
     const auto before = support::resident_bytes();
-    second = failing();
+    failing(tasks / 10);
     const auto after = support::resident_bytes();
     grown = std::min(grown, after > before ? after - before : 0);
   }
   if (!support::sanitized) {
     EXPECT_LT(grown, std::size_t{1} << 20);
   }
-  for (const auto* r : {&first, &second}) {
+  for (const coppice::job_report* r : {&first, &second}) {
     EXPECT_EQ(r->errors_total, tasks);
     EXPECT_EQ(r->failed, tasks);
     EXPECT_EQ(r->errors.size(), 64U);
   }
   EXPECT_EQ(support::lines(first), support::lines(second));
   EXPECT_EQ(first.errors.back().path, "root/63");
+}
+
+TEST_P(at_size, C24ErrorsAreCountedByTypeAlsoThoseThatAreNotKept) {
+  const auto report = report_of(
+      scheduler(),
+      [] {
+        for (int i = 0; i < 3000; ++i)
+          spawn([i] {
+            if (i % 3 == 0) throw i;
+            coppice::task_group group;
+            group.spawn([i] {
+              if (i % 3 == 1) throw failure("text");
+              coppice::join([] { throw std::bad_alloc(); }, [] {});
+            });
+            group.wait();
+          });
+      },
+      collecting(4));
+  EXPECT_EQ(report.errors_total, 3000U);
+  EXPECT_EQ(report.errors.size(), 4U);
+  const std::vector<coppice::error_kind> expected{
+      {"int", 1000}, {"std::bad_alloc", 1000}, {"support::failure", 1000}};
+  EXPECT_EQ(report.kinds, expected) << report;
+}
+
+TEST_P(at_size, C20ACancelReachesAThousandNestedJobs) {
+  const int depth = support::scaled(1000);
+  std::atomic<bool> deepest{false};
+  auto job = scheduler().submit([&] {
+    struct line {
+      static void of(coppice::scheduler& s, int depth, std::atomic<bool>& deepest) {
+        if (depth != 0) return s.run([&s, depth, &deepest] { of(s, depth - 1, deepest); });
+        deepest = true;
+        support::fork_until([] { return false; });
+      }
+    };
+    line::of(scheduler(), depth, deepest);
+  });
+  while (!deepest) std::this_thread::yield();
+  EXPECT_TRUE(job.cancel("all of them"));
+  EXPECT_NE(support::checked(job).result, outcome::completed);
 }
 
 TEST_P(at_size, C03C18EveryTypeIsKeptAlsoAfterACancel) {

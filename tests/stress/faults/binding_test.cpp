@@ -80,6 +80,29 @@ TEST(no_binding, WhereTheMaskCannotBeReadEither) {
   }));
 }
 
+long nested(long levels) {
+  if (levels == 0) return 0;
+  const auto [a, b] = coppice::join([=] { return nested(levels - 1); }, [] { return 1L; });
+  return a + b;
+}
+
+// The C library asks for the mask when it is asked where a stack ends.
+TEST(no_binding, WhereTheMaskCannotBeReadRecursionIsRefusedAllTheSame) {
+  if (support::sanitized) GTEST_SKIP() << "a sanitizer asks each thread for its mask, and ends without";
+  EXPECT_TRUE(holds_in_child([] {
+    setenv("HWLOC_COMPONENTS", "stop", 1);  // hwloc would ask again and again
+    faults::refuse_system_call(SYS_sched_getaffinity, EPERM);
+    coppice::scheduler s({.workers = 2, .stack_bytes = std::size_t{1} << 20});
+    try {
+      s.run([] { return nested(1'000'000'000); });
+    } catch (const coppice::job_error& e) {
+      return CLAIM(has_text(e.what(), "recursion too deep"), e.what()) &&
+             CLAIM(s.run([] { return nested(100); }) == 100);
+    }
+    return CLAIM(false);
+  }));
+}
+
 // hwloc takes the variable, and falls back to the machine if it can read nothing else there.
 bool works_with_description(const std::string& file) {
   setenv("HWLOC_XMLFILE", file.c_str(), 1);
