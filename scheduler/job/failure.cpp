@@ -69,14 +69,16 @@ void shorten(task_path& path, std::size_t head) {
 task_path path_of(const place& p) noexcept {
   try {
     task_path path = raw_path_of(p);
-    if (length_of(path) > 2 * shown_at_each_end) shorten(path, shown_at_each_end);
+    if (length_of(path) > kept_in_full) shorten(path, shown_at_each_end);
     return path;
   } catch (const std::bad_alloc&) {
     return {};
   }
 }
 
-std::string to_text(const task_path& path) {
+std::string to_text(const task_path& whole) {
+  task_path path = whole;
+  if (length_of(path) > 2 * shown_at_each_end) shorten(path, shown_at_each_end);
   std::string text = "root";
   for (std::size_t i = 0; i < path.size(); ++i) {
     if (path[i] == gap) {

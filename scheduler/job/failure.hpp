@@ -18,10 +18,12 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-// Ordinals from the root, the root's own left out. Of a path of more than 64 the middle is only counted: the
-// first 32 ordinals, a gap (three words), the last 32.
+// Ordinals from the root, the root's own left out. Up to a thousand are kept, because the order of errors
+// needs them; of a longer path, and of every text of more than 64, the middle is only counted: the first 32
+// ordinals, a gap (three words), the last 32.
 using task_path = std::vector<std::uint32_t>;
 inline constexpr std::size_t shown_at_each_end = 32;
+inline constexpr std::size_t kept_in_full = 1024;
 
 // Empty when there is no memory for it.
 task_path path_of(const place& p) noexcept;

@@ -91,6 +91,31 @@ TEST_P(with_a_million, C24AMillionFailuresAreCountedExactlyAndDoNotGrowMemory) {
   EXPECT_EQ(first.errors.back().path, "root/63");
 }
 
+void throw_below(int levels) {
+  if (levels == 0) throw failure("left");
+  coppice::join([=] { throw_below(levels - 1); }, [] {});
+}
+
+void two_that_fail_below(int levels) {
+  if (levels != 0) return coppice::join([=] { two_that_fail_below(levels - 1); }, [] {});
+  coppice::task_group group;
+  group.spawn([] { throw_below(50); });
+  group.spawn([] { throw failure("right"); });
+  group.wait();
+}
+
+TEST_P(at_size, C05C11TheLeftmostFailureComesOutAlsoBeyond64Ordinals) {
+  for (int round = 0; round < support::scaled(50); ++round) {
+    const auto report = report_of(
+        scheduler(), [] { two_that_fail_below(100); }, collecting());
+    ASSERT_EQ(report.errors.size(), 2U);
+    EXPECT_EQ(report.errors[0].message, "left") << report;
+    EXPECT_FALSE(report.errors[0].secondary);
+    EXPECT_TRUE(report.errors[1].secondary) << "it was the group's, and not the leftmost";
+    EXPECT_NE(report.errors[0].path.find("/(+"), std::string::npos) << report.errors[0].path;
+  }
+}
+
 TEST_P(at_size, C24ErrorsAreCountedByTypeAlsoThoseThatAreNotKept) {
   const auto report = report_of(
       scheduler(),
