@@ -2,7 +2,6 @@
 // of work that blocks, and the baseline that the work-stealing scheduler is measured against.
 //
 // Any thread may call any member of a `fifo_pool`, except that its own workers may not stop it.
-// A `fifo_task` belongs to one thread at a time.
 //
 //   coppice::fifo_pool pool({.workers = 8, .name = "fetch"});
 //   std::vector<coppice::fifo_task<std::string>> pages;
@@ -15,36 +14,29 @@
 
 #include <atomic>
 #include <chrono>
-#include <concepts>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
-#include <thread>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <coppice/detail/config.hpp>
+#include <coppice/fifo_task.hpp>
 #include <coppice/stop.hpp>
 
 namespace coppice::inline v0 {
 
-namespace detail {
-class fifo_node;
-template <class T>
-class fifo_result;
-
-/// What can be submitted: callable without arguments, and the pool can keep a copy of its own. Not
-/// std::constructible_from, which refuses a closure whose destructor may throw.
-template <class F>
-concept fifo_callable = std::invocable<F> && std::is_constructible_v<std::decay_t<F>, F>;
-}  // namespace detail
+/// What a worker's own `submit` does while the queue is full, and its wait for a task of its own pool
+/// while that has not run: such waits can leave no worker to run what they wait for.
+enum class recursion {
+  detect,  ///< blocks, but throws would_deadlock at once if no worker is left, or workers wait in a circle
+  help,    ///< runs queued tasks meanwhile, on top of the waiting one; throws where that does not help
+  block,   ///< blocks, also for ever: what pools do that do not look
+};
 
 /// The options of a fifo_pool.
 ///
@@ -58,12 +50,15 @@ struct fifo_options {
   /// least 1.
   std::size_t queue_capacity = 1000;
 
+  recursion on_recursion = recursion::detect;
+
   /// Names the threads: `fifo-00`, `fifo-01`, ... The system keeps 15 characters: a longer name is
   /// cut, not the number.
   std::string name = "fifo";
 };
 
 /// Counts since the pool was made, all of one moment: submitted == ran + skipped + queued + running.
+/// The steps of a stream (`map`) count as tasks: each runs one or more inputs.
 struct fifo_stats {
   std::uint64_t submitted = 0;  ///< tasks accepted
   std::uint64_t ran = 0;        ///< tasks that ended by running, failed ones included
@@ -71,58 +66,8 @@ struct fifo_stats {
   std::uint64_t rejected = 0;   ///< submissions refused: queue full, or pool stopped
   std::size_t queued = 0;       ///< tasks that wait for a worker now
   std::size_t running = 0;      ///< tasks that a worker has taken and not ended yet
-  unsigned workers = 0;         ///< threads that the pool was made with
-};
-
-/// The handle of a submitted task, movable. Destroying it blocks nobody and cancels nothing: the
-/// task runs, and its result is thrown away, an exception too.
-///
-/// Threads: one at a time.
-/// Lifetime: may outlive the pool.
-template <class T>
-class fifo_task {
- public:
-  /// An empty handle.
-  fifo_task() noexcept = default;
-  fifo_task(fifo_task&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
-  fifo_task& operator=(fifo_task&& other) noexcept {
-    fifo_task(std::move(other)).swap(*this);
-    return *this;
-  }
-  ~fifo_task();
-
-  /// Whether there is a task to wait for: false after `get`, after a move, and if none was accepted.
-  bool valid() const noexcept { return node_ != nullptr; }
-
-  /// Returns when the task has run or was skipped. What the task did, the destruction of its closure
-  /// included, happens before that.
-  ///
-  /// Blocks: until then. A worker of the same pool keeps its thread meanwhile: if all workers wait
-  /// for queued tasks, nothing moves until `stop(stop_mode::cancel)` skips those.
-  /// Throws: std::future_error (no_state) on an empty handle; never what the task threw.
-  void wait() const;
-
-  /// Waits, then hands the result over and leaves the handle empty.
-  ///
-  /// Blocks: as `wait`.
-  /// Throws: what the task threw, or else the destructor of its closure; scheduler_stopped if a stop
-  /// skipped it; std::future_error (no_state) on an empty handle.
-  T get();
-
-  void swap(fifo_task& other) noexcept { std::swap(node_, other.node_); }
-
- private:
-  friend class fifo_pool;
-  explicit fifo_task(detail::fifo_result<T>& node) noexcept : node_(&node) {}
-
-  detail::fifo_result<T>* node_ = nullptr;
-};
-
-/// What `fifo_pool::try_submit` answers.
-template <class T>
-struct fifo_submission {
-  admission status = admission::stopped;
-  fifo_task<T> task;  ///< empty unless accepted
+  std::size_t standing = 0;     ///< workers that wait for a task of this pool, or for room in its queue
+  unsigned workers = 0;         ///< threads that the pool is meant to have: see resize
 };
 
 /// Threads that take tasks, in order of acceptance, from one bounded queue.
@@ -135,6 +80,8 @@ struct fifo_submission {
 /// Example: at the top of this file.
 class COPPICE_API fifo_pool {
  public:
+  using time_point = std::chrono::steady_clock::time_point;
+
   /// Starts the threads.
   ///
   /// Throws: std::invalid_argument on more than 4096 workers or a capacity of 0; std::system_error
@@ -149,11 +96,12 @@ class COPPICE_API fifo_pool {
 
   /// Hands f to the workers. The result is what `f()` returns: void, a reference, a move-only type.
   ///
-  /// Blocks: while the queue is full; also a worker of this pool, which keeps its thread meanwhile.
+  /// Blocks: while the queue is full; a worker of this pool as fifo_options::on_recursion says.
   /// Throws: std::invalid_argument if f is an empty std::function or a null pointer;
-  /// scheduler_stopped if the pool is stopped, before the call or while it blocks; std::bad_alloc;
-  /// what moving f throws. In all these cases no task was accepted, and f is untouched in the first
-  /// three. Never what f throws when called.
+  /// scheduler_stopped if the pool is stopped, before the call or while it blocks; would_deadlock in
+  /// a worker of this pool, if there could never be room; recursion_too_deep if helping has used up
+  /// the worker's stack; std::bad_alloc; what moving f throws. In all these cases no task was
+  /// accepted, and f is untouched but in the last two. Never what f throws when called.
   /// Stop: wakes when one begins.
   /// Cost: one allocation, one notification, one lock of the queue's mutex; two if f has to be moved
   /// from.
@@ -163,10 +111,23 @@ class COPPICE_API fifo_pool {
   /// As `submit`, but never waits for room: says what happened instead. f is untouched unless
   /// accepted.
   ///
-  /// Throws: as `submit`, without scheduler_stopped.
+  /// Throws: as `submit`, without scheduler_stopped and would_deadlock.
   /// Cost: one allocation, one notification, two locks; one lock and nothing else when refused.
   template <detail::fifo_callable F>
   [[nodiscard]] auto try_submit(F&& f) -> fifo_submission<std::invoke_result_t<F>>;
+
+  /// As `try_submit`, but waits for room until `when`.
+  template <detail::fifo_callable F>
+  [[nodiscard]] auto submit_until(F&& f, time_point when) -> fifo_submission<std::invoke_result_t<F>>;
+
+  /// From now on the pool has this many workers; 0: one per CPU. Workers that are too many leave when
+  /// their tasks have ended.
+  ///
+  /// Threads: any, the pool's own workers included. Blocks: until new threads are started.
+  /// Throws: std::invalid_argument on more than 4096; scheduler_stopped; std::system_error when a
+  /// thread cannot be created: the pool then has as many workers as were there before or could be
+  /// added.
+  void resize(unsigned workers);
 
   /// Refuses new tasks, wakes blocked submitters, runs (drain) or skips (cancel) what is queued, and
   /// returns when every task and every thread has ended. Asking again is allowed, also from several
@@ -176,39 +137,68 @@ class COPPICE_API fifo_pool {
   /// Throws: std::runtime_error in one of the pool's own workers, which would wait for itself;
   /// std::bad_alloc.
   stop_report stop(stop_mode mode = stop_mode::drain);
+  /// Drains until `when`, then cancels what has not started.
+  stop_report stop_until(time_point when);
 
   /// Counts what the pool did so far. A task that was waited for is no longer running.
   fifo_stats stats() const;
 
  private:
-  struct seat;
+  friend class detail::fifo_node;
+  friend class detail::fifo_stream_pool;
+  using seat = detail::fifo_seat;
+  friend struct detail::fifo_seat;
+  class awaited;
+  class room;
+  class end_of_task;
+
+  // How long to wait: not at all (null), for ever (max), or until then.
+  static constexpr time_point for_ever = time_point::max();
 
   // Accepting a task: at once, or in two steps between which no lock is held.
   void admit(detail::fifo_node& node);
-  admission reserve(bool wait_for_room);
+  admission reserve(const time_point* until);
   void unreserve() noexcept;
   void enqueue(detail::fifo_node& node) noexcept;
   template <class F>
   auto place(F&& f) -> fifo_task<std::invoke_result_t<F>>;
+  template <class F>
+  auto submit_within(F&& f, const time_point* until) -> fifo_submission<std::invoke_result_t<F>>;
 
-  admission await_room(std::unique_lock<std::mutex>& lock, bool wait_for_room);
+  bool full() const noexcept { return queued_ + in_hand_ >= options_.queue_capacity; }
+  admission await_room(std::unique_lock<std::mutex>& lock, const time_point* until);
   void append(std::unique_lock<std::mutex>& lock, detail::fifo_node& node) noexcept;
+  bool post(detail::fifo_node& node) noexcept;
   [[noreturn]] void refuse() const;
 
   bool inherited_over_fork() const noexcept;
   [[noreturn]] void refuse_inherited() const;
   void leave_to_parent() noexcept;
 
-  void work(unsigned index);
-  detail::fifo_node* take(seat& own);
-  std::uint64_t ran() const noexcept;
+  stop_report stop(stop_mode mode, const time_point* until);
+  void cancel_queued(std::unique_lock<std::mutex>& lock);
   void join();
+  std::uint64_t ran() const noexcept;
 
-  const fifo_options options_;  // workers is never 0 here
-  const unsigned forks_;        // before it was made; more of them: this is a child's copy
+  void work(seat& own);
+  bool await_task(std::unique_lock<std::mutex>& lock, seat& own);
+  void run_next(std::unique_lock<std::mutex>& lock, seat& own);
+  void leave(seat& own) noexcept;
+
+  // A worker that waits for its own pool: standing.cpp.
+  static seat* own_seat(const fifo_pool* pool) noexcept;
+  void stand(std::unique_lock<std::mutex>& lock, awaited& what);
+  void stand_until(std::unique_lock<std::mutex>& lock, awaited& what, time_point when);
+  void help(std::unique_lock<std::mutex>& lock, seat& own);
+  void wait_as_worker(const detail::fifo_node& node);
+  std::string why_stuck(const seat& own) const;
+  void something_moved() noexcept;
+
+  const fifo_options options_;
+  const unsigned forks_;  // before it was made; more of them: this is a child's copy
 
   mutable std::mutex mutex_;  // guards what follows, up to the line
-  std::condition_variable not_full_, not_empty_;
+  std::condition_variable not_full_, not_empty_, moved_, left_;
   detail::fifo_node* head_ = nullptr;  // the queue: linked by fifo_node::next
   detail::fifo_node* tail_ = nullptr;
   std::size_t queued_ = 0;
@@ -217,158 +207,15 @@ class COPPICE_API fifo_pool {
   bool stopping_ = false, cancelled_ = false;
   std::uint64_t ran_before_stop_ = 0, rejected_before_stop_ = 0;
   std::vector<running_task> still_running_;  // when cancel was asked for
+  std::vector<std::unique_ptr<seat>> seats_;
+  unsigned wanted_ = 0;   // workers; seats from here on are to be left
+  unsigned present_ = 0;  // seats that somebody sits on
   // ----
-  std::unique_ptr<seat[]> seats_;  // one per worker
-  std::mutex joining_;             // guards threads_ once the constructor is done
-  std::vector<std::thread> threads_;
+  std::atomic<unsigned> standing_ = 0;  // changed under the mutex; read by who settles a task
+  std::mutex resizing_;                 // one at a time starts and joins threads
 };
 
 // ---- what the templates above are made of ------------------------------------------------------
-
-namespace detail {
-
-[[noreturn]] COPPICE_API void throw_empty_callable();
-[[noreturn]] COPPICE_API void throw_empty_fifo_task();
-
-/// One accepted task: its closure, what came of it, and its link in the queue.
-///
-/// It has two owners, the pool and the handle, and the second one to leave deletes it: `settle` and
-/// `drop` decide that under the mutex. No reference count, because then the pool could be the one
-/// to destroy a result after `wait` has returned.
-class COPPICE_API fifo_node {
- public:
-  fifo_node(const fifo_node&) = delete;
-  fifo_node& operator=(const fifo_node&) = delete;
-
-  // The pool's side; after settle() or skip() the node may be gone.
-  virtual void run() noexcept = 0;  ///< calls the closure, keeps what came of it, destroys the closure
-  void settle() noexcept;           ///< wakes who waits
-  void skip() noexcept;             ///< instead of both: the outcome is scheduler_stopped
-
-  // The handle's side; after drop() the node may be gone.
-  void wait();
-  void drop() noexcept;
-
-  fifo_node* next = nullptr;  ///< guarded by the pool's mutex
-
- protected:
-  fifo_node() noexcept;
-  virtual ~fifo_node();
-  virtual void destroy_closure() noexcept = 0;
-
-  std::exception_ptr error_;  // the pool's until settled, then the handle's
-
- private:
-  const unsigned forks_;  // before it was made; more of them: this is a child's copy
-  std::mutex mutex_;
-  std::condition_variable has_settled_;
-  bool settled_ = false, dropped_ = false;
-};
-
-/// The part that the handle knows: a task with a result of type T.
-template <class T>
-class fifo_result : public fifo_node {
- public:
-  T take() {
-    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
-    if constexpr (std::is_reference_v<T>) {
-      return static_cast<T>(**value_);
-    } else if constexpr (!std::is_void_v<T>) {
-      return std::move(*value_);
-    }
-  }
-
- protected:
-  template <class Call>
-  void keep(Call&& call) {
-    if constexpr (std::is_void_v<T>) {
-      call();
-    } else if constexpr (std::is_reference_v<T>) {
-      T&& result = call();
-      value_ = std::addressof(result);
-    } else {
-      value_.emplace(call());
-    }
-  }
-
- private:
-  using kept = std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*,
-                                  std::conditional_t<std::is_void_v<T>, std::monostate, std::remove_cv_t<T>>>;
-  std::optional<kept> value_;
-};
-
-/// The whole: the closure is called as F was handed in, so an rvalue is called as an rvalue.
-template <class F>
-class fifo_closure final : public fifo_result<std::invoke_result_t<F>> {
-  using stored = std::decay_t<F>;
-  using called = std::conditional_t<std::is_function_v<std::remove_reference_t<F>>, stored, F>;
-
- public:
-  explicit fifo_closure(F&& f) : closure_(std::forward<F>(f)) {}
-  ~fifo_closure() noexcept override {}  // run or skip has destroyed the closure
-
-  void run() noexcept override {
-    // The handler is left before settle(), so the exception cannot die here after wait() returned.
-    try {
-      this->keep([this]() -> decltype(auto) { return static_cast<called&&>(closure_)(); });
-    } catch (...) {
-      this->error_ = std::current_exception();
-    }
-    destroy_closure();
-  }
-
- private:
-  void destroy_closure() noexcept override {
-    try {
-      closure_.~stored();
-    } catch (...) {
-      if (!this->error_) this->error_ = std::current_exception();
-    }
-  }
-
-  union {  // destroyed before the node is, and a destructor that throws is an error like any other
-    stored closure_;
-  };
-};
-
-/// Types with an empty state that must not be called: pointers, std::function and its like. Lambdas
-/// compare with nullptr too, by converting to a pointer, but have no operator bool of their own.
-template <class F>
-concept fifo_nullable = std::is_pointer_v<F> || requires(const F& f) {
-  f.operator bool();
-  { f == nullptr } -> std::convertible_to<bool>;
-};
-
-/// Keeping one of these leaves f as it is, so that it can be done before the pool has said yes.
-template <class F>
-concept fifo_copied = std::is_lvalue_reference_v<F> || std::is_trivially_copyable_v<std::decay_t<F>>;
-
-template <class F>
-void require_callable(const F& f) {
-  if constexpr (fifo_nullable<F>) {
-    if (f == nullptr) throw_empty_callable();
-  }
-}
-
-}  // namespace detail
-
-template <class T>
-fifo_task<T>::~fifo_task() {
-  if (node_) node_->drop();
-}
-
-template <class T>
-void fifo_task<T>::wait() const {
-  if (!node_) detail::throw_empty_fifo_task();
-  node_->wait();
-}
-
-template <class T>
-T fifo_task<T>::get() {
-  const fifo_task mine = std::move(*this);  // its end drops the node, also when take() throws
-  mine.wait();
-  return mine.node_->take();
-}
 
 template <class F>
 auto fifo_pool::place(F&& f) -> fifo_task<std::invoke_result_t<F>> {
@@ -386,26 +233,37 @@ auto fifo_pool::place(F&& f) -> fifo_task<std::invoke_result_t<F>> {
   return task;
 }
 
+template <class F>
+auto fifo_pool::submit_within(F&& f, const time_point* until) -> fifo_submission<std::invoke_result_t<F>> {
+  detail::require_callable(f);
+  const admission status = reserve(until);
+  if (status != admission::accepted) return {status, {}};
+  return {status, place(std::forward<F>(f))};
+}
+
 template <detail::fifo_callable F>
 auto fifo_pool::submit(F&& f) -> fifo_task<std::invoke_result_t<F>> {
-  detail::require_callable(f);
   if constexpr (detail::fifo_copied<F>) {
+    detail::require_callable(f);
     auto& node = *new detail::fifo_closure<F>(std::forward<F>(f));
     fifo_task<std::invoke_result_t<F>> task(node);
     admit(node);
     return task;
   } else {
-    if (reserve(true) != admission::accepted) refuse();
-    return place(std::forward<F>(f));
+    auto [status, task] = submit_within(std::forward<F>(f), &for_ever);
+    if (status != admission::accepted) refuse();
+    return std::move(task);
   }
 }
 
 template <detail::fifo_callable F>
 auto fifo_pool::try_submit(F&& f) -> fifo_submission<std::invoke_result_t<F>> {
-  detail::require_callable(f);
-  const admission status = reserve(false);
-  if (status != admission::accepted) return {status, {}};
-  return {status, place(std::forward<F>(f))};
+  return submit_within(std::forward<F>(f), nullptr);
+}
+
+template <detail::fifo_callable F>
+auto fifo_pool::submit_until(F&& f, time_point when) -> fifo_submission<std::invoke_result_t<F>> {
+  return submit_within(std::forward<F>(f), &when);
 }
 
 }  // namespace coppice::inline v0

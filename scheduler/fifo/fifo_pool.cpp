@@ -1,15 +1,16 @@
-// The finite FIFO pool: one mutex, one linked queue, two condition variables. It shares nothing with
-// the work-stealing scheduler, which it is there to judge.
+// The finite FIFO pool: one mutex, one linked queue. It shares nothing with the work-stealing scheduler,
+// which it is there to judge.
 //
 // Who writes what: everything under `mutex_` is written by whoever holds it; a seat by its worker.
 //
-// Invariant: queued_ + in_hand_ <= queue_capacity until a stop begins, and
-// submitted == ran + skipped + queued + running whenever the mutex is free.
+// Invariant: queued_ + in_hand_ <= queue_capacity until a stop begins, but for the steps of streams, of
+// which each stream has at most one queued; and submitted == ran + skipped + queued + running whenever the
+// mutex is free.
 //
 // A submitter that has to move from its callable takes its place first (in_hand_), fills the node
 // without a lock, and then appends it.
-// Workers leave only when a stop began, the queue is empty and nothing is in hand: then no node can
-// come any more.
+// In a stop workers leave only when the queue is empty and nothing is in hand: then no node can come any
+// more. In a resize those leave whose seats are not wanted any more, when they look for the next task.
 #include <coppice/fifo_pool.hpp>
 
 #include <pthread.h>
@@ -17,19 +18,26 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <future>
 #include <new>
+#include <stdexcept>
+#include <thread>
 
+#include "fifo/seat.hpp"
 #include "platform/fork.hpp"
 #include "platform/limits.hpp"
+#include "platform/thread.hpp"
 
 namespace coppice::inline v0 {
 namespace {
 
 using clock = std::chrono::steady_clock;
 
-// The pool whose worker this thread is: it must not wait for its own end.
+// The pool whose worker this thread is, and where it sits.
 thread_local const fifo_pool* own_pool = nullptr;
+thread_local detail::fifo_seat* own_place = nullptr;
+
+// Helping on a worker that waits leaves this much of its stack to the tasks themselves.
+constexpr std::uintptr_t stack_reserve = std::uintptr_t{256} * 1024;
 
 unsigned usable_cpus() {
   cpu_set_t mask;
@@ -37,17 +45,21 @@ unsigned usable_cpus() {
   return std::max(1u, std::thread::hardware_concurrency());  // a mask beyond the 1024 CPUs of cpu_set_t
 }
 
-fifo_options checked(fifo_options options) {
-  if (options.workers > platform::max_workers) {
-    throw std::invalid_argument("coppice: a fifo_pool of " + std::to_string(options.workers) +
+unsigned checked_workers(unsigned workers) {
+  if (workers > platform::max_workers) {
+    throw std::invalid_argument("coppice: a fifo_pool of " + std::to_string(workers) +
                                 " workers was asked for; the limit is " +
                                 std::to_string(platform::max_workers) + ", 0 means one per CPU");
   }
+  return workers == 0 ? usable_cpus() : workers;
+}
+
+fifo_options checked(fifo_options options) {
+  options.workers = checked_workers(options.workers);
   if (options.queue_capacity == 0) {
     throw std::invalid_argument(
         "coppice: a fifo_pool with queue_capacity 0 could accept no task; use 1 or more");
   }
-  if (options.workers == 0) options.workers = usable_cpus();
   return options;
 }
 
@@ -60,87 +72,12 @@ void name_this_thread(const std::string& name, unsigned index) {
 
 }  // namespace
 
-// ---- the node ----------------------------------------------------------------------------------
-
-namespace detail {
-
-fifo_node::fifo_node() noexcept : forks_(platform::forks()) {}
-fifo_node::~fifo_node() = default;
-
-void fifo_node::settle() noexcept {
-  {
-    const std::lock_guard lock(mutex_);
-    settled_ = true;
-    if (!dropped_) {
-      has_settled_.notify_all();  // under the lock: once it is released the handle may delete the node
-      return;
-    }
-  }
-  delete this;
-}
-
-void fifo_node::drop() noexcept {
-  if (forks_ != platform::forks()) return;  // the parent's; its mutex may be held here for ever
-  {
-    const std::lock_guard lock(mutex_);
-    dropped_ = true;
-    if (!settled_) return;  // the pool deletes it
-  }
-  delete this;
-}
-
-void fifo_node::skip() noexcept {
-  try {
-    error_ = std::make_exception_ptr(scheduler_stopped(
-        "coppice: this task of a fifo_pool was not run: the pool was stopped with stop_mode::cancel"));
-  } catch (...) {
-    error_ = std::current_exception();
-  }
-  destroy_closure();
-  settle();
-}
-
-void fifo_node::wait() {
-  if (forks_ != platform::forks()) {
-    const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (lock && settled_) return;
-    throw scheduler_stopped(
-        "coppice: this task of a fifo_pool was submitted before a fork, and runs in the parent process only "
-        "(submit it again, to a pool that was made in the child)");
-  }
-  std::unique_lock lock(mutex_);
-  has_settled_.wait(lock, [this] { return settled_; });
-}
-
-void throw_empty_callable() {
-  throw std::invalid_argument(
-      "coppice: an empty function was submitted to a fifo_pool; there is nothing to call");
-}
-
-void throw_empty_fifo_task() { throw std::future_error(std::future_errc::no_state); }
-
-}  // namespace detail
-
 // ---- life --------------------------------------------------------------------------------------
 
-// What a worker writes about itself: `taken`, `number` and `since` under the mutex, `ran` without,
-// so that ending a task costs no lock. It is busy while the two counts differ. A cache line each.
-struct alignas(64) fifo_pool::seat {
-  std::uint64_t taken = 0;
-  std::uint64_t number = 0;  // of the task, in order of acceptance
-  clock::time_point since;
-  std::atomic<std::uint64_t> ran = 0;
-};
-
 fifo_pool::fifo_pool(fifo_options options)
-    : options_(checked(std::move(options))),
-      forks_(platform::forks()),
-      seats_(std::make_unique<seat[]>(options_.workers)) {
-  threads_.reserve(options_.workers);
+    : options_(checked(std::move(options))), forks_(platform::forks()) {
   try {
-    for (unsigned index = 0; index < options_.workers; ++index) {
-      threads_.emplace_back(&fifo_pool::work, this, index);
-    }
+    resize(options_.workers);
   } catch (...) {
     stop();
     throw;
@@ -167,12 +104,46 @@ void fifo_pool::refuse_inherited() const {
 // There is nobody to join, and threads that waited in the parent seem to wait here for ever: what would join
 // or wait for them is made anew and never used.
 void fifo_pool::leave_to_parent() noexcept {
-  for (std::thread& thread : threads_) ::new (static_cast<void*>(&thread)) std::thread;
-  ::new (static_cast<void*>(&not_full_)) std::condition_variable;
-  ::new (static_cast<void*>(&not_empty_)) std::condition_variable;
+  for (const auto& each : seats_) ::new (static_cast<void*>(&each->thread)) std::thread;
+  for (std::condition_variable* const each : {&not_full_, &not_empty_, &moved_, &left_}) {
+    ::new (static_cast<void*>(each)) std::condition_variable;
+  }
 }
 
-stop_report fifo_pool::stop(stop_mode mode) {
+void fifo_pool::resize(unsigned workers) {
+  if (inherited_over_fork()) refuse_inherited();
+  workers = checked_workers(workers);
+  const std::lock_guard serial(resizing_);
+  std::unique_lock lock(mutex_);
+  seats_.reserve(workers);
+  while (!stopping_ && wanted_ < workers) {
+    if (wanted_ == seats_.size()) seats_.push_back(std::make_unique<seat>(wanted_));
+    seat& next = *seats_[wanted_];
+    if (!next.present) {
+      lock.unlock();
+      if (next.thread.joinable()) next.thread.join();  // it has left
+      // It waits for the mutex, so that it finds itself present.
+      lock.lock();
+      next.thread = std::thread(&fifo_pool::work, this, std::ref(next));
+      next.present = true;
+      ++present_;
+    }
+    ++wanted_;
+  }
+  if (stopping_) {
+    lock.unlock();
+    refuse();
+  }
+  wanted_ = workers;
+  lock.unlock();
+  not_empty_.notify_all();
+}
+
+stop_report fifo_pool::stop(stop_mode mode) { return stop(mode, nullptr); }
+
+stop_report fifo_pool::stop_until(time_point when) { return stop(stop_mode::drain, &when); }
+
+stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
   if (inherited_over_fork()) refuse_inherited();
   if (own_pool == this) {
     throw std::runtime_error("coppice: fifo_pool '" + options_.name +
@@ -180,48 +151,58 @@ stop_report fifo_pool::stop(stop_mode mode) {
                              "stop it from another thread");
   }
   std::unique_lock lock(mutex_);
-  detail::fifo_node* unwanted = nullptr;
-  std::size_t count = 0;
-  if (mode == stop_mode::cancel && !cancelled_) {
-    const auto now = clock::now();
-    std::vector<running_task> running;  // complete before anything changes: it may throw
-    for (unsigned index = 0; index < options_.workers; ++index) {
-      const seat& at = seats_[index];
-      if (at.taken != at.ran) running.push_back({std::to_string(at.number), {}, index, now - at.since});
-    }
-    still_running_ = std::move(running);
-    cancelled_ = true;
-    unwanted = std::exchange(head_, nullptr);
-    tail_ = nullptr;
-    count = std::exchange(queued_, 0);
-    in_hand_ += count;
-    skipped_ += count;
-  }
+  if (mode == stop_mode::cancel) cancel_queued(lock);
   if (!stopping_) {
     stopping_ = true;
     ran_before_stop_ = ran();
     rejected_before_stop_ = rejected_;
   }
-  lock.unlock();
   not_full_.notify_all();
   not_empty_.notify_all();
-
-  while (unwanted) std::exchange(unwanted, unwanted->next)->skip();  // without the lock: closures die here
-
-  lock.lock();
-  in_hand_ -= count;
+  moved_.notify_all();
+  const auto all_left = [this] { return present_ == 0; };
+  if (until && !left_.wait_until(lock, *until, all_left)) cancel_queued(lock);
+  left_.wait(lock, all_left);
   lock.unlock();
-  not_empty_.notify_all();
   join();
 
   lock.lock();
   return {ran() - ran_before_stop_, skipped_, rejected_ - rejected_before_stop_, still_running_};
 }
 
+// With the mutex held, but not while closures die.
+void fifo_pool::cancel_queued(std::unique_lock<std::mutex>& lock) {
+  if (cancelled_) return;
+  const auto now = clock::now();
+  std::vector<running_task> running;  // complete before anything changes: it may throw
+  for (const auto& at : seats_) {
+    if (at->taken != at->ran) running.push_back({std::to_string(at->number), {}, at->index, now - at->since});
+  }
+  still_running_ = std::move(running);
+  cancelled_ = true;
+  if (!stopping_) {
+    stopping_ = true;
+    ran_before_stop_ = ran();
+    rejected_before_stop_ = rejected_;
+  }
+  detail::fifo_node* unwanted = std::exchange(head_, nullptr);
+  tail_ = nullptr;
+  const std::size_t count = std::exchange(queued_, 0);
+  in_hand_ += count;
+  skipped_ += count;
+  lock.unlock();
+  not_full_.notify_all();
+  while (unwanted) std::exchange(unwanted, unwanted->next)->skip();
+  lock.lock();
+  in_hand_ -= count;
+  not_empty_.notify_all();
+  moved_.notify_all();
+}
+
 void fifo_pool::join() {
-  const std::lock_guard lock(joining_);
-  for (std::thread& thread : threads_) {
-    if (thread.joinable()) thread.join();
+  const std::lock_guard serial(resizing_);
+  for (const auto& each : seats_) {
+    if (each->thread.joinable()) each->thread.join();
   }
 }
 
@@ -235,21 +216,41 @@ fifo_stats fifo_pool::stats() const {
           .rejected = rejected_,
           .queued = queued_,
           .running = static_cast<std::size_t>(taken_ - ended),
-          .workers = options_.workers};
+          .standing = standing_,
+          .workers = wanted_};
 }
 
 std::uint64_t fifo_pool::ran() const noexcept {
   std::uint64_t sum = 0;
-  for (unsigned index = 0; index < options_.workers; ++index) sum += seats_[index].ran;
+  for (const auto& each : seats_) sum += each->ran;
   return sum;
 }
 
 // ---- submitting --------------------------------------------------------------------------------
 
+class fifo_pool::room final : public awaited {
+ public:
+  explicit room(const fifo_pool& pool) noexcept : pool_(pool) {}
+  bool over() const noexcept override { return pool_.stopping_ || !pool_.full(); }
+  std::string text() const override {
+    return "room in the queue, whose " + std::to_string(pool_.options_.queue_capacity) + " places are taken";
+  }
+
+ private:
+  const fifo_pool& pool_;
+};
+
 // With the mutex held: whether one more task may come.
-admission fifo_pool::await_room(std::unique_lock<std::mutex>& lock, bool wait_for_room) {
-  const auto full = [this] { return queued_ + in_hand_ >= options_.queue_capacity; };
-  while (wait_for_room && !stopping_ && full()) not_full_.wait(lock);
+admission fifo_pool::await_room(std::unique_lock<std::mutex>& lock, const time_point* until) {
+  if (room here(*this); until && !here.over()) {
+    if (*until != for_ever) {
+      stand_until(lock, here, *until);
+    } else if (own_pool == this) {
+      stand(lock, here);
+    } else {
+      not_full_.wait(lock, [&here] { return here.over(); });
+    }
+  }
   if (!stopping_ && !full()) return admission::accepted;
   ++rejected_;
   return stopping_ ? admission::stopped : admission::full;
@@ -257,29 +258,36 @@ admission fifo_pool::await_room(std::unique_lock<std::mutex>& lock, bool wait_fo
 
 // With the mutex held, which it releases.
 void fifo_pool::append(std::unique_lock<std::mutex>& lock, detail::fifo_node& node) noexcept {
+  node.pool = this;
+  node.number = submitted_++;
   (tail_ ? tail_->next : head_) = &node;
   tail_ = &node;
   ++queued_;
-  ++submitted_;
   const bool stopping = stopping_;
+  const bool look_again = standing_ != 0;  // to help, or because nothing is in hand any more
   lock.unlock();
   // In a stop all must look: one takes the node, and the others may be free to leave now.
   stopping ? not_empty_.notify_all() : not_empty_.notify_one();
+  if (look_again) moved_.notify_all();
 }
 
 void fifo_pool::admit(detail::fifo_node& node) {
-  if (!inherited_over_fork()) {
-    std::unique_lock lock(mutex_);
-    if (await_room(lock, true) == admission::accepted) return append(lock, node);
+  try {
+    if (!inherited_over_fork()) {
+      std::unique_lock lock(mutex_);
+      if (await_room(lock, &for_ever) == admission::accepted) return append(lock, node);
+    }
+    refuse();
+  } catch (...) {
+    node.skip();  // nobody sees that: the handle is thrown away
+    throw;
   }
-  node.skip();  // nobody sees that: refuse() throws the handle away
-  refuse();
 }
 
-admission fifo_pool::reserve(bool wait_for_room) {
+admission fifo_pool::reserve(const time_point* until) {
   if (inherited_over_fork()) return admission::stopped;
   std::unique_lock lock(mutex_);
-  const admission status = await_room(lock, wait_for_room);
+  const admission status = await_room(lock, until);
   if (status == admission::accepted) ++in_hand_;
   return status;
 }
@@ -288,6 +296,7 @@ void fifo_pool::unreserve() noexcept {
   const std::lock_guard lock(mutex_);
   --in_hand_;
   not_full_.notify_one();
+  moved_.notify_all();
   if (stopping_) not_empty_.notify_all();  // workers may leave now
 }
 
@@ -304,6 +313,16 @@ void fifo_pool::enqueue(detail::fifo_node& node) noexcept {
   lock.lock();
   --in_hand_;
   not_empty_.notify_all();  // workers may leave now
+  moved_.notify_all();
+}
+
+// The next step of a stream, which no bound holds up. False: the pool is stopped, the node is untouched.
+bool fifo_pool::post(detail::fifo_node& node) noexcept {
+  if (inherited_over_fork()) return false;
+  std::unique_lock lock(mutex_);
+  if (stopping_) return false;
+  append(lock, node);
+  return true;
 }
 
 void fifo_pool::refuse() const {
@@ -314,34 +333,59 @@ void fifo_pool::refuse() const {
 
 // ---- working -----------------------------------------------------------------------------------
 
-void fifo_pool::work(unsigned index) {
+detail::fifo_seat* fifo_pool::own_seat(const fifo_pool* pool) noexcept {
+  return own_pool == pool ? own_place : nullptr;
+}
+
+void fifo_pool::work(seat& own) {
   own_pool = this;
-  name_this_thread(options_.name, index);
-  seat& own = seats_[index];
-  while (detail::fifo_node* node = take(own)) {
-    node->run();
-    ++own.ran;       // before settle(): who has waited for the task also finds it counted
-    node->settle();  // after this the node may be gone
+  own_place = &own;
+  name_this_thread(options_.name, own.index);
+  const std::uintptr_t lowest = platform::lowest_stack_address();
+  if (lowest != 0) own.stack_limit = lowest + stack_reserve;
+  own.since = clock::now();
+  std::unique_lock lock(mutex_);
+  while (await_task(lock, own)) run_next(lock, own);
+  leave(own);
+}
+
+// With the mutex held: true when there is a task for this worker, false when it is to leave.
+bool fifo_pool::await_task(std::unique_lock<std::mutex>& lock, seat& own) {
+  for (;;) {
+    if (own.index >= wanted_) return false;
+    if (head_) return true;
+    if (stopping_ && in_hand_ == 0) return false;
+    not_empty_.wait(lock);
+    own.since = clock::now();
   }
 }
 
-detail::fifo_node* fifo_pool::take(seat& own) {
-  auto now = clock::now();  // before the lock, which everybody waits for
-  std::unique_lock lock(mutex_);
-  while (!head_) {
-    if (stopping_ && in_hand_ == 0) return nullptr;
-    not_empty_.wait(lock);
-    now = clock::now();
-  }
+// With the mutex held, but not while the task runs.
+void fifo_pool::run_next(std::unique_lock<std::mutex>& lock, seat& own) {
   detail::fifo_node* const node = std::exchange(head_, head_->next);
   if (!head_) tail_ = nullptr;
   --queued_;
-  own.number = taken_++;
+  ++taken_;
   ++own.taken;
-  own.since = now;
+  own.number = node->number;
+  node->runner = &own;
+  if (standing_ != 0) moved_.notify_all();
   lock.unlock();
   not_full_.notify_one();
-  return node;
+  node->run();
+  ++own.ran;       // before settle(): who has waited for the task also finds it counted
+  node->settle();  // after this the node may be gone
+  something_moved();
+  own.since = clock::now();  // of the next one; without the lock, which everybody waits for
+  lock.lock();
+}
+
+// With the mutex held. Without it nothing of the pool is used any more.
+void fifo_pool::leave(seat& own) noexcept {
+  own.present = false;
+  if (--present_ == 0) left_.notify_all();
+  if (head_) not_empty_.notify_one();  // the call may have been for the task, and not for this worker
+  moved_.notify_all();
 }
 
 }  // namespace coppice::inline v0

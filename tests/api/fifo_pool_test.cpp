@@ -669,7 +669,7 @@ TEST(fifo_pool, C35AStopWaitsForASubmissionThatIsBeingMovedIn) {
 }
 
 TEST(fifo_pool, CancelFreesAPoolWhoseWorkersAllWaitForQueuedTasks) {  // E5: recursion on a FIFO queue
-  fifo_pool pool({.workers = 1});
+  fifo_pool pool({.workers = 1, .on_recursion = coppice::recursion::block});
   auto parent = pool.submit([&pool] { return pool.submit(seven).get(); });
   yield_until([&pool] { return pool.stats().submitted == 2; });
   const auto report = pool.stop(stop_mode::cancel);
@@ -679,7 +679,7 @@ TEST(fifo_pool, CancelFreesAPoolWhoseWorkersAllWaitForQueuedTasks) {  // E5: rec
 }
 
 TEST(fifo_pool, StopFreesAWorkerThatIsBlockedInItsOwnSubmit) {  // E5
-  fifo_pool pool({.workers = 1, .queue_capacity = 1});
+  fifo_pool pool({.workers = 1, .queue_capacity = 1, .on_recursion = coppice::recursion::block});
   std::atomic<pid_t> worker = 0;
   fifo_task<int> first;
   auto parent = pool.submit([&] {

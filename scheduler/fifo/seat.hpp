@@ -1,0 +1,46 @@
+// A worker's seat in a fifo_pool, and what a worker of it can stand still for.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <coppice/fifo_pool.hpp>
+#include <cstdint>
+#include <string>
+#include <thread>
+
+namespace coppice::inline v0 {
+
+// What a worker waits for in its own pool. All members are asked with the pool's mutex held.
+class fifo_pool::awaited {
+ public:
+  virtual bool over() const noexcept = 0;
+  virtual std::string text() const = 0;  // as in "waits for ..."
+  // The task that must end first, if it is one.
+  virtual const detail::fifo_node* task() const noexcept { return nullptr; }
+  // Whether it can come about without a worker of this pool.
+  virtual bool may_come_from_outside() const noexcept { return false; }
+
+ protected:
+  ~awaited() = default;
+};
+
+namespace detail {
+
+// What a worker writes about itself: under the mutex, but `ran`, so that ending a task costs no lock.
+// It is busy while the two counts differ. A cache line each.
+struct alignas(64) fifo_seat {
+  explicit fifo_seat(unsigned n) noexcept : index(n) {}
+
+  const unsigned index;
+  bool present = false;
+  std::uint64_t taken = 0;
+  std::uint64_t number = 0;  // of the task, in order of acceptance
+  std::chrono::steady_clock::time_point since;
+  const fifo_pool::awaited* stands_for = nullptr;  // not null: it stands still
+  std::uintptr_t stack_limit = 0;                  // helping ends here
+  std::thread thread;                              // under resizing_
+  std::atomic<std::uint64_t> ran = 0;
+};
+
+}  // namespace detail
+}  // namespace coppice::inline v0
