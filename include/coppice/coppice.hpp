@@ -20,12 +20,16 @@
 #include <coppice/error.hpp>
 #include <coppice/error_policy.hpp>
 #include <coppice/fifo_pool.hpp>
+#include <coppice/fifo_task.hpp>
 #include <coppice/job.hpp>
 #include <coppice/job_stats.hpp>
 #include <coppice/join.hpp>
 #include <coppice/options.hpp>
+#include <coppice/result.hpp>
+#include <coppice/results.hpp>
 #include <coppice/scheduler.hpp>
 #include <coppice/stats.hpp>
 #include <coppice/stop.hpp>
+#include <coppice/stream_options.hpp>
 #include <coppice/task_group.hpp>
 #include <coppice/this_task.hpp>

@@ -19,12 +19,14 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <ranges>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <coppice/detail/config.hpp>
+#include <coppice/detail/stream_body.hpp>
 #include <coppice/fifo_task.hpp>
 #include <coppice/stop.hpp>
 
@@ -120,6 +122,18 @@ class COPPICE_API fifo_pool {
   template <detail::fifo_callable F>
   [[nodiscard]] auto submit_until(F&& f, time_point when) -> fifo_submission<std::invoke_result_t<F>>;
 
+  /// Streams f(input) for each input of a range, as scheduler::map. Each step of the stream is a task, which
+  /// runs inputs for 200 us or a longer one, and then queues up again.
+  ///
+  /// Threads: any. Blocks: not at all. Throws: std::invalid_argument for a capacity of 0; scheduler_stopped;
+  /// std::bad_alloc; what moving throws.
+  template <std::ranges::input_range Range, class F>
+  auto map(Range&& inputs, F f, stream_options options = {}) -> results<detail::mapped<Range, F>> {
+    auto pool = stream_pool();
+    return results<detail::mapped<Range, F>>(
+        detail::start_stream(std::move(pool), std::forward<Range>(inputs), std::move(f), std::move(options)));
+  }
+
   /// From now on the pool has this many workers; 0: one per CPU. Workers that are too many leave when
   /// their tasks have ended.
   ///
@@ -169,6 +183,7 @@ class COPPICE_API fifo_pool {
   admission await_room(std::unique_lock<std::mutex>& lock, const time_point* until);
   void append(std::unique_lock<std::mutex>& lock, detail::fifo_node& node) noexcept;
   bool post(detail::fifo_node& node) noexcept;
+  std::unique_ptr<detail::stream_pool> stream_pool();
   [[noreturn]] void refuse() const;
 
   bool inherited_over_fork() const noexcept;

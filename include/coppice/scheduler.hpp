@@ -17,11 +17,13 @@
 #include <chrono>
 #include <concepts>
 #include <coppice/detail/job_body.hpp>
+#include <coppice/detail/stream_body.hpp>
 #include <coppice/job.hpp>
 #include <coppice/options.hpp>
 #include <coppice/stats.hpp>
 #include <coppice/stop.hpp>
 #include <memory>
+#include <ranges>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -45,6 +47,9 @@ bool is_empty_callable(const F& f) noexcept {
   else
     return false;
 }
+
+// Throws scheduler_stopped.
+COPPICE_API std::unique_ptr<stream_pool> stream_pool_of(scheduler_core& home, const stream_options& options);
 
 }  // namespace detail
 
@@ -88,6 +93,22 @@ class COPPICE_API scheduler {
     const admission answer = detail::admit(*core_, false, options);
     if (answer != admission::accepted) return {answer, {}};
     return {answer, launch(std::forward<F>(f), std::move(options))};
+  }
+
+  /// Streams f(input) for each input of a range; errors are results as values are. The source is asked by one
+  /// worker at a time, while there is room: it may block there, as a generator does. A `results` that is
+  /// moved in is a stage before this one, and holds no worker while it has nothing; values are f's inputs,
+  /// errors pass f by unless it takes a `result`.
+  ///
+  /// Threads: any; f is called by several workers at a time. Blocks: not at all.
+  /// Throws: std::invalid_argument for a capacity of 0; scheduler_stopped; std::bad_alloc; what moving
+  /// throws. Cost: two locks and no allocation for each input; about 2 us for each step of 200 us or a full
+  /// window. Example: results.hpp
+  template <std::ranges::input_range Range, class F>
+  auto map(Range&& inputs, F f, stream_options options = {}) -> results<detail::mapped<Range, F>> {
+    auto pool = detail::stream_pool_of(*core_, options);
+    return results<detail::mapped<Range, F>>(
+        detail::start_stream(std::move(pool), std::forward<Range>(inputs), std::move(f), std::move(options)));
   }
 
   /// Ends the scheduler: no more submissions; drain runs all that was accepted, cancel skips what has not

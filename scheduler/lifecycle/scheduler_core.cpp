@@ -154,8 +154,31 @@ void scheduler_core::withdraw() noexcept {
 }
 
 void scheduler_core::launch(job_core& job) noexcept {
+  // A job submitted from a task belongs to that task's job, whichever scheduler it goes to.
+  const bool inside = this_worker != nullptr && this_worker->where != nullptr;
+  launch(job, this_worker == nullptr, inside ? task_of(this_worker->where)->job : nullptr);
+}
+
+bool scheduler_core::open_for_step() {
+  if (inherited_over_fork()) return false;
+  {
+    const std::lock_guard hold(lock_);
+    if (phase_ != phase::open) return false;
+    ++pending_;
+  }
+  if (team.injection.reserve_unbounded() == injection_queue::outcome::reserved) return true;
+  leave_door();
+  return false;
+}
+
+void scheduler_core::launch_step(job_core& job, job_core* outer) noexcept {
+  job_state::of(job).detached = true;
+  launch(job, false, outer != nullptr && !outer->done() ? outer : nullptr);
+}
+
+void scheduler_core::launch(job_core& job, bool bounded, job_core* outer) noexcept {
   job_state& s = job_state::of(job);
-  s.bounded = this_worker == nullptr;
+  s.bounded = bounded;
   s.submitted = clock::now();
   {
     const std::lock_guard hold(lock_);
@@ -167,8 +190,7 @@ void scheduler_core::launch(job_core& job) noexcept {
     live_ = &s;
     if (pending_ == 0) changed_.notify_all();
   }
-  // A job submitted from a task belongs to that task's job, whichever scheduler it goes to.
-  if (this_worker != nullptr && this_worker->where != nullptr) s.adopt_by(*task_of(this_worker->where)->job);
+  if (outer != nullptr) s.adopt_by(*outer);
   s.watch_deadline();
   team.injection.commit(s);
   team.wake_one(nullptr);

@@ -42,6 +42,11 @@ class scheduler_core {
   admission admit(bool wait, const job_options& options);
   void withdraw() noexcept;
   void launch(job_core& job) noexcept;
+  // The same for a step of a stream: no bound, and it belongs to `outer`, if that has not ended, and not to
+  // whoever posts it. After a true open_for_step() either launch_step() or leave_door().
+  bool open_for_step();
+  void launch_step(job_core& job, job_core* outer) noexcept;
+  void leave_door() noexcept;
   void job_ended(job_state& job) noexcept;
 
   // Drains until `when` (null: for ever), then cancels; with cancel at once.
@@ -67,7 +72,7 @@ class scheduler_core {
   [[noreturn]] void refuse_unpinned(const platform::topology& plan) const;
   void join_workers() noexcept;
   void cancel_all();
-  void leave_door() noexcept;
+  void launch(job_core& job, bool bounded, job_core* outer) noexcept;
   [[noreturn]] void refuse_inherited() const;
 
   const unsigned forks_ = platform::forks();  // before it was made

@@ -1,0 +1,249 @@
+// A stream with its types: the source, the function, the results.
+#pragma once
+
+#include <coppice/results.hpp>
+#include <memory>
+#include <new>
+#include <optional>
+#include <ranges>
+#include <type_traits>
+#include <utility>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+template <class R>
+inline constexpr bool is_results = false;
+template <class T>
+inline constexpr bool is_results<results<T>> = true;
+
+// What a source hands to the function. Elements that stay where they are, as in a vector, are handed on by
+// reference; what an input iterator shows is gone with its next step, so it is taken out.
+template <class R>
+inline constexpr bool stays =
+    std::ranges::forward_range<R>&& std::is_lvalue_reference_v<std::ranges::range_reference_t<R>>;
+template <class R>
+using input_of =
+    std::conditional_t<stays<R>, std::ranges::range_reference_t<R>, std::ranges::range_value_t<R>>;
+
+// std::invoke, whose header is a heavy one.
+template <class F, class X>
+decltype(auto) call(F& f, X&& x) {
+  if constexpr (std::is_member_object_pointer_v<F>)
+    return std::forward<X>(x).*f;
+  else if constexpr (std::is_member_function_pointer_v<F>)
+    return (std::forward<X>(x).*f)();
+  else
+    return f(std::forward<X>(x));
+}
+
+// Puts what the call returns, or that it returned, into the node.
+template <class T, class Call>
+void keep_result(result_node<T>& node, std::size_t index, Call&& call) {
+  if constexpr (std::is_void_v<T>) {
+    call();
+    node.kept.emplace(result<T>::with_value(index));
+  } else if constexpr (std::is_reference_v<T>) {
+    T&& value = call();
+    node.kept.emplace(result<T>::with_value(index, std::addressof(value)));
+  } else {
+    node.kept.emplace(result<T>::with_value(index, call()));
+  }
+}
+
+// A view of any kind as source.
+template <class V, class F, class T>
+class range_stream final : public stream_of<T> {
+ public:
+  template <class W, class G>
+  range_stream(std::unique_ptr<stream_pool> pool, W&& view, G&& f, stream_options&& options)
+      : stream_of<T>(std::move(pool), std::move(options), false),
+        parts_(std::in_place, std::forward<W>(view), std::forward<G>(f)) {}
+
+ private:
+  struct parts {
+    template <class W, class G>
+    parts(W&& v, G&& g) : view(std::forward<W>(v)), f(std::forward<G>(g)) {}
+    V view;
+    F f;
+    std::optional<std::ranges::iterator_t<V>> at;  // after the view, so that it dies before
+  };
+  using held = std::conditional_t<stays<V>, std::remove_reference_t<std::ranges::range_reference_t<V>>*,
+                                  std::ranges::range_value_t<V>>;
+
+  pulled pull(std::optional<held>& input) {
+    parts& p = *parts_;
+    if (!p.at)
+      p.at.emplace(std::ranges::begin(p.view));
+    else if constexpr (!std::ranges::forward_range<V>)
+      ++*p.at;
+    if (*p.at == std::ranges::end(p.view)) return pulled::end;
+    if constexpr (stays<V>)
+      input.emplace(std::addressof(**p.at));
+    else
+      input.emplace(**p.at);
+    // Only a source that shows its elements more than once surely has its end at hand: asking does not wait.
+    if constexpr (std::ranges::forward_range<V>) {
+      ++*p.at;
+      if (*p.at == std::ranges::end(p.view)) return pulled::last_item;
+    }
+    return pulled::item;
+  }
+
+  pulled run_one(stream_node& base) noexcept override {
+    auto& node = static_cast<result_node<T>&>(base);
+    std::optional<held> input;
+    pulled how{};
+    try {
+      how = pull(input);
+    } catch (...) {
+      this->source_failed(node);
+      return pulled::failure;
+    }
+    if (how == pulled::end) return how;
+    item_scope scope;
+    if (!this->began(node, scope, how == pulled::last_item)) return how;
+    try {
+      keep_result<T>(node, node.sequence, [&]() -> decltype(auto) {
+        if constexpr (stays<V>)
+          return call(parts_->f, static_cast<std::ranges::range_reference_t<V>>(**input));
+        else
+          return call(parts_->f, std::move(*input));
+      });
+    } catch (...) {
+      this->item_failed(node);
+    }
+    input.reset();
+    this->item_over(scope);
+    return how;
+  }
+  void dispose() noexcept override { parts_.reset(); }
+
+  std::optional<parts> parts_;
+};
+
+template <class F, class U>
+constexpr bool takes_value() {
+  if constexpr (std::is_void_v<U>)
+    return std::is_invocable_v<F&>;
+  else
+    return std::is_invocable_v<F&, U&&>;
+}
+
+// Another stream as source. Values are the function's input; errors pass it by, unless it takes results.
+template <class U, class F, class T>
+class stage_stream final : public stream_of<T> {
+ public:
+  template <class G>
+  stage_stream(std::unique_ptr<stream_pool> pool, results<U>&& source, G&& f, stream_options&& options)
+      : stream_of<T>(std::move(pool), std::move(options), true),
+        source_(std::move(source)),
+        f_(std::in_place, std::forward<G>(f)) {}
+
+ private:
+  pulled run_one(stream_node& base) noexcept override {
+    auto& node = static_cast<result_node<T>&>(base);
+    bool ended = source_.core_ == nullptr;
+    auto* const read = ended ? nullptr : static_cast<result_node<U>*>(source_.core_->try_next(*this, ended));
+    if (read == nullptr) return ended ? pulled::end : pulled::nothing;
+    result<U> input = std::move(*read->kept);
+    source_.core_->give_back(read);
+    item_scope scope;
+    if (!this->began(node, scope, false)) return pulled::item;
+    try {
+      run(node, input);
+    } catch (...) {
+      this->item_failed(node);
+    }
+    if (node.kept) node.kept->index = input.index;
+    this->item_over(scope);
+    return pulled::item;
+  }
+
+  void run(result_node<T>& node, result<U>& input) {
+    if constexpr (takes_value<F, U>()) {
+      if (!input.ok()) {
+        node.how = item_end::failed;
+        node.kept.emplace(result<T>::with_error(input.index, input.shared_error()));
+        return;
+      }
+      keep_result<T>(node, input.index, [&]() -> decltype(auto) {
+        if constexpr (std::is_void_v<U>)
+          return (*f_)();
+        else
+          return call(*f_, std::move(input).value());
+      });
+    } else {
+      keep_result<T>(node, input.index, [&]() -> decltype(auto) { return call(*f_, std::move(input)); });
+    }
+  }
+
+  bool help_source() override { return source_.core_ != nullptr && source_.core_->help_here(); }
+  void stop_source() noexcept override {
+    try {
+      source_.cancel("the stage that reads it was stopped");
+    } catch (const std::bad_alloc&) {
+      // It is destroyed with this stage's reader at the latest.
+    }
+  }
+  const job_report* source_report() override {
+    return source_.core_ != nullptr ? &source_.core_->report() : nullptr;
+  }
+  void dispose() noexcept override {
+    source_ = results<U>();
+    f_.reset();
+  }
+
+  results<U> source_;
+  std::optional<F> f_;
+};
+
+template <class F, class U>
+decltype(auto) stage_result() {
+  if constexpr (!takes_value<F, U>())
+    return std::type_identity<std::invoke_result_t<F&, result<U>>>();
+  else if constexpr (std::is_void_v<U>)
+    return std::type_identity<std::invoke_result_t<F&>>();
+  else
+    return std::type_identity<std::invoke_result_t<F&, U&&>>();
+}
+
+template <class R, class F>
+struct stream_types {
+  using view = std::views::all_t<R>;
+  using value = std::remove_cv_t<std::invoke_result_t<F&, input_of<view>>>;
+  using body = range_stream<view, F, value>;
+};
+template <class U, class F>
+struct stream_types<results<U>, F> {
+  using value = std::remove_cv_t<typename decltype(stage_result<F, U>())::type>;
+  using body = stage_stream<U, F, value>;
+};
+
+// What map() gives for a range and a function.
+template <class R, class F>
+using mapped = typename stream_types<R, std::decay_t<F>>::value;
+
+template <class R, class F>
+stream_of<mapped<R, F>>* start_stream(std::unique_ptr<stream_pool> pool, R&& inputs, F&& f,
+                                      stream_options&& options) {
+  using body = typename stream_types<R, std::decay_t<F>>::body;
+  body* core = nullptr;
+  if constexpr (is_results<std::remove_cvref_t<R>> && !std::is_reference_v<R>)
+    core = new body(std::move(pool), std::move(inputs), std::forward<F>(f), std::move(options));
+  else
+    core = new body(std::move(pool), std::views::all(std::forward<R>(inputs)), std::forward<F>(f),
+                    std::move(options));
+  try {
+    core->start();
+  } catch (...) {
+    core->abandon();
+    throw;
+  }
+  return core;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

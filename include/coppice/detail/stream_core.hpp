@@ -1,0 +1,220 @@
+// The core of a stream of results: who may take the next input, what is finished and not read, the end. It
+// knows no types and no pool; stream_body.hpp adds the types, a stream_pool is the pool as a stream sees it.
+//
+// A stream runs in steps. A step is what its pool runs at a time: it takes one input after the other, and
+// ends when the window is full, the source has nothing or has ended, or its time is over. So an idle stream
+// holds no thread. The slot of an input is reserved before it is taken, and given back when its result is
+// read: no task ever finds the stream full.
+//
+// Who writes what: everything under `mutex_`; no user code, and no pool, is called with it held.
+//
+// Invariant: occupied_ == inputs taken and not read, plus one while pulling_; occupied_ <= capacity. Steps
+// come from whoever makes the next input possible: a step that has taken one (so they grow one by one), a
+// step whose time is over, a reader that makes room, a source that has something again. At most one is posted
+// and not begun.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <coppice/detail/config.hpp>
+#include <coppice/result.hpp>
+#include <coppice/stream_options.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+class stream_core;
+
+enum class stream_stop : std::uint8_t { none, cancelled, deadline, failed };
+
+// What a pull found.
+enum class pulled : std::uint8_t { item, last_item, end, nothing, failure };
+
+// How an input ended.
+enum class item_end : std::uint8_t { succeeded, failed, cancelled, skipped };
+
+struct stream_node {
+  stream_node* next = nullptr;
+  std::uint64_t sequence = 0;  // in order of taking; results of an ordered stream come by it
+  item_end how = item_end::succeeded;
+  virtual ~stream_node() = default;
+};
+
+// Where an input's code runs, while it runs. The words are the pool's business.
+struct item_scope {
+  const stream_core* core = nullptr;
+  item_scope* outer = nullptr;
+  void* words[6] = {};
+};
+
+// A pool as a stream sees it. Called without the stream's lock unless it says so.
+class stream_pool {
+ public:
+  virtual ~stream_pool() = default;
+  // Has a worker run a step_ticket(core) soon. False: the pool takes no more.
+  virtual bool post(stream_core& core) = 0;
+  // Tells the code of running steps that it is not wanted any more.
+  virtual void cancel_steps(stream_stop, const std::string&) noexcept {}
+  // In a worker of this pool: runs the posted step here if nobody has begun it. False: nothing was done.
+  virtual bool help() { return false; }
+  // A reader has nothing to read and nothing to do. The lock is the stream's and held; may return early.
+  virtual void stand(stream_core& core, std::unique_lock<std::mutex>& lock) = 0;
+  // What a reader stands for may have come about.
+  virtual void something_moved() noexcept {}
+  virtual void enter(item_scope&, std::uint64_t) noexcept {}
+  virtual void leave(item_scope&) noexcept {}
+  // Whether the running step itself is being stopped, and why.
+  virtual stream_stop stopped_from_above() const noexcept { return stream_stop::none; }
+  // In a handler: the current exception as an error of that input.
+  virtual task_error describe(std::uint64_t sequence) const = 0;
+};
+
+class COPPICE_API stream_core {
+ public:
+  stream_core(const stream_core&) = delete;
+  stream_core& operator=(const stream_core&) = delete;
+
+  // The reader's side.
+  void start();
+  stream_node* next();                                      // null: the end
+  stream_node* try_next(stream_core& reader, bool& ended);  // null and not ended: the reader is told later
+  void give_back(stream_node* read) noexcept;
+  bool cancel(stream_stop why, std::string by, std::string reason);
+  const job_report& report();
+  bool ended() const;
+  bool help_here() { return pool_->help() || help_source(); }
+  void abandon() noexcept;
+
+  // The pool's side.
+  void step() noexcept;
+  void step_dropped() noexcept;
+  bool may_go_on() const;
+  bool fed_by_stage() const noexcept { return fed_by_stage_; }
+  void sleep(std::unique_lock<std::mutex>& lock);  // until something moves, or the deadline
+  const stream_options& options() const noexcept { return options_; }
+
+  void acquire() noexcept;
+  void release() noexcept;
+
+ protected:
+  stream_core(std::unique_ptr<stream_pool> pool, stream_options&& options, bool fed_by_stage);
+  virtual ~stream_core();
+
+  // What the types add. Takes one input into the node and runs it; calls began() in between.
+  virtual pulled run_one(stream_node& node) noexcept = 0;
+  virtual stream_node* make_node() = 0;
+  virtual void set_error(stream_node& node, kept_error error) noexcept = 0;
+  virtual kept_error error_in(const stream_node& node) const noexcept = 0;
+  virtual void clear(stream_node& node) noexcept = 0;
+  virtual void dispose() noexcept = 0;  // source and function die, on the reader's thread
+  // Of the stage that feeds this one.
+  virtual bool help_source() { return false; }
+  virtual void stop_source() noexcept {}
+  virtual const job_report* source_report() { return nullptr; }
+
+  // The input is taken, the next one may be. False: the stream was stopped, it is not to run.
+  bool began(stream_node& node, item_scope& scope, bool last) noexcept;
+  void item_over(item_scope& scope) noexcept;
+  void item_failed(stream_node& node) noexcept;    // in a handler
+  void source_failed(stream_node& node) noexcept;  // in a handler
+
+ private:
+  class outer_stop;
+  struct placed_error {
+    std::uint64_t sequence;
+    kept_error error;
+  };
+
+  bool runs_here() const noexcept;
+  bool no_more() const noexcept { return closed_ && in_flight_ == 0 && !pulling_; }
+  bool may_take() const noexcept { return !closed_ && !starved_ && occupied_ < options_.capacity; }
+  bool wants_step() const noexcept;
+  bool stop_if_late(std::unique_lock<std::mutex>& lock);
+  stream_node* take(std::unique_lock<std::mutex>& lock);
+  stream_node* reserve_node(std::unique_lock<std::mutex>& lock) noexcept;
+  bool claim(std::unique_lock<std::mutex>& lock);
+  bool settle(stream_node& node, pulled how, bool all) noexcept;
+  void deliver(stream_node& node) noexcept;
+  void append(stream_node& node) noexcept;
+  void put_aside(stream_node& node) noexcept;
+  void count(const stream_node& node) noexcept;
+  void after_change(std::unique_lock<std::mutex>& lock, bool post) noexcept;
+  void stop_now(stream_stop why, const char* reason) noexcept;
+  void post_step() noexcept;
+  void source_ready() noexcept;
+  bool follow_source() noexcept;  // false: there was more
+  kept_error stop_error(std::uint64_t sequence, bool started) const noexcept;
+  void make_report();
+  void tell_of_unread() noexcept;
+
+  const std::unique_ptr<stream_pool> pool_;
+  const stream_options options_;
+  const bool fed_by_stage_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::unique_ptr<outer_stop> outer_;  // the job in which the stream was made takes it along
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable moved_;
+  std::uint64_t references_ = 1;
+
+  bool closed_ = false;        // no input is taken any more
+  bool source_ended_ = false;  // and none was left
+  bool pulling_ = false;       // a step asks the source
+  bool told_ = false;          // the source spoke up meanwhile
+  bool starved_ = false;       // the source, a stage, has nothing, and speaks up when it has
+  bool posted_ = false;        // a step is with the pool and has not begun
+  unsigned patient_ = 0;       // steps that wait for the one that asks
+  unsigned working_ = 0;       // steps that take inputs
+  unsigned inside_ = 0;        // who uses source, function or pool
+  unsigned waiting_ = 0;       // readers
+  std::size_t occupied_ = 0, in_flight_ = 0, unread_ = 0;
+
+  stream_node *first_ = nullptr, *last_ = nullptr;  // ready to be read
+  std::vector<stream_node*> ahead_;                 // of an ordered stream: a heap, the earliest on top
+  std::uint64_t next_ready_ = 0;                    // sequence of the next one
+  stream_node* spare_ = nullptr;                    // read and given back
+  std::size_t nodes_ = 0;
+  stream_core* downstream_ = nullptr;  // a stage that wants to be told; a reference
+
+  stream_stop stop_ = stream_stop::none;
+  std::optional<cancel_record> cancelled_by_;
+  std::chrono::steady_clock::time_point quiet_{};
+  std::uint64_t accepted_ = 0, succeeded_ = 0, failed_ = 0, cancelled_ = 0, skipped_ = 0;
+  std::vector<placed_error> errors_;  // a heap, the latest on top
+  std::uint64_t errors_unread_ = 0;
+  std::optional<job_report> report_;
+};
+
+// In a handler: the current exception as an error at that place of a stream.
+COPPICE_API task_error describe_current(std::uint64_t sequence, unsigned worker);
+
+// What a pool runs: one step. If it is destroyed without having run, the stream is told.
+class COPPICE_API step_ticket {
+ public:
+  explicit step_ticket(stream_core& core) noexcept : core_(&core) { core.acquire(); }
+  step_ticket(step_ticket&& other) noexcept : core_(std::exchange(other.core_, nullptr)), ran_(other.ran_) {}
+  step_ticket& operator=(step_ticket&&) = delete;
+  ~step_ticket();
+  bool valid() const noexcept { return core_ != nullptr; }
+  void operator()() noexcept {
+    ran_ = true;
+    core_->step();
+  }
+
+ private:
+  stream_core* core_;
+  bool ran_ = false;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,184 @@
+// A stream of results: what `scheduler::map` and `fifo_pool::map` give. Each input that is taken from the
+// source appears exactly once, as a value or as an error; then the stream ends, once and for ever.
+//
+// A stream belongs to one reader at a time; cancel() may be called from any thread.
+//
+//   coppice::results<row> rows = scheduler.map(lines, parse, {.capacity = 256, .name = "parse"});
+//   for (coppice::result<row>& r : rows)
+//     if (r.ok()) insert(r.value());
+//     else std::cerr << "line " << r.index + 1 << ": " << r.error().message << '\n';
+//   std::cerr << rows.report();
+//
+// Streams compose: a stream that is moved into `map` is the source of the next stage.
+//
+//   for (auto& id : scheduler.map(scheduler.map(lines, parse), store)) ...
+#pragma once
+
+#include <coppice/detail/stream_core.hpp>
+#include <coppice/error.hpp>
+#include <coppice/result.hpp>
+#include <cstddef>
+#include <iterator>
+#include <optional>
+#include <ranges>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace coppice {
+inline namespace v0 {
+
+class scheduler;
+class fifo_pool;
+
+namespace detail {
+
+template <class T>
+struct result_node final : stream_node {
+  std::optional<result<T>> kept;
+};
+
+// A stream as its reader knows it.
+template <class T>
+class stream_of : public stream_core {
+ public:
+  result_node<T>* next_node() { return static_cast<result_node<T>*>(next()); }
+  result_node<T>* current = nullptr;  // of the iterators
+
+ protected:
+  using stream_core::stream_core;
+  ~stream_of() override { delete current; }
+  stream_node* make_node() final { return new result_node<T>; }
+  void clear(stream_node& n) noexcept final { static_cast<result_node<T>&>(n).kept.reset(); }
+  void set_error(stream_node& n, kept_error error) noexcept final {
+    static_cast<result_node<T>&>(n).kept.emplace(result<T>::with_error(n.sequence, std::move(error)));
+  }
+  kept_error error_in(const stream_node& n) const noexcept final {
+    const auto& kept = static_cast<const result_node<T>&>(n).kept;
+    return kept ? kept->shared_error() : nullptr;
+  }
+};
+
+template <class V, class F, class T>
+class range_stream;
+template <class U, class F, class T>
+class stage_stream;
+
+}  // namespace detail
+
+/// A stream of results; an input range and a view, single pass, movable.
+///
+/// Back-pressure: at most `capacity` inputs are taken and not read, so a reader that stops reading stops the
+/// source. No thread waits for it meanwhile.
+/// Lifetime: a source that was given as an lvalue, what the function refers to, and the pool must live until
+/// the stream has ended or is destroyed.
+/// Stop: destroying it before its end cancels it: no further input is taken, running ones finish and are
+/// thrown away; errors among what nobody read go to the unobserved error handler. Stopping the pool, or
+/// cancelling the job in which the stream was made, cancels it; what is finished can still be read.
+template <class T>
+class results {
+ public:
+  /// Reads on; valid while the stream is.
+  class iterator {
+   public:
+    using value_type = result<T>;
+    using difference_type = std::ptrdiff_t;
+    using iterator_concept = std::input_iterator_tag;
+
+    iterator() noexcept = default;
+    result<T>& operator*() const noexcept { return *core_->current->kept; }
+    result<T>* operator->() const noexcept { return &**this; }
+    iterator& operator++() {
+      results::advance(*core_);
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const iterator& i, std::default_sentinel_t) noexcept {
+      return i.core_ == nullptr || i.core_->current == nullptr;
+    }
+
+   private:
+    friend class results;
+    explicit iterator(detail::stream_of<T>* core) noexcept : core_(core) {}
+    detail::stream_of<T>* core_ = nullptr;
+  };
+
+  /// A stream that has ended.
+  results() noexcept = default;
+  results(results&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  results& operator=(results&& other) noexcept {
+    if (this != &other) {
+      if (core_ != nullptr) core_->abandon();
+      core_ = std::exchange(other.core_, nullptr);
+    }
+    return *this;
+  }
+  ~results() {
+    if (core_ != nullptr) core_->abandon();
+  }
+
+  /// The next result; empty at the end, for ever.
+  ///
+  /// Blocks: until there is one. On a worker of the same scheduler it works on the stream meanwhile; on a
+  /// worker of the same fifo_pool fifo_options::on_recursion holds.
+  /// Throws: would_deadlock inside the stream's own function, and as fifo_options::on_recursion says.
+  std::optional<result<T>> next() {
+    std::optional<result<T>> read;
+    if (core_ == nullptr) return read;
+    if (auto* const node = core_->next_node()) {
+      read = std::move(node->kept);
+      core_->give_back(node);
+    }
+    return read;
+  }
+
+  /// Blocks: as next().
+  iterator begin() {
+    if (core_ != nullptr && core_->current == nullptr) advance(*core_);
+    return iterator(core_);
+  }
+  std::default_sentinel_t end() const noexcept { return {}; }
+
+  /// Takes no further input; running ones finish or leave by `cancelled`. What is finished can be read, then
+  /// the stream ends. True for the one call that did it.
+  ///
+  /// Threads: any.
+  bool cancel(std::string reason = {}) {
+    return core_ != nullptr && core_->cancel(detail::stream_stop::cancelled, "outside", std::move(reason));
+  }
+
+  /// Whether the end has come: next() is empty at once.
+  bool done() const { return core_ == nullptr || core_->ended(); }
+
+  /// Counts of inputs and the first errors, in order of taking.
+  ///
+  /// Throws: std::logic_error while inputs are running or left.
+  const job_report& report() {
+    if (core_ == nullptr)
+      throw std::logic_error(
+          "coppice: no state: this stream is empty (made without a source, or moved from)");
+    return core_->report();
+  }
+
+ private:
+  template <class, class, class>
+  friend class detail::stage_stream;
+  template <class, class, class>
+  friend class detail::range_stream;
+  friend class scheduler;
+  friend class fifo_pool;
+
+  explicit results(detail::stream_of<T>* core) noexcept : core_(core) {}
+  static void advance(detail::stream_of<T>& core) {
+    if (core.current != nullptr) core.give_back(std::exchange(core.current, nullptr));
+    core.current = core.next_node();
+  }
+
+  detail::stream_of<T>* core_ = nullptr;
+};
+
+}  // namespace v0
+}  // namespace coppice
+
+template <class T>
+inline constexpr bool std::ranges::enable_view<coppice::results<T>> = true;

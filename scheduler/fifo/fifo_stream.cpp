@@ -1,0 +1,69 @@
+// A fifo_pool as a stream sees it: each step is a task, which takes its turn in the queue.
+#include <coppice/detail/stream_core.hpp>
+#include <memory>
+#include <mutex>
+
+#include "fifo/seat.hpp"
+
+namespace coppice::inline v0 {
+namespace detail {
+
+class fifo_stream_pool final : public stream_pool {
+ public:
+  explicit fifo_stream_pool(fifo_pool& pool) noexcept : pool_(pool) {}
+
+  bool post(stream_core& core) override {
+    auto& node = *new fifo_closure<step_ticket>(step_ticket(core));
+    const bool accepted = pool_.post(node);
+    if (!accepted) node.skip();
+    node.drop();
+    return accepted;
+  }
+
+  // A reader that is a worker of the pool stands still like one that waits for a task.
+  void stand(stream_core& core, std::unique_lock<std::mutex>& lock) override {
+    if (fifo_pool::own_seat(&pool_) == nullptr) return core.sleep(lock);
+    lock.unlock();
+    {
+      next_result next(core);
+      std::unique_lock hold(pool_.mutex_);
+      pool_.stand(hold, next);
+    }
+    lock.lock();
+  }
+  void something_moved() noexcept override { pool_.something_moved(); }
+
+  task_error describe(std::uint64_t sequence) const override {
+    const fifo_seat* const own = fifo_pool::own_seat(&pool_);
+    return describe_current(sequence, own != nullptr ? own->index : 0);
+  }
+
+ private:
+  class next_result final : public fifo_pool::awaited {
+   public:
+    explicit next_result(const stream_core& core) noexcept : core_(core) {}
+    bool over() const noexcept override { return core_.may_go_on(); }
+    std::string text() const override {
+      return "a result of stream \"" + core_.options().name + "\", whose inputs need a worker";
+    }
+    bool may_come_from_outside() const noexcept override { return core_.fed_by_stage(); }
+
+   private:
+    const stream_core& core_;
+  };
+
+  fifo_pool& pool_;
+};
+
+}  // namespace detail
+
+std::unique_ptr<detail::stream_pool> fifo_pool::stream_pool() {
+  {
+    if (inherited_over_fork()) refuse_inherited();
+    const std::lock_guard lock(mutex_);
+    if (stopping_) refuse();
+  }
+  return std::make_unique<detail::fifo_stream_pool>(*this);
+}
+
+}  // namespace coppice::inline v0

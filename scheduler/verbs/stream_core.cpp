@@ -1,0 +1,467 @@
+// A stream's window, steps and end. stream_core.hpp holds the invariant; errors and the report are in
+// stream_report.cpp.
+#include <algorithm>
+#include <coppice/detail/atomic.hpp>
+#include <coppice/detail/stream_core.hpp>
+#include <coppice/this_task.hpp>
+#include <new>
+#include <stdexcept>
+#include <stop_token>
+#include <utility>
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+// After so long a step lets others of its pool have the worker. Posting one costs about 2 us (2 cores, 2026).
+constexpr std::chrono::microseconds step_time{200};
+// How often a step looks whether the one that asks the source is done, before it leaves: some 5 us.
+constexpr int patience = 32;
+
+// The innermost input that runs on this thread.
+thread_local item_scope* running_input = nullptr;
+
+bool is_later(const stream_node* a, const stream_node* b) noexcept { return a->sequence > b->sequence; }
+
+}  // namespace
+
+class stream_core::outer_stop {
+ public:
+  outer_stop(stream_core& core, std::stop_token token) : callback_(std::move(token), told{core}) {}
+
+ private:
+  struct told {
+    stream_core& core;
+    void operator()() const noexcept {
+      core.stop_now(stream_stop::cancelled, "the job in which the stream was made was stopped");
+    }
+  };
+  std::stop_callback<told> callback_;
+};
+
+// ---- life --------------------------------------------------------------------------------------
+
+stream_core::stream_core(std::unique_ptr<stream_pool> pool, stream_options&& options, bool fed_by_stage)
+    : pool_(std::move(pool)), options_(std::move(options)), fed_by_stage_(fed_by_stage) {
+  if (options_.capacity == 0)
+    throw std::invalid_argument("coppice: stream \"" + options_.name +
+                                "\" was asked for a capacity of 0, with which it could never take an input "
+                                "(ask for at least 1)");
+}
+
+stream_core::~stream_core() {
+  while (first_ != nullptr) delete std::exchange(first_, first_->next);
+  while (spare_ != nullptr) delete std::exchange(spare_, spare_->next);
+  for (stream_node* const node : ahead_) delete node;
+}
+
+void stream_core::acquire() noexcept {
+  const std::lock_guard hold(mutex_);
+  ++references_;
+}
+
+void stream_core::release() noexcept {
+  {
+    const std::lock_guard hold(mutex_);
+    if (--references_ != 0) return;
+  }
+  delete this;
+}
+
+void stream_core::start() {
+  if (!options_.shield) {
+    const std::stop_token outer = this_task::stop_token();
+    if (outer.stop_possible()) outer_ = std::make_unique<outer_stop>(*this, outer);
+  }
+  std::unique_lock lock(mutex_);
+  after_change(lock, wants_step());
+}
+
+bool stream_core::runs_here() const noexcept {
+  for (const item_scope* s = running_input; s != nullptr; s = s->outer)
+    if (s->core == this) return true;
+  return false;
+}
+
+// The reader goes. Steps may use the source and the function until they have left; one that is posted and has
+// not begun keeps nobody waiting: it finds the stream closed.
+void stream_core::abandon() noexcept {
+  stop_now(stream_stop::cancelled, "its reader was destroyed");
+  std::unique_lock lock(mutex_);
+  if (runs_here()) {  // an input that destroys the reader of its own stream: who lets go last cleans up
+    lock.unlock();
+    release();
+    return;
+  }
+  ++waiting_;
+  while (inside_ != 0) moved_.wait(lock);
+  --waiting_;
+  for (stream_node* node = first_; node != nullptr; node = node->next)
+    if (node->how != item_end::succeeded) ++errors_unread_;
+  const bool tell = errors_unread_ != 0 && !report_;
+  stream_core* const downstream = std::exchange(downstream_, nullptr);
+  lock.unlock();
+  outer_.reset();
+  if (tell) tell_of_unread();
+  if (downstream != nullptr) downstream->release();
+  dispose();
+  release();
+}
+
+// ---- reading -----------------------------------------------------------------------------------
+
+bool stream_core::ended() const {
+  const std::lock_guard hold(mutex_);
+  return no_more() && first_ == nullptr;
+}
+
+bool stream_core::may_go_on() const {
+  const std::lock_guard hold(mutex_);
+  return first_ != nullptr || no_more();
+}
+
+void stream_core::sleep(std::unique_lock<std::mutex>& lock) {
+  if (options_.deadline && stop_ == stream_stop::none)
+    moved_.wait_until(lock, *options_.deadline);
+  else
+    moved_.wait(lock);
+}
+
+// With the mutex held, which it releases.
+stream_node* stream_core::take(std::unique_lock<std::mutex>& lock) {
+  stream_node* const node = first_;
+  first_ = node->next;
+  if (first_ == nullptr) last_ = nullptr;
+  --occupied_;
+  --unread_;
+  // With much left to read there is no hurry to post a step: so a full window costs one for half of it.
+  after_change(lock, unread_ <= options_.capacity / 2 && wants_step());
+  return node;
+}
+
+stream_node* stream_core::next() {
+  if (runs_here())
+    throw would_deadlock("coppice: this wait could never end: an input of stream \"" + options_.name +
+                         "\" waits for the next result of that stream (read it outside of its own function)");
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    if (first_ != nullptr) return take(lock);
+    if (no_more()) return nullptr;
+    if (stop_if_late(lock)) continue;
+    if (wants_step()) {
+      after_change(lock, true);
+      continue;
+    }
+    lock.unlock();
+    if (help_here()) continue;
+    lock.lock();
+    if (first_ != nullptr || no_more()) continue;
+    // The place to lend a worker's core to somebody else: nothing of this stream needs it.
+    struct counted {
+      unsigned& readers;
+      explicit counted(unsigned& n) : readers(n) { ++readers; }
+      ~counted() { --readers; }
+    } const here(waiting_);
+    pool_->stand(*this, lock);
+  }
+}
+
+stream_node* stream_core::try_next(stream_core& reader, bool& ended) {
+  std::unique_lock lock(mutex_);
+  stop_if_late(lock);
+  ended = false;
+  if (first_ != nullptr) return take(lock);
+  ended = no_more();
+  if (!ended && downstream_ == nullptr) {
+    downstream_ = &reader;
+    reader.acquire();
+  }
+  return nullptr;
+}
+
+void stream_core::give_back(stream_node* node) noexcept {
+  clear(*node);
+  const std::lock_guard hold(mutex_);
+  put_aside(*node);
+}
+
+void stream_core::put_aside(stream_node& node) noexcept {
+  node.next = spare_;
+  spare_ = &node;
+}
+
+// ---- stopping ----------------------------------------------------------------------------------
+
+bool stream_core::cancel(stream_stop why, std::string by, std::string reason) {
+  std::unique_lock lock(mutex_);
+  if (stop_ != stream_stop::none || no_more()) return false;
+  const std::string text = reason;
+  cancel_record record{std::move(by), std::move(reason), clock::now(), in_flight_, {}};
+  cancelled_by_ = std::move(record);
+  stop_ = why;
+  closed_ = true;
+  ++inside_;
+  after_change(lock, false);
+  pool_->cancel_steps(why, text);
+  stop_source();
+  lock.lock();
+  --inside_;
+  if (waiting_ != 0) moved_.notify_all();
+  return true;
+}
+
+// As cancel; without memory for the record, without the record.
+void stream_core::stop_now(stream_stop why, const char* reason) noexcept {
+  try {
+    cancel(why, "outside", reason);
+  } catch (const std::bad_alloc&) {
+    std::unique_lock lock(mutex_);
+    if (stop_ == stream_stop::none) stop_ = why;
+    closed_ = true;
+    after_change(lock, false);
+  }
+}
+
+// With the mutex held, but not meanwhile. True: it was late.
+bool stream_core::stop_if_late(std::unique_lock<std::mutex>& lock) {
+  if (!options_.deadline || stop_ != stream_stop::none || no_more() || clock::now() < *options_.deadline)
+    return false;
+  lock.unlock();
+  stop_now(stream_stop::deadline, "its deadline has passed");
+  lock.lock();
+  return true;
+}
+
+// ---- steps -------------------------------------------------------------------------------------
+
+bool stream_core::wants_step() const noexcept {
+  return may_take() && !posted_ && !pulling_ && patient_ == 0 &&
+         (options_.concurrency == 0 || working_ < options_.concurrency);
+}
+
+// With the mutex held, which it releases: tells whom the change may concern, and posts a step.
+void stream_core::after_change(std::unique_lock<std::mutex>& lock, bool post) noexcept {
+  if (post) posted_ = true;
+  const bool over = no_more();
+  if (over && quiet_ == clock::time_point{}) quiet_ = clock::now();
+  stream_core* const downstream = first_ != nullptr || over ? std::exchange(downstream_, nullptr) : nullptr;
+  const bool wake = waiting_ != 0;
+  if (!wake && !post && downstream == nullptr) {
+    lock.unlock();
+    return;
+  }
+  ++inside_;
+  lock.unlock();
+  if (wake) {
+    moved_.notify_all();
+    pool_->something_moved();
+  }
+  if (downstream != nullptr) {
+    downstream->source_ready();
+    downstream->release();
+  }
+  if (post) post_step();
+  lock.lock();
+  --inside_;
+  if (waiting_ != 0) moved_.notify_all();
+  lock.unlock();
+}
+
+void stream_core::post_step() noexcept {
+  bool accepted = false;
+  try {
+    accepted = pool_->post(*this);
+  } catch (...) {
+    // No memory: as if the pool took no more. What is finished can be read, the report says that there was
+    // more.
+  }
+  std::unique_lock lock(mutex_);
+  if (!accepted) posted_ = false;
+  const bool wake = waiting_ != 0;
+  lock.unlock();
+  if (!accepted)
+    stop_now(stream_stop::cancelled, "its pool takes no more work");
+  else if (wake) {
+    moved_.notify_all();  // a reader on a worker may be the one who has to run it
+    pool_->something_moved();
+  }
+}
+
+step_ticket::~step_ticket() {
+  if (core_ == nullptr) return;
+  if (!ran_) core_->step_dropped();
+  core_->release();
+}
+
+void stream_core::step_dropped() noexcept {
+  const bool late = options_.deadline && clock::now() >= *options_.deadline;
+  {
+    const std::lock_guard hold(mutex_);
+    posted_ = false;
+  }
+  if (late)
+    stop_now(stream_stop::deadline, "its deadline has passed");
+  else
+    stop_now(stream_stop::cancelled, "its pool, or the job in which it was made, was stopped");
+}
+
+void stream_core::source_ready() noexcept {
+  std::unique_lock lock(mutex_);
+  told_ = true;
+  starved_ = false;
+  after_change(lock, wants_step());
+}
+
+// With the mutex held, but not all the time: whether this step may ask the source now.
+bool stream_core::claim(std::unique_lock<std::mutex>& lock) {
+  for (int i = 0; may_take() && pulling_ && i < patience; ++i) {
+    ++patient_;
+    lock.unlock();
+    for (int k = 0; k < 8; ++k) relax();
+    lock.lock();
+    --patient_;
+  }
+  if (!may_take() || pulling_) return false;
+  pulling_ = true;
+  told_ = false;
+  ++occupied_;
+  return true;
+}
+
+// With the mutex held: a node for the next result; null: no memory.
+stream_node* stream_core::reserve_node(std::unique_lock<std::mutex>& lock) noexcept {
+  if (spare_ != nullptr) return std::exchange(spare_, spare_->next);
+  stream_node* made = nullptr;
+  try {
+    if (options_.ordered) ahead_.reserve(nodes_ + 1);
+    ++nodes_;
+    lock.unlock();
+    made = make_node();
+    lock.lock();
+  } catch (const std::bad_alloc&) {
+    if (!lock.owns_lock()) lock.lock();
+  }
+  return made;
+}
+
+void stream_core::step() noexcept {
+  const auto since = clock::now();
+  std::unique_lock lock(mutex_);
+  posted_ = false;
+  ++inside_;
+  if (options_.concurrency == 0 || working_ < options_.concurrency) {
+    ++working_;
+    bool in_time = true;
+    while (in_time && !stop_if_late(lock) && claim(lock)) {
+      stream_node* const node = reserve_node(lock);
+      lock.unlock();
+      if (node == nullptr) stop_now(stream_stop::cancelled, "there was no memory for the next result");
+      const pulled how = node != nullptr ? run_one(*node) : pulled::nothing;
+      const bool all = how != pulled::end || follow_source();
+      in_time = clock::now() - since < step_time;
+      const stream_stop above = pool_->stopped_from_above();
+      lock.lock();
+      bool stop_at_failure = false;
+      if (node != nullptr) {
+        stop_at_failure = settle(*node, how, all);
+      } else {
+        pulling_ = false;
+        --occupied_;
+      }
+      if (waiting_ != 0 || downstream_ != nullptr || stop_at_failure || above != stream_stop::none) {
+        after_change(lock, false);
+        if (stop_at_failure) stop_now(stream_stop::failed, "an input failed, and the policy is fail_fast");
+        if (above != stream_stop::none)
+          stop_now(above, "its pool, or the job in which it was made, was stopped");
+        lock.lock();
+      }
+    }
+    --working_;
+  }
+  after_change(lock, wants_step());
+  lock.lock();
+  --inside_;
+  if (waiting_ != 0) moved_.notify_all();
+}
+
+bool stream_core::began(stream_node& node, item_scope& scope, bool last) noexcept {
+  std::unique_lock lock(mutex_);
+  pulling_ = false;
+  node.sequence = accepted_++;
+  node.how = item_end::succeeded;
+  ++in_flight_;
+  if (last) closed_ = source_ended_ = true;
+  const bool run = stop_ == stream_stop::none;
+  after_change(lock, wants_step());
+  if (!run) {
+    node.how = item_end::skipped;
+    set_error(node, stop_error(node.sequence, false));
+    return false;
+  }
+  scope.core = this;
+  scope.outer = std::exchange(running_input, &scope);
+  pool_->enter(scope, node.sequence);
+  return true;
+}
+
+void stream_core::item_over(item_scope& scope) noexcept {
+  pool_->leave(scope);
+  running_input = scope.outer;
+}
+
+// With the mutex held. True: the policy wants the stream to be stopped.
+bool stream_core::settle(stream_node& node, pulled how, bool all) noexcept {
+  switch (how) {
+    case pulled::item:
+    case pulled::last_item:
+      --in_flight_;
+      deliver(node);
+      return node.how == item_end::failed && options_.errors.stops_at_failure() &&
+             stop_ == stream_stop::none && !no_more();
+    case pulled::failure:
+      pulling_ = false;
+      closed_ = true;
+      node.sequence = accepted_++;
+      deliver(node);
+      return false;
+    case pulled::end:
+      closed_ = true;
+      source_ended_ = all;
+      break;
+    case pulled::nothing:
+      starved_ = !told_;
+      break;
+  }
+  pulling_ = false;
+  --occupied_;
+  put_aside(node);
+  return false;
+}
+
+void stream_core::deliver(stream_node& node) noexcept {
+  count(node);
+  if (!options_.ordered) return append(node);
+  ahead_.push_back(&node);  // there is room for every node
+  std::push_heap(ahead_.begin(), ahead_.end(), is_later);
+  while (!ahead_.empty() && ahead_.front()->sequence == next_ready_) {
+    std::pop_heap(ahead_.begin(), ahead_.end(), is_later);
+    append(*ahead_.back());
+    ahead_.pop_back();
+    ++next_ready_;
+  }
+}
+
+void stream_core::append(stream_node& node) noexcept {
+  node.next = nullptr;
+  (last_ != nullptr ? last_->next : first_) = &node;
+  last_ = &node;
+  ++unread_;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice

@@ -1,0 +1,203 @@
+// A scheduler as a stream sees it. Each step is a job of its own, which nobody waits for: so it waits its
+// turn like other jobs, has a deadline, and can be cancelled. It belongs to the job in which the stream was
+// made.
+#include <algorithm>
+#include <coppice/detail/job_body.hpp>
+#include <coppice/detail/stream_core.hpp>
+#include <coppice/scheduler.hpp>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "job/job_state.hpp"
+#include "lifecycle/scheduler_core.hpp"
+#include "verbs/origin.hpp"
+#include "worker/worker_thread.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+job_core* current_job() noexcept {
+  const worker* const w = this_worker;
+  return w != nullptr && w->where != nullptr ? task_of(w->where)->job : nullptr;
+}
+
+class scheduler_stream final : public stream_pool {
+ public:
+  scheduler_stream(scheduler_core& home, const stream_options& options)
+      : home_(home),
+        outer_(current_job()),
+        options_{options.name, error_policy::collect_all(), options.deadline, options.keep_errors,
+                 options.shield} {
+    const char here = 0;
+    if (this_worker != nullptr && stack_address(&here) < this_worker->stack_limit) refuse_recursion();
+    if (outer_ != nullptr) outer_->acquire();
+    if (options.deadline) home_.timer.start();
+  }
+  ~scheduler_stream() override {
+    if (outer_ != nullptr) outer_->release();
+  }
+
+  bool post(stream_core& core) override {
+    if (!home_.open_for_step()) return false;
+    job_body<void, step>* made = nullptr;
+    try {
+      {
+        // One post at a time, so that the place is still there below.
+        const std::lock_guard hold(lock_);
+        steps_.reserve(steps_.size() + 1);
+      }
+      job_options options = options_;
+      made = new job_body<void, step>(home_, std::move(options), step{step_ticket(core), *this});
+    } catch (...) {
+      home_.leave_door();
+      throw;
+    }
+    {
+      const std::lock_guard hold(lock_);
+      made->acquire();
+      steps_.push_back(made);
+      posted_ = made;
+    }
+    home_.launch_step(*made, outer_);
+    return true;
+  }
+
+  void cancel_steps(stream_stop why, const std::string& reason) noexcept override {
+    for (;;) {
+      job_core* job = nullptr;
+      {
+        const std::lock_guard hold(lock_);
+        const auto live =
+            std::find_if(steps_.begin(), steps_.end(), [](job_core* s) { return !s->stopping(); });
+        if (live == steps_.end()) return;
+        job = *live;
+        job->acquire();
+      }
+      const auto how = why == stream_stop::deadline ? stop_reason::deadline : stop_reason::cancelled;
+      job_state::of(*job).stop_now(how, reason.c_str());
+      job->release();
+    }
+  }
+
+  bool help() override {
+    if (this_worker == nullptr || !home_.runs_on_this_thread()) return false;
+    worker& w = *this_worker;
+    worker_thread& me = worker_thread::of(w);
+    job_core* job = nullptr;
+    {
+      const std::lock_guard hold(lock_);
+      if (posted_ != nullptr && home_.team.injection.remove(job_state::of(*posted_)))
+        job = std::exchange(posted_, nullptr);
+      if (job != nullptr) job->acquire();
+    }
+    if (job == nullptr) {
+      // What this worker still has is for others while it stands still.
+      flush_counts(w);
+      me.share_all_and_wake();
+      return false;
+    }
+    place* const outer = w.where;
+    exception_origin mine = std::exchange(me.origin, {});
+    const std::uint32_t floor = w.deque.top();
+    job->root.run(&job->root, w);
+    while (frame* const f = me.pop_above(floor)) f->run(f, w);
+    flush_counts(w);
+    me.origin = std::move(mine);
+    w.where = outer;
+    w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
+    job->release();
+    return true;
+  }
+
+  void stand(stream_core& core, std::unique_lock<std::mutex>& lock) override { core.sleep(lock); }
+
+  // An input has a place below its step, as a stolen branch has.
+  void enter(item_scope& scope, std::uint64_t sequence) noexcept override {
+    static_assert(sizeof(stolen_place) <= sizeof(scope.words) - sizeof(void*));
+    worker& w = *this_worker;
+    auto* const here = ::new (static_cast<void*>(scope.words)) stolen_place;
+    here->up = place::link(w.where, place_kind::stolen);
+    here->enter(static_cast<std::uint32_t>(sequence));
+    here->owner = task_of(w.where);
+    scope.words[std::size(scope.words) - 1] = w.where;
+    w.where = here;
+  }
+  void leave(item_scope& scope) noexcept override {
+    worker& w = *this_worker;
+    w.where = static_cast<place*>(scope.words[std::size(scope.words) - 1]);
+    forget_origin(w);
+  }
+
+  stream_stop stopped_from_above() const noexcept override {
+    const job_core* const job = current_job();
+    if (job == nullptr || !job->stopping()) return stream_stop::none;
+    return job_state::of(*job).reason() == stop_reason::deadline ? stream_stop::deadline
+                                                                 : stream_stop::cancelled;
+  }
+
+  task_error describe(std::uint64_t sequence) const override {
+    if (this_worker == nullptr || this_worker->where == nullptr) return describe_current(sequence, 0);
+    worker& w = *this_worker;
+    const std::unique_ptr<failure> f = capture(w, *task_of(w.where), *w.where, "");
+    return f != nullptr ? detail::describe(*f) : describe_current(sequence, w.index);
+  }
+
+ private:
+  struct step {
+    step_ticket ticket;
+    scheduler_stream& pool;
+
+    step(step_ticket&& t, scheduler_stream& p) noexcept : ticket(std::move(t)), pool(p) {}
+    step(step&&) noexcept = default;
+    step& operator=(step&&) = delete;
+    ~step() {
+      if (ticket.valid()) pool.step_over();
+    }
+    void operator()() noexcept {
+      pool.step_begins();
+      ticket();
+    }
+  };
+
+  void step_begins() noexcept {
+    const std::lock_guard hold(lock_);
+    if (posted_ == current_job()) posted_ = nullptr;
+  }
+  // On the worker that runs the step's job, or skips it.
+  void step_over() noexcept {
+    job_core* const job = current_job();
+    {
+      const std::lock_guard hold(lock_);
+      if (posted_ == job) posted_ = nullptr;
+      const auto mine = std::find(steps_.begin(), steps_.end(), job);
+      if (mine == steps_.end()) return;
+      steps_.erase(mine);
+    }
+    job->release();
+  }
+
+  scheduler_core& home_;
+  job_core* const outer_;  // in which the stream was made
+  const job_options options_;
+  std::mutex lock_;
+  std::vector<job_core*> steps_;  // that have not ended, each with a reference
+  job_core* posted_ = nullptr;    // the one that nobody has begun
+};
+
+}  // namespace
+
+std::unique_ptr<stream_pool> stream_pool_of(scheduler_core& home, const stream_options& options) {
+  if (!home.open_for_step()) home.refuse_stopped();
+  home.leave_door();
+  return std::make_unique<scheduler_stream>(home, options);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice
