@@ -7,6 +7,7 @@
 #include <new>
 #include <stdexcept>
 #include <stop_token>
+#include <string>
 #include <utility>
 
 namespace coppice {
@@ -101,7 +102,7 @@ void stream_core::abandon() noexcept {
   while (inside_ != 0) moved_.wait(lock);
   --waiting_;
   for (stream_node* node = first_; node != nullptr; node = node->next)
-    if (node->how != item_end::succeeded) ++errors_unread_;
+    if (node->how == item_end::failed) ++errors_unread_;
   const bool tell = errors_unread_ != 0 && !report_;
   stream_core* const downstream = std::exchange(downstream_, nullptr);
   lock.unlock();
@@ -199,19 +200,24 @@ void stream_core::put_aside(stream_node& node) noexcept {
 bool stream_core::cancel(stream_stop why, std::string by, std::string reason) {
   std::unique_lock lock(mutex_);
   if (stop_ != stream_stop::none || no_more()) return false;
-  const std::string text = reason;
-  cancel_record record{std::move(by), std::move(reason), clock::now(), in_flight_, {}};
-  cancelled_by_ = std::move(record);
+  cancelled_by_ = cancel_record{std::move(by), std::move(reason), clock::now(), in_flight_, {}};
   stop_ = why;
   closed_ = true;
+  tell_of_stop(lock);
+  return true;
+}
+
+// With the mutex held, which it releases: the stream is stopped, and now those hear of it who work for it.
+void stream_core::tell_of_stop(std::unique_lock<std::mutex>& lock) noexcept {
+  const stream_stop why = stop_;
   ++inside_;
   after_change(lock, false);
-  pool_->cancel_steps(why, text);
+  pool_->cancel_steps(why);
   stop_source();
   lock.lock();
   --inside_;
   if (waiting_ != 0) moved_.notify_all();
-  return true;
+  lock.unlock();
 }
 
 // As cancel; without memory for the record, without the record.
@@ -222,7 +228,7 @@ void stream_core::stop_now(stream_stop why, const char* reason) noexcept {
     std::unique_lock lock(mutex_);
     if (stop_ == stream_stop::none) stop_ = why;
     closed_ = true;
-    after_change(lock, false);
+    tell_of_stop(lock);
   }
 }
 
@@ -372,9 +378,11 @@ void stream_core::step() noexcept {
         pulling_ = false;
         --occupied_;
       }
-      if (waiting_ != 0 || downstream_ != nullptr || stop_at_failure || above != stream_stop::none) {
+      if (stop_at_failure) {
+        tell_of_stop(lock);
+        lock.lock();
+      } else if (waiting_ != 0 || downstream_ != nullptr || above != stream_stop::none) {
         after_change(lock, false);
-        if (stop_at_failure) stop_now(stream_stop::failed, "an input failed, and the policy is fail_fast");
         if (above != stream_stop::none)
           stop_now(above, "its pool, or the job in which it was made, was stopped");
         lock.lock();
@@ -413,15 +421,28 @@ void stream_core::item_over(item_scope& scope) noexcept {
   running_input = scope.outer;
 }
 
-// With the mutex held. True: the policy wants the stream to be stopped.
+// With the mutex held. True: this was what stops the stream.
 bool stream_core::settle(stream_node& node, pulled how, bool all) noexcept {
   switch (how) {
     case pulled::item:
     case pulled::last_item:
       --in_flight_;
       deliver(node);
-      return node.how == item_end::failed && options_.errors.stops_at_failure() &&
-             stop_ == stream_stop::none && !no_more();
+      if (node.how != item_end::failed || !options_.errors.stops_at_failure() || stop_ != stream_stop::none ||
+          no_more())
+        return false;
+      stop_ = stream_stop::failed;
+      closed_ = true;  // at once: nobody takes an input after it
+      try {
+        cancelled_by_ = cancel_record{"root/" + std::to_string(node.sequence),
+                                      "an input failed, and the stream's policy is fail_fast",
+                                      clock::now(),
+                                      in_flight_,
+                                      {}};
+      } catch (const std::bad_alloc&) {
+        // Stopped without a record.
+      }
+      return true;
     case pulled::failure:
       pulling_ = false;
       closed_ = true;

@@ -68,7 +68,7 @@ class scheduler_stream final : public stream_pool {
     return true;
   }
 
-  void cancel_steps(stream_stop why, const std::string& reason) noexcept override {
+  void cancel_steps(stream_stop why) noexcept override {
     for (;;) {
       job_core* job = nullptr;
       {
@@ -80,7 +80,7 @@ class scheduler_stream final : public stream_pool {
         job->acquire();
       }
       const auto how = why == stream_stop::deadline ? stop_reason::deadline : stop_reason::cancelled;
-      job_state::of(*job).stop_now(how, reason.c_str());
+      job_state::of(*job).stop_now(how, "its stream was stopped");
       job->release();
     }
   }

@@ -362,7 +362,7 @@ TYPED_TEST(streams, FailFastStopsTheStreamAtTheFirstError) {
                            if (i == 50) throw std::runtime_error("fifty");
                            return i;
                          },
-                         {.capacity = 8, .errors = coppice::error_policy::fail_fast()});
+                         {.capacity = 8, .ordered = true, .errors = coppice::error_policy::fail_fast()});
   std::uint64_t read = 0;
   while (stream.next()) ++read;
   const auto& report = stream.report();

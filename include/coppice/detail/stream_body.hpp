@@ -148,11 +148,12 @@ class stage_stream final : public stream_of<T> {
     auto* const read = ended ? nullptr : static_cast<result_node<U>*>(source_.core_->try_next(*this, ended));
     if (read == nullptr) return ended ? pulled::end : pulled::nothing;
     result<U> input = std::move(*read->kept);
+    const item_end how = read->how;
     source_.core_->give_back(read);
     item_scope scope;
     if (!this->began(node, scope, false)) return pulled::item;
     try {
-      run(node, input);
+      run(node, input, how);
     } catch (...) {
       this->item_failed(node);
     }
@@ -161,10 +162,10 @@ class stage_stream final : public stream_of<T> {
     return pulled::item;
   }
 
-  void run(result_node<T>& node, result<U>& input) {
+  void run(result_node<T>& node, result<U>& input, item_end how) {
     if constexpr (takes_value<F, U>()) {
       if (!input.ok()) {
-        node.how = item_end::failed;
+        node.how = how;
         node.kept.emplace(result<T>::with_error(input.index, input.shared_error()));
         return;
       }

@@ -63,7 +63,7 @@ class stream_pool {
   // Has a worker run a step_ticket(core) soon. False: the pool takes no more.
   virtual bool post(stream_core& core) = 0;
   // Tells the code of running steps that it is not wanted any more.
-  virtual void cancel_steps(stream_stop, const std::string&) noexcept {}
+  virtual void cancel_steps(stream_stop) noexcept {}
   // In a worker of this pool: runs the posted step here if nobody has begun it. False: nothing was done.
   virtual bool help() { return false; }
   // A reader has nothing to read and nothing to do. The lock is the stream's and held; may return early.
@@ -148,6 +148,7 @@ class COPPICE_API stream_core {
   void put_aside(stream_node& node) noexcept;
   void count(const stream_node& node) noexcept;
   void after_change(std::unique_lock<std::mutex>& lock, bool post) noexcept;
+  void tell_of_stop(std::unique_lock<std::mutex>& lock) noexcept;
   void stop_now(stream_stop why, const char* reason) noexcept;
   void post_step() noexcept;
   void source_ready() noexcept;
