@@ -15,6 +15,9 @@ SHORT = {
     "many_errors": (),
     "deadline": ("--starts", "2"),
     "stop_a_search": ("--bits", "8"),
+    "sleepy_tasks": ("--unit", "1"),
+    "background_pool": ("--tasks", "3", "--nap", "0"),
+    "pipeline": ("/usr/include/linux",),
     "tree_walk": ("/usr/include", "--top", "1000"),
 }
 WITH_JSON = ("fib", "nqueens", "quicksort", "stop_a_search", "tree_walk", "uts")

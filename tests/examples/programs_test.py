@@ -1,4 +1,4 @@
-"""The examples but tree_walk: what they print, with one worker and with many."""
+"""The examples but tree_walk and csv_import: what they print, with one worker and with many."""
 
 import hashlib
 import re
@@ -20,6 +20,9 @@ SHORT = {
     "many_errors": (),
     "deadline": ("--starts", "2"),
     "stop_a_search": ("--bits", "8"),
+    "sleepy_tasks": ("--unit", "1"),
+    "background_pool": ("--tasks", "3", "--nap", "0"),
+    "pipeline": ("/usr/include/linux",),
     "tree_walk": ("/usr/include",),
 }
 
@@ -153,6 +156,9 @@ class Test(unittest.TestCase):
             ("deadline", ("--starts", "0")),
             ("stop_a_search", ("--limit", "-1")),
             ("stop_a_search", ("--bits", "161")),
+            ("sleepy_tasks", ("--levels", "0")),
+            ("background_pool", ("--nap", "-1")),
+            ("pipeline", ()),
         ]:
             self.assertEqual(examples.run(program, *wrong, status=2), "")
         for program, arguments in SHORT.items():

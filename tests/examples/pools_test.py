@@ -1,0 +1,173 @@
+"""csv_import, sleepy_tasks, background_pool and pipeline: pools and streams at work."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+import unittest
+
+import examples
+
+
+class Test(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coppice-pools-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def people(self, count):
+        path = self.folder / "people.csv"
+        examples.run("csv_import", path, "--generate", str(count))
+        return path
+
+    def rows(self, db):
+        connection = sqlite3.connect(db)
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+        return connection.execute("SELECT * FROM people ORDER BY line").fetchall()
+
+    def test_csv_import_gives_the_same_rows_in_each_mode(self):
+        path, tables = self.people(20000), []
+        for mode in ("serial", "fifo", "scheduler"):
+            for workers in ("1", "3"):
+                db = self.folder / f"{mode}{workers}.sqlite"
+                text = examples.run("csv_import", path, "--db", db, "--mode", mode, "--workers", workers)
+                text = re.sub(r"\(.*workers?\)", "(TIME)", text)
+                examples.compare(text, "csv_import")
+                tables.append(self.rows(db))
+        self.assertEqual(len(tables[0]), 19980)
+        self.assertTrue(all(table == tables[0] for table in tables))
+        # Quotes, commas and line breaks came through.
+        self.assertEqual({row[2] for row in tables[0]} - {"Ada Lovelace", "Barbara Liskov"},
+                         {'"Grace" Hopper', "Turing, Alan", "Edsger\nDijkstra"})
+        self.assertEqual(tables[0][0], (1, 1, '"Grace" Hopper', "user1@example.org", "GB", 101, "1931-02-02"))
+
+    def test_csv_import_killed_in_the_middle_is_completed_by_a_second_run(self):
+        path = self.people(100000)
+        for mode in ("fifo", "scheduler"):
+            db, kills = self.folder / f"{mode}.sqlite", 0
+            command = [str(examples.PROGRAMS / "csv_import"), str(path), "--db", str(db), "--mode", mode]
+            before = 0
+            while kills < 3:
+                with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
+                    # Something new has been committed, so it is in the middle.
+                    while child.poll() is None and self.committed(db) <= before:
+                        time.sleep(0.001)
+                    child.kill()
+                if child.returncode != -signal.SIGKILL:
+                    break  # it was faster
+                kills += 1
+                before = len(self.rows(db))
+                self.assertEqual(before % 1000, 0, "whole transactions")
+            self.assertGreater(kills, 0)
+            text = examples.run("csv_import", path, "--db", db, "--mode", mode)
+            self.assertTrue(text.startswith(f"{99900 - before} rows inserted, {before} were there, 100 bad records"), text)
+            self.assertEqual(len(self.rows(db)), 99900)
+
+    @staticmethod
+    def committed(db):
+        try:
+            with sqlite3.connect(f"file:{db}?mode=ro", uri=True) as connection:
+                return connection.execute("SELECT count(*) FROM people").fetchone()[0]
+        except sqlite3.Error:
+            return 0  # not made yet
+
+    def test_csv_import_compares_the_modes_in_one_table(self):
+        text = examples.run("csv_import", self.people(1000), "--db", self.folder / "db", "--mode", "all", "--workers", "4")
+        lines = text.splitlines()
+        self.assertEqual(lines[0].split(), ["mode", "workers", "rows", "bad", "seconds", "speed-up", "of", "ideal"])
+        self.assertEqual([line.split()[:4] for line in lines[1:]],
+                         [["serial", "1", "999", "1"], ["fifo", "4", "999", "1"], ["scheduler", "4", "999", "1"]])
+
+    def test_csv_import_says_what_it_cannot_do(self):
+        path = self.people(10)
+        for arguments, message in [
+            ((self.folder / "none.csv", "--db", self.folder / "a"), b"cannot read "),
+            ((path, "--db", "/nonexistent/a"), b"opening the database: unable to open database file"),
+            ((path,), b"no database was named"),
+        ]:
+            done = examples.run_any("csv_import", *arguments)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(message, done.stderr)
+        self.assertEqual(examples.run("csv_import", status=2), "")
+
+    def test_csv_import_stops_when_the_database_does(self):
+        db = self.folder / "locked.sqlite"
+        examples.run("csv_import", self.people(10), "--db", db)
+        path = self.people(5000)
+        with sqlite3.connect(db, isolation_level=None) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            done = examples.run_any("csv_import", path, "--db", db)
+            connection.execute("ROLLBACK")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"database is locked", done.stderr)
+
+    def test_sleepy_tasks_shows_both_pools_and_the_wrong_one(self):
+        text = examples.run("sleepy_tasks", "--unit", "1")
+        text = re.sub(r"\d+ units?(?=\n)", "TIME", text)
+        chain = re.search(r"this wait could never end: (.*); no worker is left", text)
+        self.assertEqual(len(re.findall(r"worker \d runs task \d+ and waits for task \d+, which", chain[1])), 4, text)
+        examples.compare(text.replace(chain[1], "CHAIN"), "sleepy_tasks")
+
+    def test_background_pool_runs_all_that_came(self):
+        text = examples.run("background_pool", "--tasks", "60", "--nap", "1", "--workers", "3")
+        lines = text.splitlines()
+        self.assertEqual(lines[0], "60 tasks accepted, 58 done, 2 failed, 0 not done")
+        self.assertRegex(lines[1], r"^stop: ran \d+, skipped 0, rejected 0$")
+
+    def interrupted(self, times, nap):
+        command = [str(examples.PROGRAMS / "background_pool"), "--nap", nap, "--workers", "2"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+            time.sleep(0.3)  # so that there are tasks; how many does not matter
+            child.send_signal(signal.SIGINT)
+            said = child.stderr.readline().decode()
+            self.assertRegex(said, r"^draining \d+ tasks; Ctrl-C to skip")
+            if times == 2:
+                child.send_signal(signal.SIGINT)
+            text = child.stdout.read().decode()
+        return child.returncode, text
+
+    def test_background_pool_drains_at_the_first_interrupt(self):
+        status, text = self.interrupted(1, "4")
+        accepted, done, failed = map(int, re.match(r"(\d+) tasks accepted, (\d+) done, (\d+) failed, 0 not done\n", text).groups())
+        self.assertEqual((status, accepted), (0, done + failed), text)
+
+    def test_background_pool_cancels_at_the_second_and_says_what_was_not_done(self):
+        status, text = self.interrupted(2, "200")
+        counts = re.match(r"(\d+) tasks accepted, (\d+) done, (\d+) failed, (\d+) not done:((?: \d+)+)\nstop: ", text)
+        self.assertTrue(counts, text)
+        accepted, done, failed, skipped = map(int, counts.groups()[:4])
+        self.assertEqual((status, accepted), (1, done + failed + skipped), text)
+        missing = list(map(int, counts[5].split()))
+        self.assertEqual(missing, list(range(accepted - skipped + 1, accepted + 1)), "the last ones, in order")
+
+    def tree(self):
+        top = self.folder / "tree"
+        for name, contents in {"a/one": "same", "a/two": "same", "b/c/three": "same", "b/other": "other",
+                               "b/big1": "x" * 100000, "b/big2": "x" * 100000, "empty1": "", "empty2": ""}.items():
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).write_text(contents)
+        (top / "link").symlink_to("b/other")
+        return top
+
+    def test_pipeline_finds_the_copies(self):
+        top = self.tree()
+        for workers in ("1", "2", "7"):
+            text = examples.run("pipeline", top, "--workers", workers)
+            examples.compare(text.replace(str(top), "TOP"), "pipeline")
+
+    def test_pipeline_reports_what_cannot_be_read_with_its_stage(self):
+        top = self.tree()
+        (top / "a/one").chmod(0)
+        self.folder.chmod(0o755)
+        nobody = {"user": 65534} if os.geteuid() == 0 else {}  # root reads everything
+        text = examples.run("pipeline", top, status=1, **nobody)
+        examples.compare(text.replace(str(top), "TOP"), "pipeline_unreadable")
+
+
+if __name__ == "__main__":
+    unittest.main()
