@@ -210,6 +210,7 @@ class COPPICE_API fifo_pool {
   void something_moved() noexcept;
 
   const fifo_options options_;
+  const std::shared_ptr<detail::stream_door> streams_;  // that were made here, and may be read later
   const unsigned forks_;  // before it was made; more of them: this is a child's copy
 
   mutable std::mutex mutex_;  // guards what follows, up to the line

@@ -70,8 +70,8 @@ class stage_stream;
 ///
 /// Back-pressure: at most `capacity` inputs are taken and not read, so a reader that stops reading stops the
 /// source. No thread waits for it meanwhile.
-/// Lifetime: a source that was given as an lvalue, what the function refers to, and the pool must live until
-/// the stream has ended or is destroyed.
+/// Lifetime: a source that was given as an lvalue, and what the function refers to, must live until the
+/// stream has ended or is destroyed. The pool need not: what it has finished can be read when it is gone.
 /// Stop: destroying it before its end cancels it: no further input is taken, running ones finish and are
 /// thrown away; errors among what nobody read go to the unobserved error handler. Stopping the pool, or
 /// cancelling the job in which the stream was made, cancels it; what is finished can still be read.

@@ -75,7 +75,9 @@ void name_this_thread(const std::string& name, unsigned index) {
 // ---- life --------------------------------------------------------------------------------------
 
 fifo_pool::fifo_pool(fifo_options options)
-    : options_(checked(std::move(options))), forks_(platform::forks()) {
+    : options_(checked(std::move(options))),
+      streams_(std::make_shared<detail::stream_door>()),
+      forks_(platform::forks()) {
   try {
     resize(options_.workers);
   } catch (...) {
@@ -91,6 +93,7 @@ fifo_pool::~fifo_pool() {
   }
   still_running_.clear();  // nobody reads it any more, and a copy of it would need memory
   stop();
+  streams_->shut();
 }
 
 bool fifo_pool::inherited_over_fork() const noexcept { return forks_ != platform::forks(); }

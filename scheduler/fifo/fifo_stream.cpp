@@ -2,6 +2,7 @@
 #include <coppice/detail/stream_core.hpp>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "fifo/seat.hpp"
 
@@ -10,11 +11,13 @@ namespace detail {
 
 class fifo_stream_pool final : public stream_pool {
  public:
-  explicit fifo_stream_pool(fifo_pool& pool) noexcept : pool_(pool) {}
+  fifo_stream_pool(fifo_pool& pool, std::shared_ptr<stream_door> door) noexcept
+      : pool_(pool), door_(std::move(door)) {}
 
   bool post(stream_core& core) override {
     auto& node = *new fifo_closure<step_ticket>(step_ticket(core));
-    const bool accepted = pool_.post(node);
+    const inside_door inside(*door_);
+    const bool accepted = inside && pool_.post(node);
     if (!accepted) node.skip();
     node.drop();
     return accepted;
@@ -31,7 +34,9 @@ class fifo_stream_pool final : public stream_pool {
     }
     lock.lock();
   }
-  void something_moved() noexcept override { pool_.something_moved(); }
+  void something_moved() noexcept override {
+    if (const inside_door inside(*door_); inside) pool_.something_moved();
+  }
 
   task_error describe(std::uint64_t sequence) const override {
     const fifo_seat* const own = fifo_pool::own_seat(&pool_);
@@ -53,6 +58,7 @@ class fifo_stream_pool final : public stream_pool {
   };
 
   fifo_pool& pool_;
+  const std::shared_ptr<stream_door> door_;
 };
 
 }  // namespace detail
@@ -63,7 +69,7 @@ std::unique_ptr<detail::stream_pool> fifo_pool::stream_pool() {
     const std::lock_guard lock(mutex_);
     if (stopping_) refuse();
   }
-  return std::make_unique<detail::fifo_stream_pool>(*this);
+  return std::make_unique<detail::fifo_stream_pool>(*this, streams_);
 }
 
 }  // namespace coppice::inline v0

@@ -1,6 +1,7 @@
 #include "lifecycle/scheduler_core.hpp"
 
 #include <coppice/detail/job_core.hpp>
+#include <coppice/detail/stream_core.hpp>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -31,6 +32,7 @@ constexpr std::size_t default_stack_bytes = std::size_t{64} * 1024 * 1024;
 
 scheduler_core::scheduler_core(scheduler_options o)
     : options(std::move(o)),
+      streams(std::make_shared<stream_door>()),
       team(plan(options), options.injection_capacity),
       timer(options.name + "-timer"),
       watchdog(*this, platform::stall_from_environment(options.stall_after)) {
@@ -52,6 +54,7 @@ scheduler_core::scheduler_core(scheduler_options o)
 scheduler_core::~scheduler_core() {
   report_.still_running.clear();  // nobody reads it any more, and a copy of it would need memory
   stop(stop_mode::drain, nullptr);
+  streams->shut();
 }
 
 std::uint64_t scheduler_core::live_jobs() const {

@@ -26,6 +26,7 @@ inline namespace v0 {
 namespace detail {
 
 class job_core;
+class stream_door;
 struct job_state;
 
 class scheduler_core {
@@ -59,6 +60,7 @@ class scheduler_core {
   std::string describe() const;
 
   const scheduler_options options;
+  const std::shared_ptr<stream_door> streams;  // that were made here, and may be read later
   crew team;
   deadline_timer timer;
   stall_watchdog watchdog;

@@ -44,6 +44,23 @@ class stream_core::outer_stop {
   std::stop_callback<told> callback_;
 };
 
+bool stream_door::enter() noexcept {
+  const std::lock_guard hold(mutex_);
+  if (!shut_) ++inside_;
+  return !shut_;
+}
+
+void stream_door::leave() noexcept {
+  const std::lock_guard hold(mutex_);
+  if (--inside_ == 0 && shut_) left_.notify_all();  // under the lock: the door goes with the last stream
+}
+
+void stream_door::shut() noexcept {
+  std::unique_lock lock(mutex_);
+  shut_ = true;
+  left_.wait(lock, [this] { return inside_ == 0; });
+}
+
 // ---- life --------------------------------------------------------------------------------------
 
 stream_core::stream_core(std::unique_ptr<stream_pool> pool, stream_options&& options, bool fed_by_stage)

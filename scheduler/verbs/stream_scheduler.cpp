@@ -31,6 +31,7 @@ class scheduler_stream final : public stream_pool {
  public:
   scheduler_stream(scheduler_core& home, const stream_options& options)
       : home_(home),
+        door_(home.streams),
         outer_(current_job()),
         options_{options.name, error_policy::collect_all(), options.deadline, options.keep_errors,
                  options.shield} {
@@ -44,7 +45,8 @@ class scheduler_stream final : public stream_pool {
   }
 
   bool post(stream_core& core) override {
-    if (!home_.open_for_step()) return false;
+    const inside_door inside(*door_);
+    if (!inside || !home_.open_for_step()) return false;
     job_body<void, step>* made = nullptr;
     try {
       {
@@ -86,7 +88,8 @@ class scheduler_stream final : public stream_pool {
   }
 
   bool help() override {
-    if (this_worker == nullptr || !home_.runs_on_this_thread()) return false;
+    const inside_door inside(*door_);
+    if (!inside || this_worker == nullptr || !home_.runs_on_this_thread()) return false;
     worker& w = *this_worker;
     worker_thread& me = worker_thread::of(w);
     job_core* job = nullptr;
@@ -183,6 +186,7 @@ class scheduler_stream final : public stream_pool {
   }
 
   scheduler_core& home_;
+  const std::shared_ptr<stream_door> door_;
   job_core* const outer_;  // in which the stream was made
   const job_options options_;
   std::mutex lock_;

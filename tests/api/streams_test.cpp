@@ -98,6 +98,7 @@ class streams : public support::without_leaks {
     }
     return *pool_;
   }
+  void close() { pool_.reset(); }
 
  private:
   std::unique_ptr<Pool> pool_;
@@ -460,6 +461,22 @@ TYPED_TEST(streams, C35AStopEndsTheStreamAndWhatWasTakenCanBeRead) {
     EXPECT_EQ(stream.report().result, outcome::cancelled);
     EXPECT_THROW((void)pool.map(numbers(1), [](int i) { return i; }), coppice::scheduler_stopped);  // C-34
   }
+}
+
+TYPED_TEST(streams, C33AStreamMayBeReadWhenItsPoolIsGone) {
+  auto stream =
+      this->pool().map(std::views::iota(0), [](int i) { return support::tracked(i); }, {.capacity = 8});
+  auto stages = this->pool().map(this->pool().map(numbers(50), [](int i) { return i; }, {.capacity = 4}),
+                                 [](int i) { return i; }, {.capacity = 2});
+  this->close();
+  std::uint64_t read = 0;
+  while (stream.next()) ++read;
+  EXPECT_LE(read, 8u);
+  EXPECT_EQ(stream.report().result, outcome::cancelled);
+  read = 0;
+  while (stages.next()) ++read;
+  EXPECT_EQ(stages.report().spawned, read);
+  EXPECT_LE(read, 6u);
 }
 
 TYPED_TEST(streams, C27ErrorsThatNobodyReadGoToTheHandler) {

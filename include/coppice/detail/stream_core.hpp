@@ -56,6 +56,35 @@ struct item_scope {
   void* words[6] = {};
 };
 
+// What lies between a pool and its streams, which may be read after the pool is gone: who is inside keeps the
+// pool alive, and nobody comes in once it is shut.
+class COPPICE_API stream_door {
+ public:
+  bool enter() noexcept;
+  void leave() noexcept;
+  void shut() noexcept;  // returns when nobody is inside
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable left_;
+  std::uint64_t inside_ = 0;
+  bool shut_ = false;
+};
+
+class inside_door {
+ public:
+  explicit inside_door(stream_door& door) noexcept : door_(door.enter() ? &door : nullptr) {}
+  inside_door(const inside_door&) = delete;
+  inside_door& operator=(const inside_door&) = delete;
+  ~inside_door() {
+    if (door_ != nullptr) door_->leave();
+  }
+  explicit operator bool() const noexcept { return door_ != nullptr; }
+
+ private:
+  stream_door* const door_;
+};
+
 // A pool as a stream sees it. Called without the stream's lock unless it says so.
 class stream_pool {
  public:
