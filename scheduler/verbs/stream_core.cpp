@@ -72,8 +72,8 @@ stream_core::stream_core(std::unique_ptr<stream_pool> pool, stream_options&& opt
 }
 
 stream_core::~stream_core() {
-  while (first_ != nullptr) delete std::exchange(first_, first_->next);
-  while (spare_ != nullptr) delete std::exchange(spare_, spare_->next);
+  for (stream_node* all : {first_, fetched_, read_, spare_})
+    while (all != nullptr) delete std::exchange(all, all->next);
   for (stream_node* const node : ahead_) delete node;
 }
 
@@ -118,8 +118,9 @@ void stream_core::abandon() noexcept {
   ++waiting_;
   while (inside_ != 0) moved_.wait(lock);
   --waiting_;
-  for (stream_node* node = first_; node != nullptr; node = node->next)
-    if (node->how == item_end::failed) ++errors_unread_;
+  for (stream_node* const unread : {fetched_, first_})
+    for (stream_node* node = unread; node != nullptr; node = node->next)
+      if (node->how == item_end::failed) ++errors_unread_;
   const bool tell = errors_unread_ != 0 && !report_;
   stream_core* const downstream = std::exchange(downstream_, nullptr);
   lock.unlock();
@@ -134,7 +135,7 @@ void stream_core::abandon() noexcept {
 
 bool stream_core::ended() const {
   const std::lock_guard hold(mutex_);
-  return no_more() && first_ == nullptr;
+  return no_more() && first_ == nullptr && fetched_ == nullptr;
 }
 
 bool stream_core::may_go_on() const {
@@ -149,16 +150,35 @@ void stream_core::sleep(std::unique_lock<std::mutex>& lock) {
     moved_.wait(lock);
 }
 
-// With the mutex held, which it releases.
-stream_node* stream_core::take(std::unique_lock<std::mutex>& lock) {
-  stream_node* const node = first_;
-  first_ = node->next;
-  if (first_ == nullptr) last_ = nullptr;
-  --occupied_;
-  --unread_;
-  // With much left to read there is no hurry to post a step: so a full window costs one for half of it.
-  after_change(lock, unread_ <= options_.capacity / 2 && wants_step());
+// The reader fetches all that is ready at once, and gives the slots of what it has read back a quarter of the
+// window at a time, or when it comes to fetch: two locks for many results.
+stream_node* stream_core::take() {
+  stream_node* const node = fetched_;
+  fetched_ = node->next;
+  if (++taken_ >= options_.capacity / 4) {
+    std::unique_lock lock(mutex_);
+    let_go_of_read();
+    // With much left to read there is no hurry to post a step: so a full window costs one for half of it.
+    after_change(lock, unread_ <= options_.capacity / 2 && wants_step());
+  }
   return node;
+}
+
+// With the mutex held, which it releases; something is ready.
+void stream_core::fetch(std::unique_lock<std::mutex>& lock) noexcept {
+  fetched_ = std::exchange(first_, nullptr);
+  last_ = nullptr;
+  after_change(lock, unread_ <= options_.capacity / 2 && wants_step());
+}
+
+// With the mutex held.
+void stream_core::let_go_of_read() noexcept {
+  occupied_ -= taken_;
+  unread_ -= taken_;
+  taken_ = 0;
+  if (read_ == nullptr) return;
+  last_read_->next = spare_;
+  spare_ = std::exchange(read_, nullptr);
 }
 
 stream_node* stream_core::next() {
@@ -166,8 +186,13 @@ stream_node* stream_core::next() {
     throw would_deadlock("coppice: this wait could never end: an input of stream \"" + options_.name +
                          "\" waits for the next result of that stream (read it outside of its own function)");
   for (;;) {
+    if (fetched_ != nullptr) return take();
     std::unique_lock lock(mutex_);
-    if (first_ != nullptr) return take(lock);
+    let_go_of_read();
+    if (first_ != nullptr) {
+      fetch(lock);
+      continue;
+    }
     if (no_more()) return nullptr;
     if (stop_if_late(lock)) continue;
     if (wants_step()) {
@@ -189,11 +214,26 @@ stream_node* stream_core::next() {
 }
 
 stream_node* stream_core::try_next(stream_core& reader, bool& ended) {
-  std::unique_lock lock(mutex_);
-  stop_if_late(lock);
   ended = false;
-  if (first_ != nullptr) return take(lock);
+  if (fetched_ != nullptr) return take();
+  std::unique_lock lock(mutex_);
+  let_go_of_read();
+  stop_if_late(lock);
+  if (first_ != nullptr) {
+    fetch(lock);
+    return take();
+  }
   ended = no_more();
+  // The slots that were given back may be what the next step needs.
+  if (!ended && wants_step()) {
+    after_change(lock, true);
+    lock.lock();
+    if (first_ != nullptr) {
+      fetch(lock);
+      return take();
+    }
+    ended = no_more();
+  }
   if (!ended && downstream_ == nullptr) {
     downstream_ = &reader;
     reader.acquire();
@@ -203,8 +243,9 @@ stream_node* stream_core::try_next(stream_core& reader, bool& ended) {
 
 void stream_core::give_back(stream_node* node) noexcept {
   clear(*node);
-  const std::lock_guard hold(mutex_);
-  put_aside(*node);
+  if (read_ == nullptr) last_read_ = node;
+  node->next = read_;
+  read_ = node;
 }
 
 void stream_core::put_aside(stream_node& node) noexcept {

@@ -168,13 +168,15 @@ class COPPICE_API stream_core {
   bool may_take() const noexcept { return !closed_ && !starved_ && occupied_ < options_.capacity; }
   bool wants_step() const noexcept;
   bool stop_if_late(std::unique_lock<std::mutex>& lock);
-  stream_node* take(std::unique_lock<std::mutex>& lock);
+  stream_node* take();
+  void fetch(std::unique_lock<std::mutex>& lock) noexcept;
   stream_node* reserve_node(std::unique_lock<std::mutex>& lock) noexcept;
   bool claim(std::unique_lock<std::mutex>& lock);
   bool settle(stream_node& node, pulled how, bool all) noexcept;
   void deliver(stream_node& node) noexcept;
   void append(stream_node& node) noexcept;
   void put_aside(stream_node& node) noexcept;
+  void let_go_of_read() noexcept;
   void count(const stream_node& node) noexcept;
   void after_change(std::unique_lock<std::mutex>& lock, bool post) noexcept;
   void tell_of_stop(std::unique_lock<std::mutex>& lock) noexcept;
@@ -192,6 +194,11 @@ class COPPICE_API stream_core {
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::unique_ptr<outer_stop> outer_;  // the job in which the stream was made takes it along
 
+  // The reader's own, under no lock: what it has fetched, and what it has read and not said so.
+  stream_node* fetched_ = nullptr;
+  stream_node *read_ = nullptr, *last_read_ = nullptr;
+  std::size_t taken_ = 0;
+
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable moved_;
   std::uint64_t references_ = 1;
@@ -208,7 +215,7 @@ class COPPICE_API stream_core {
   unsigned waiting_ = 0;       // readers
   std::size_t occupied_ = 0, in_flight_ = 0, unread_ = 0;
 
-  stream_node *first_ = nullptr, *last_ = nullptr;  // ready to be read
+  stream_node *first_ = nullptr, *last_ = nullptr;  // ready, for the reader to fetch
   std::vector<stream_node*> ahead_;                 // of an ordered stream: a heap, the earliest on top
   std::uint64_t next_ready_ = 0;                    // sequence of the next one
   stream_node* spare_ = nullptr;                    // read and given back
