@@ -177,6 +177,7 @@ class COPPICE_API stream_core {
   void append(stream_node& node) noexcept;
   void put_aside(stream_node& node) noexcept;
   void let_go_of_read() noexcept;
+  void wait(std::unique_lock<std::mutex>& lock);
   void count(const stream_node& node) noexcept;
   void after_change(std::unique_lock<std::mutex>& lock, bool post) noexcept;
   void tell_of_stop(std::unique_lock<std::mutex>& lock) noexcept;
@@ -198,6 +199,8 @@ class COPPICE_API stream_core {
   stream_node* fetched_ = nullptr;
   stream_node *read_ = nullptr, *last_read_ = nullptr;
   std::size_t taken_ = 0;
+  unsigned short_waits_ = 0;  // in a row
+  bool napped_ = false;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable moved_;
