@@ -9,9 +9,9 @@
 #include <coppice/error.hpp>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace coppice {
 inline namespace v0 {
@@ -29,7 +29,7 @@ struct result {
   /// Of the input, from 0; of a pipeline's first source, whatever stages lie between.
   std::size_t index = 0;
 
-  bool ok() const noexcept { return kept_.index() == 0; }
+  bool ok() const noexcept { return kept_.has_value(); }
   explicit operator bool() const noexcept { return ok(); }
 
   /// Throws: the original exception if there is no value.
@@ -45,36 +45,41 @@ struct result {
   /// Its path begins with the input's place in its stage, its name is the stage's.
   ///
   /// Throws: std::logic_error if there is a value.
-  const task_error& error() const { return detail::error_of(std::get_if<1>(&kept_)); }
+  const task_error& error() const { return detail::error_of(ok() ? nullptr : &error_); }
 
   /// For streams and for tests.
   template <class... Args>
   static result with_value(std::size_t index, Args&&... args) {
-    return result(index, either(std::in_place_index<0>, std::forward<Args>(args)...));
+    result made(index);
+    made.kept_.emplace(std::forward<Args>(args)...);
+    return made;
   }
   static result with_error(std::size_t index, detail::kept_error error) noexcept {
-    return result(index, either(std::in_place_index<1>, std::move(error)));
+    result made(index);
+    made.error_ = std::move(error);
+    return made;
   }
-  detail::kept_error shared_error() const noexcept { return ok() ? nullptr : std::get<1>(kept_); }
+  detail::kept_error shared_error() const noexcept { return error_; }
 
  private:
-  using kept = std::conditional_t<std::is_void_v<T>, std::monostate,
+  struct nothing {};
+  using kept = std::conditional_t<std::is_void_v<T>, nothing,
                                   std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>>;
-  using either = std::variant<kept, detail::kept_error>;
-  result(std::size_t i, either&& k) : index(i), kept_(std::move(k)) {}
+  explicit result(std::size_t i) noexcept : index(i) {}
 
   template <class Self>
   static decltype(auto) value_of(Self& self) {
-    if (!self.ok()) detail::throw_kept_error(std::get<1>(self.kept_));
+    if (!self.ok()) detail::throw_kept_error(self.error_);
     if constexpr (std::is_void_v<T>)
       return;
     else if constexpr (std::is_reference_v<T>)
-      return static_cast<T>(*std::get<0>(self.kept_));
+      return static_cast<T>(**self.kept_);
     else
-      return (std::get<0>(self.kept_));
+      return (*self.kept_);
   }
 
-  either kept_;
+  std::optional<kept> kept_;  // no std::variant: g++ 12 warns of it where it is inlined
+  detail::kept_error error_;
 };
 
 }  // namespace v0

@@ -4,6 +4,7 @@
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/stream_core.hpp>
 #include <coppice/this_task.hpp>
+#include <exception>
 #include <new>
 #include <stdexcept>
 #include <stop_token>
@@ -369,18 +370,18 @@ void stream_core::after_change(std::unique_lock<std::mutex>& lock, bool post) no
 
 void stream_core::post_step() noexcept {
   bool accepted = false;
+  const char* why = "its pool takes no more work";
   try {
     accepted = pool_->post(*this);
-  } catch (...) {
-    // No memory: as if the pool took no more. What is finished can be read, the report says that there was
-    // more.
+  } catch (const std::exception&) {
+    why = "there was no memory for its next step";  // what is finished can be read
   }
   std::unique_lock lock(mutex_);
   if (!accepted) posted_ = false;
   const bool wake = waiting_ != 0;
   lock.unlock();
   if (!accepted)
-    stop_now(stream_stop::cancelled, "its pool takes no more work");
+    stop_now(stream_stop::cancelled, why);
   else if (wake) {
     moved_.notify_all();  // a reader on a worker may be the one who has to run it
     pool_->something_moved();
