@@ -170,7 +170,16 @@ void group_core::serial_child_failed() noexcept {
 }
 
 group_core::~group_core() {
-  if (owner_ == nullptr) return;
+  if (owner_ == nullptr) {
+    // Nobody has waited. There is no task that could have the error, so the handler hears of it.
+    if (serial_error_ == nullptr || std::uncaught_exceptions() > uncaught_) return;
+    try {
+      std::rethrow_exception(std::exchange(serial_error_, nullptr));
+    } catch (...) {
+      report_serial_failure("task_group");
+    }
+    return;
+  }
   if (!over()) {
     {
       const std::lock_guard hold(lock_);

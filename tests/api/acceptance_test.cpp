@@ -237,7 +237,7 @@ TEST_P(with_a_million, C07C15AMillionQueuedTasksAreSkippedAndTheirClosuresGoneBe
 
 TEST_P(at_size, C29AMutexHeldAroundALoopWhoseTasksTakeItToo) {
   // A worker that waited inside the lock and helped with a stranger would take it twice.
-  const int rounds = support::scaled(3000);
+  const int rounds = support::scaled(100'000);
   std::mutex lock;
   long sum = 0;
   scheduler().run([&] {

@@ -1,7 +1,7 @@
 // Where schedulers live: static, thread_local, in main, across an exit; and deadlines close to the end of a
 // job (C-21, C-35).
 #include <gtest/gtest.h>
-#include <sys/wait.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <chrono>
@@ -63,6 +63,15 @@ TEST_F(living, ATaskThatLeavesTheProcessLeavesIt) {
         s->submit([] { std::exit(4); }).get();
       },
       testing::ExitedWithCode(4), "");
+}
+
+TEST_F(living, C03ATaskThatIsUnwoundByPthreadExitEndsTheProgramWithAWord) {
+  EXPECT_DEATH(
+      {
+        coppice::scheduler s({.workers = 1});
+        s.run([] { pthread_exit(nullptr); });
+      },
+      "pthread_exit");
 }
 
 class dying_by_the_clock : public support::on_workers {};

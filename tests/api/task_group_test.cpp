@@ -52,6 +52,27 @@ TEST(grouping_serially, OutsideOfASchedulerTheFirstFailureStopsTheRestAndComesOu
   EXPECT_EQ(ran, 1);
 }
 
+TEST(grouping_serially, C27AFailureThatNobodyWaitedForGoesToTheHandlerUnlessAnotherIsUnderWay) {
+  static std::vector<std::string> heard;  // NOLINT: the handler is a plain function
+  heard.clear();
+  coppice::set_unobserved_error_handler(
+      [](const coppice::job_report& r) { heard.push_back(r.errors.at(0).message); });
+  {
+    coppice::task_group group;
+    group.spawn([] { throw support::failure("alone"); });
+  }
+  EXPECT_EQ(heard, std::vector<std::string>{"alone"});
+  try {
+    coppice::task_group group;
+    group.spawn([] { throw support::failure("first"); });
+    throw support::failure("second");
+  } catch (const support::failure& e) {
+    EXPECT_STREQ(e.what(), "second");
+  }
+  EXPECT_EQ(heard.size(), 1U);
+  coppice::set_unobserved_error_handler(nullptr);
+}
+
 TEST_P(grouping, C06EachChildRunsOnceAndWhatItWroteIsSeenAfterWait) {
   for (int i = 0; i < support::scaled(20); ++i) {
     constexpr std::size_t n = 1000;
