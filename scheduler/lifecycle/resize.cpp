@@ -35,6 +35,13 @@ std::vector<victim> scheduler_core::victims_of(unsigned index, const platform::t
   return list;
 }
 
+std::chrono::nanoseconds scheduler_core::processor_time() const {
+  const std::lock_guard alone(resizing_);  // threads are not replaced meanwhile
+  std::chrono::nanoseconds used{0};
+  for (const auto& w : team.workers) used += w->processor_time();
+  return used;
+}
+
 void scheduler_core::resize(unsigned workers) {
   if (inherited_over_fork()) refuse_inherited();
   const std::lock_guard alone(resizing_);

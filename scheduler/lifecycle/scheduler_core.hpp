@@ -54,6 +54,8 @@ class scheduler_core {
   stop_report stop(stop_mode mode, const std::chrono::steady_clock::time_point* when);
   void resize(unsigned workers);
   std::uint64_t live_jobs() const;
+  // Of all workers together.
+  std::chrono::nanoseconds processor_time() const;
   // A task that a stop found running, and that has ended.
   void was_running(running_task&& task);
   scheduler_stats stats() const;
@@ -78,7 +80,7 @@ class scheduler_core {
   [[noreturn]] void refuse_inherited() const;
 
   const unsigned forks_ = platform::forks();  // before it was made
-  mutex resizing_;                            // one at a time, and none while the workers are joined
+  mutable mutex resizing_;                    // one at a time, and none while the workers are joined
   mutable mutex lock_;
   condition_variable changed_;
   phase phase_ = phase::open;

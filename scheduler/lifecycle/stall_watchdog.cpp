@@ -47,8 +47,7 @@ void stall_watchdog::run() noexcept {
 }
 
 bool stall_watchdog::stood_still() {
-  std::chrono::nanoseconds used{0};
-  for (const auto& w : watched_.team.workers) used += w->processor_time();
+  const std::chrono::nanoseconds used = watched_.processor_time();
   const auto since = used - used_;
   used_ = used;
   // A worker that polls before it sleeps uses some.

@@ -5,11 +5,13 @@
 #include <atomic>
 #include <chrono>
 #include <coppice/coppice.hpp>
+#include <cstdlib>
 #include <latch>
 #include <string>
 #include <thread>
 
 #include "support/busy.hpp"
+#include "support/process.hpp"
 #include "support/workers.hpp"
 
 namespace {
@@ -54,6 +56,37 @@ TEST_F(standing_still, C30NothingIsSaidOfAnIdleScheduler) {
   s.stop();
   clock.stop();
   testing::internal::GetCapturedStderr();
+}
+
+TEST_F(standing_still, AWatchedSchedulerMayBeResized) {
+  coppice::scheduler s({.workers = 2, .stall_after = 1ms});
+  for (unsigned i = 0; i < 100; ++i) {
+    s.resize(i % 4 + 1);
+    s.run([] { coppice::join([] { coppice::spawn([] {}); }, [] {}); });
+  }
+}
+
+TEST_F(standing_still, TheEnvironmentTurnsTheWatchdogOnAndAMalformedValueIsIgnored) {
+  testing::internal::CaptureStderr();
+  setenv("COPPICE_STALL_MS", "10", 1);
+  {
+    coppice::scheduler s({.workers = 1});
+    std::latch never(1);
+    auto job = s.submit([&] { never.wait(); });
+    while (s.stats().stalls == 0) std::this_thread::yield();
+    never.count_down();
+    job.get();
+  }
+  setenv("COPPICE_STALL_MS", "soon", 1);
+  const auto threads = support::threads_settled(support::threads_at_rest());
+  {
+    coppice::scheduler s({.workers = 1});
+    EXPECT_EQ(support::threads_now(), threads + 1) << "the worker, no watchdog";
+  }
+  unsetenv("COPPICE_STALL_MS");
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("stands still"), std::string::npos) << said;
+  EXPECT_NE(said.find("ignored COPPICE_STALL_MS=\"soon\""), std::string::npos) << said;
 }
 
 class stopping_tasks : public support::on_workers {};
