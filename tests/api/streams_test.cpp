@@ -661,6 +661,24 @@ TEST_P(streams_in_jobs, ATaskReadsAStreamOfItsOwnScheduler) {
   EXPECT_EQ(sum, 124750);
 }
 
+TEST_P(streams_in_jobs, ATaskReadsAStageThatAnotherPoolFeeds) {
+  // The only worker stands still until something comes; then it is the one who has to work on it.
+  auto& s = scheduler();
+  coppice::fifo_pool other({.workers = 1});
+  const long sum = s.run([&] {
+    long total = 0;
+    auto fed = other.map(numbers(2000),
+                         [](int i) {
+                           std::this_thread::yield();
+                           return i;
+                         },
+                         {.capacity = 1});
+    for (auto& r : s.map(std::move(fed), [](int i) { return long{i}; }, {.capacity = 2})) total += r.value();
+    return total;
+  });
+  EXPECT_EQ(sum, 1999000);
+}
+
 TEST_P(streams_in_jobs, StreamsAndStagesNest) {
   auto& s = scheduler();
   const long sum = s.run([&s] {
