@@ -102,8 +102,13 @@ class COPPICE_API scheduler {
   ///
   /// Threads: any; f is called by several workers at a time. Blocks: not at all.
   /// Throws: std::invalid_argument for a capacity of 0; scheduler_stopped; std::bad_alloc; what moving
-  /// throws. Cost: two locks and no allocation for each input; about 2 us for each step of 200 us or a full
-  /// window. Example: results.hpp
+  /// throws.
+  ///
+  /// Stop: a stop takes no further input; what was taken is finished, or skipped, and can be read. In stats()
+  /// and stop reports each step of a stream counts as a job of one task.
+  ///
+  /// Cost: two locks and no allocation for each input; about 2 us for a step, which lasts 200 us or until the
+  /// window is full.
   template <std::ranges::input_range Range, class F>
   auto map(Range&& inputs, F f, stream_options options = {}) -> results<detail::mapped<Range, F>> {
     auto pool = detail::stream_pool_of(*core_, options);
