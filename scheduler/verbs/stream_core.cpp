@@ -209,10 +209,11 @@ stream_node* stream_core::next() {
       after_change(lock, true);
       continue;
     }
+    const std::uint64_t calls = calls_;
     lock.unlock();
     if (help_here()) continue;
     lock.lock();
-    if (first_ != nullptr || no_more()) continue;
+    if (first_ != nullptr || no_more() || calls_ != calls) continue;
     wait(lock);
   }
 }
@@ -234,10 +235,13 @@ void stream_core::wait(std::unique_lock<std::mutex>& lock) {
   {
     // The place to lend a worker's core to somebody else: nothing of this stream needs it.
     struct counted {
-      unsigned& readers;
-      explicit counted(unsigned& n) : readers(n) { ++readers; }
-      ~counted() { --readers; }
-    } const here(waiting_);
+      unsigned& count;
+      const unsigned one;
+      counted(unsigned& n, bool counts) : count(n), one(counts ? 1 : 0) { count += one; }
+      ~counted() { count -= one; }
+    };
+    const counted reader(waiting_, true);
+    const counted helper(helpers_, this_task::worker() >= 0);
     pool_->stand(*this, lock);
   }
   if (clock::now() - since < short_wait)
@@ -267,10 +271,11 @@ stream_node* stream_core::try_next(stream_core& reader, bool& ended) {
     }
     ended = no_more();
   }
-  if (!ended && downstream_ == nullptr) {
-    downstream_ = &reader;
-    reader.acquire();
-  }
+  if (ended || downstream_ != nullptr) return nullptr;
+  downstream_ = &reader;
+  reader.acquire();
+  lock.unlock();
+  reader.call_for_help();  // a step that was posted before is one that the reader's reader could not hear of
   return nullptr;
 }
 
@@ -376,16 +381,27 @@ void stream_core::post_step() noexcept {
   } catch (const std::exception&) {
     why = "there was no memory for its next step";  // what is finished can be read
   }
-  std::unique_lock lock(mutex_);
-  if (!accepted) posted_ = false;
-  const bool wake = waiting_ != 0;
-  lock.unlock();
-  if (!accepted)
-    stop_now(stream_stop::cancelled, why);
-  else if (wake) {
-    moved_.notify_all();  // a reader on a worker may be the one who has to run it
-    pool_->something_moved();
+  if (accepted) return call_for_help();
+  {
+    const std::lock_guard hold(mutex_);
+    posted_ = false;
   }
+  stop_now(stream_stop::cancelled, why);
+}
+
+// A reader on a worker may be the only one who can run a posted step, here or in a stage before: it stands
+// still and looks again, or is about to and sees that there was a call.
+void stream_core::call_for_help() noexcept {
+  std::unique_lock lock(mutex_);
+  ++calls_;
+  const bool wake = helpers_ != 0;
+  stream_core* const downstream = downstream_;
+  if (downstream != nullptr) downstream->acquire();
+  lock.unlock();
+  if (wake) moved_.notify_all();
+  if (downstream == nullptr) return;
+  downstream->call_for_help();
+  downstream->release();
 }
 
 step_ticket::~step_ticket() {

@@ -184,6 +184,7 @@ class COPPICE_API stream_core {
   void stop_now(stream_stop why, const char* reason) noexcept;
   void post_step() noexcept;
   void source_ready() noexcept;
+  void call_for_help() noexcept;
   bool follow_source() noexcept;  // false: there was more
   kept_error stop_error(std::uint64_t sequence, bool started) const noexcept;
   void make_report();
@@ -216,6 +217,8 @@ class COPPICE_API stream_core {
   unsigned working_ = 0;       // steps that take inputs
   unsigned inside_ = 0;        // who uses source, function or pool
   unsigned waiting_ = 0;       // readers
+  unsigned helpers_ = 0;       // of them, who are workers and can run steps
+  std::uint64_t calls_ = 0;    // for them: a step was posted, here or in a stage before
   std::size_t occupied_ = 0, in_flight_ = 0, unread_ = 0;
 
   stream_node *first_ = nullptr, *last_ = nullptr;  // ready, for the reader to fetch
