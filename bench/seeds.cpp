@@ -71,7 +71,7 @@ void add_rows(const std::string& runtime) {
   for (const auto [tasks, workers] : {size{100, 5}, size{100, 10}, size{1000, 100}})
     add("naps/" + runtime + "/tasks:" + std::to_string(tasks) + "/workers:" + std::to_string(workers),
         milliseconds(100) * (tasks / workers), workers,
-        [tasks = tasks](Pool& pool) { nap(pool, std::vector<milliseconds>(tasks, milliseconds(100))); });
+        [count = tasks](Pool& pool) { nap(pool, std::vector<milliseconds>(count, milliseconds(100))); });
   add("sleepy/" + runtime + "/workers:4", milliseconds(600), 4, [](Pool& pool) {
     nap(pool,
         {milliseconds(100), milliseconds(200), milliseconds(300), milliseconds(400), milliseconds(500)});
