@@ -71,7 +71,7 @@ struct job_report {
   /// All errors by type, the most frequent first; of more than 64 types the rest is not told apart.
   std::vector<error_kind> kinds;
   std::optional<cancel_record> cancel;
-  std::optional<job_stats> stats;         ///< if asked for by job_options::stats
+  std::optional<job_stats> stats;       ///< if asked for by job_options::stats
   std::chrono::nanoseconds elapsed{0};  ///< from submit until quiet
 };
 

@@ -18,7 +18,7 @@ namespace detail {
 
 namespace {
 
-using clock = std::chrono::steady_clock;
+using std::chrono::steady_clock;
 
 // After so long a step lets others of its pool have the worker. Posting one costs about 2 us (2 cores, 2026).
 constexpr std::chrono::microseconds step_time{200};
@@ -231,7 +231,7 @@ void stream_core::wait(std::unique_lock<std::mutex>& lock) {
     lock.lock();
     return;
   }
-  const auto since = clock::now();
+  const auto since = steady_clock::now();
   {
     // The place to lend a worker's core to somebody else: nothing of this stream needs it.
     struct counted {
@@ -244,7 +244,7 @@ void stream_core::wait(std::unique_lock<std::mutex>& lock) {
     const counted helper(helpers_, this_task::worker() >= 0);
     pool_->stand(*this, lock);
   }
-  if (clock::now() - since < short_wait)
+  if (steady_clock::now() - since < short_wait)
     ++short_waits_;
   else
     short_waits_ = 0;
@@ -296,7 +296,7 @@ void stream_core::put_aside(stream_node& node) noexcept {
 bool stream_core::cancel(stream_stop why, std::string by, std::string reason) {
   std::unique_lock lock(mutex_);
   if (stop_ != stream_stop::none || no_more()) return false;
-  cancelled_by_ = cancel_record{std::move(by), std::move(reason), clock::now(), in_flight_, {}};
+  cancelled_by_ = cancel_record{std::move(by), std::move(reason), steady_clock::now(), in_flight_, {}};
   stop_ = why;
   closed_ = true;
   tell_of_stop(lock);
@@ -330,7 +330,8 @@ void stream_core::stop_now(stream_stop why, const char* reason) noexcept {
 
 // With the mutex held, but not meanwhile. True: it was late.
 bool stream_core::stop_if_late(std::unique_lock<std::mutex>& lock) {
-  if (!options_.deadline || stop_ != stream_stop::none || no_more() || clock::now() < *options_.deadline)
+  if (!options_.deadline || stop_ != stream_stop::none || no_more() ||
+      steady_clock::now() < *options_.deadline)
     return false;
   lock.unlock();
   stop_now(stream_stop::deadline, "its deadline has passed");
@@ -349,7 +350,7 @@ bool stream_core::wants_step() const noexcept {
 void stream_core::after_change(std::unique_lock<std::mutex>& lock, bool post) noexcept {
   if (post) posted_ = true;
   const bool over = no_more();
-  if (over && quiet_ == clock::time_point{}) quiet_ = clock::now();
+  if (over && quiet_ == steady_clock::time_point{}) quiet_ = steady_clock::now();
   stream_core* const downstream = first_ != nullptr || over ? std::exchange(downstream_, nullptr) : nullptr;
   const bool wake = waiting_ != 0;
   if (!wake && !post && downstream == nullptr) {
@@ -411,7 +412,7 @@ step_ticket::~step_ticket() {
 }
 
 void stream_core::step_dropped() noexcept {
-  const bool late = options_.deadline && clock::now() >= *options_.deadline;
+  const bool late = options_.deadline && steady_clock::now() >= *options_.deadline;
   {
     const std::lock_guard hold(mutex_);
     posted_ = false;
@@ -462,7 +463,7 @@ stream_node* stream_core::reserve_node(std::unique_lock<std::mutex>& lock) noexc
 }
 
 void stream_core::step() noexcept {
-  const auto since = clock::now();
+  const auto since = steady_clock::now();
   std::unique_lock lock(mutex_);
   posted_ = false;
   ++inside_;
@@ -475,7 +476,7 @@ void stream_core::step() noexcept {
       if (node == nullptr) stop_now(stream_stop::cancelled, "there was no memory for the next result");
       const pulled how = node != nullptr ? run_one(*node) : pulled::nothing;
       const bool all = how != pulled::end || follow_source();
-      in_time = clock::now() - since < step_time;
+      in_time = steady_clock::now() - since < step_time;
       const stream_stop above = pool_->stopped_from_above();
       lock.lock();
       bool stop_at_failure = false;
@@ -543,7 +544,7 @@ bool stream_core::settle(stream_node& node, pulled how, bool all) noexcept {
       try {
         cancelled_by_ = cancel_record{"root/" + std::to_string(node.sequence),
                                       "an input failed, and the stream's policy is fail_fast",
-                                      clock::now(),
+                                      steady_clock::now(),
                                       in_flight_,
                                       {}};
       } catch (const std::bad_alloc&) {

@@ -112,6 +112,9 @@ frame* worker_thread::next() noexcept {
       begin_strand(f);
       return f;
     }
+    // Nothing is to be had now, not even little: who rests on asks nobody, and never reaches what a long leaf
+    // hides.
+    poor_strands_ = 0;
     // order(closing): seq_cst; pairs with the store in join_workers().
     if (all.closing.load(memory_order_seq_cst)) {
       all.idle.end_search();

@@ -119,7 +119,7 @@ class worker_thread : public worker {
   atomic<worker_thread*> helper{nullptr};  // a waiter that would like to be woken when this worker shares
   atomic<const void*> strand_of{nullptr};  // what this worker runs a part of: a join frame, a group, a job
 
-  std::unique_ptr<seat> watched;  // null without a watchdog
+  std::unique_ptr<seat> watched;                         // null without a watchdog
   std::chrono::steady_clock::time_point strand_since{};  // owner only: when the strand began
   std::chrono::nanoseconds processor_time() const noexcept {
     return thread_ ? thread_->processor_time() : std::chrono::nanoseconds(0);
@@ -168,17 +168,16 @@ class worker_thread : public worker {
   // of a strand without a body, 60 to 100 ns, and what a victim loses by a steal (2-core x86-64 virtual
   // machine, 2026-11). Trees of small tasks give a poor strand often, but not so often in a row.
   static constexpr std::chrono::nanoseconds worth_a_steal{150};
-  static constexpr std::uint32_t poor_strands_before_rest = 64;
 
   platform::futex_word bound_{0};
   std::size_t stack_bytes_ = 0;  // as asked for
   std::optional<platform::thread> thread_;
   std::uint64_t seed_;
   victim last_victim_{};
-  std::uint32_t steals_left_ = 0;                         // from last_victim_, before the next search
+  std::uint32_t steals_left_ = 0;   // from last_victim_, before the next search
   bool strand_is_weighed_ = false;  // at its end: it was stolen or injected
-  std::uint32_t poor_strands_ = 0;                        // one after the other
-  std::uint32_t fruitless_ = 0;                           // wakes and, past the bound, poor strands
+  std::uint32_t poor_strands_ = 0;  // one after the other
+  std::uint32_t fruitless_ = 0;     // wakes and, past the bound, poor strands
   std::chrono::steady_clock::time_point next_ask_{};
   std::chrono::steady_clock::time_point asked_at_{};
 };

@@ -674,7 +674,8 @@ TEST_P(streams_in_jobs, ATaskReadsAStageThatAnotherPoolFeeds) {
                          },
                          {.capacity = 1});
     auto stage = s.map(std::move(fed), [](int i) { return i; }, {.capacity = 2});
-    for (auto& r : s.map(std::move(stage), [](int i) { return long{i}; }, {.capacity = 2})) total += r.value();
+    for (auto& r : s.map(std::move(stage), [](int i) { return long{i}; }, {.capacity = 2}))
+      total += r.value();
     return total;
   });
   EXPECT_EQ(sum, 1999000);

@@ -25,6 +25,8 @@ namespace detail {
 inline constexpr std::uint32_t deque_capacity = 8192;
 // 511 nodes; aligned to its size, a power of two.
 inline constexpr std::size_t slab_chunk_bytes = std::size_t{64} * 1024;
+// So many stolen strands in a row of next to nothing, and a worker rests (idle.md).
+inline constexpr std::uint32_t poor_strands_before_rest = 64;
 // As many workers as a scheduler may ever have: platform::max_workers.
 inline constexpr std::size_t roster_capacity = 4096;
 
@@ -32,6 +34,7 @@ inline constexpr std::size_t roster_capacity = 4096;
 
 inline constexpr std::uint32_t deque_capacity = 4;
 inline constexpr std::size_t slab_chunk_bytes = 512;
+inline constexpr std::uint32_t poor_strands_before_rest = 1;
 inline constexpr std::size_t roster_capacity = 4;
 
 #endif

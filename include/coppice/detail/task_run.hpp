@@ -66,8 +66,8 @@ class COPPICE_API task_run {
   void end() noexcept {
     w_.where = outer_;
     job_core& job = *t_.job;
-    if (how_ != task_end::succeeded || w_.keeps_origin || t_.get_extra() != nullptr ||
-        job.looked_at()) [[unlikely]]
+    if (how_ != task_end::succeeded || w_.keeps_origin || t_.get_extra() != nullptr || job.looked_at())
+        [[unlikely]]
       settle();
     group_core* const group = t_.group;
     if (task_frame* const above = t_.parent()) let_go_of_header(w_, t_, *above);
