@@ -90,6 +90,13 @@ std::stop_token job_core::stop_token() {
   return state_->stop.get_token();
 }
 
+bool job_core::sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept {
+  std::uint32_t seen = is_running;
+  // order(done): relaxed; the exchange in finish() is of the same word, and sees this or comes first.
+  done_.compare_exchange_strong(seen, is_awaited, memory_order_relaxed, memory_order_relaxed);
+  return seen == is_over || platform::futex_wait(done_, is_awaited, until);
+}
+
 // A worker that waits for a job: runs its root here if nobody has it, else helps whoever does.
 class job_core::ends final : public wait_condition {
  public:
@@ -105,7 +112,7 @@ class job_core::ends final : public wait_condition {
   void sleep(worker_thread& me) noexcept override {
     // What this worker still has is for others while it stands still.
     me.share_all_and_wake();
-    platform::futex_wait(job_.done_, 0);
+    job_.sleep_until_done(nullptr);
   }
 
  private:
@@ -186,7 +193,7 @@ void job_core::wait() {
   if (done()) return;
   refuse_endless_wait(*this);
   if (this_worker == nullptr) {
-    while (!done()) platform::futex_wait(done_, 0);
+    while (!done()) sleep_until_done(nullptr);
     return;
   }
   const wait_edge registered(*this);
@@ -223,7 +230,7 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
     worker_thread::of(w).share_all_and_wake();
   }
   while (!done())
-    if (!platform::futex_wait(done_, 0, &when)) break;
+    if (!sleep_until_done(&when)) break;
   const std::lock_guard hold(state_->lock);
   state_->observed = state_->observed || done();
   return done();

@@ -321,14 +321,15 @@ void job_state::finish() noexcept {
   leave_parent();
   std::shared_ptr<const job_report> made = make_report();
   bool tell = false;
+  bool awaited = false;
   {
     const std::lock_guard hold(lock);
     report = std::move(made);
     tell = detached;
     // order(done): release; pairs with the acquire in job_core::done().
-    job.done_.store(1, memory_order_release);
+    awaited = job.done_.exchange(job_core::is_over, memory_order_release) == job_core::is_awaited;
   }
-  platform::futex_wake_all(job.done_);
+  if (awaited) platform::futex_wake_all(job.done_);
   workers_elsewhere.wake_all();
   if (tell) {
     tell_if_unobserved();

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <coppice/detail/spawn_node.hpp>
 #include <new>
 #include <utility>
@@ -27,31 +28,33 @@ namespace {
 // task takes over the ordinals of ancestors that have ended and have no other descendant, and frees them; of
 // a long line it keeps both ends and the number between: root/3/(+1234560)/2.
 void take_over_ancestors(worker& w, task_frame& t) {
-  task_path line;
-  place* above = nullptr;
-  for (;;) {
+  task_path line;  // from t upwards
+  task_frame* above = t.parent();
+  // order(rem): acquire; pairs with the body's end in header_is_gone(). One: it has ended, and t is its only
+  // child.
+  for (; above->above() != nullptr && above->rem.load(memory_order_acquire) == 1; above = above->parent()) {
+    line.push_back(above->low);
+    if (const task_extra* const its = above->get_extra())
+      line.insert(line.end(), its->between.rbegin(), its->between.rend());
+  }
+  if (line.empty()) return;
+  std::reverse(line.begin(), line.end());
+  {
+    job_state& job = job_state::of(*t.job);
+    const std::lock_guard hold(job.lock);
+    task_path& between = job.extra_of(t).between;
+    line.insert(line.end(), between.begin(), between.end());
+    const std::uint64_t depth = length_of(path_of(*above));
+    shorten(line, depth < shown_at_each_end ? shown_at_each_end - static_cast<std::size_t>(depth) : 0);
+    between = std::move(line);
+  }
+  // Nothing has been let go before this; nothing throws from here on.
+  while (t.parent() != above) {
     task_frame* const parent = t.parent();
-    above = parent;
-    // order(rem): acquire; pairs with the body's end in task_run::end(). One: it has ended, and t is its only
-    // child.
-    if (parent->above() == nullptr || parent->rem.load(memory_order_acquire) != 1) break;
-    task_path longer;
-    if (const task_extra* const its = parent->get_extra()) longer = its->between;
-    longer.push_back(parent->low);
-    longer.insert(longer.end(), line.begin(), line.end());
-    line = std::move(longer);
     t.up = parent->up;
     delete parent->get_extra();
     slab::give(w.nodes, parent);
   }
-  if (line.empty()) return;
-  job_state& job = job_state::of(*t.job);
-  const std::lock_guard hold(job.lock);
-  task_path& between = job.extra_of(t).between;
-  line.insert(line.end(), between.begin(), between.end());
-  const std::uint64_t depth = length_of(path_of(*above));
-  shorten(line, depth < shown_at_each_end ? shown_at_each_end - static_cast<std::size_t>(depth) : 0);
-  between = std::move(line);
 }
 
 }  // namespace

@@ -87,9 +87,10 @@ frame* worker_thread::look_around(clock::time_point now) noexcept {
 frame* worker_thread::search() noexcept {
   const auto started = clock::now();
   bool exposed = false;
-  for (auto now = started;; now = clock::now()) {
+  for (auto now = started;;) {
     if (frame* const f = look_around(now)) return f;
     if (all.closing.load(memory_order_relaxed)) return nullptr;
+    now = clock::now();
     if (!all.spin.load(memory_order_relaxed) || now - started > spin_time) return nullptr;
     if (!exposed && now - started > patience && now - asked_at_ > patience) {
       exposed = true;

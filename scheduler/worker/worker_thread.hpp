@@ -164,11 +164,6 @@ class worker_thread : public worker {
   static constexpr std::chrono::microseconds share_interval{10};
   static constexpr std::chrono::microseconds look_interval{2};
 
-  // Where every stolen task is next to nothing, a thief costs its victim more than it takes off it. The times
-  // of a strand without a body, 60 to 100 ns, and what a victim loses by a steal (2-core x86-64 virtual
-  // machine, 2026-11). Trees of small tasks give a poor strand often, but not so often in a row.
-  static constexpr std::chrono::nanoseconds worth_a_steal{150};
-
   platform::futex_word bound_{0};
   std::size_t stack_bytes_ = 0;  // as asked for
   std::optional<platform::thread> thread_;

@@ -55,7 +55,7 @@ class COPPICE_API job_core {
   // Whether what would start at this place is.
   bool stops(const place& p) const noexcept { return !undisturbed() && stops_at(p); }
   bool stops_at_failure() const noexcept { return policy_.stops_at_failure(); }
-  bool done() const noexcept { return done_.load(memory_order_acquire) != 0; }
+  bool done() const noexcept { return done_.load(memory_order_acquire) == is_over; }
 
   // Whether anybody wants to know of each task that begins or ends.
   bool looked_at() const noexcept { return looks_.load(memory_order_relaxed) != 0; }
@@ -96,7 +96,10 @@ class COPPICE_API job_core {
 
   const error_policy policy_;
   atomic<stop_reason> stop_{stop_reason::none};
-  atomic<std::uint32_t> done_{0};
+  // Who sleeps says so first, and the end wakes only then.
+  static constexpr std::uint32_t is_running = 0, is_awaited = 1, is_over = 2;
+  bool sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept;
+  atomic<std::uint32_t> done_{is_running};
   atomic<std::uint32_t> references_{1};
   static constexpr std::uint32_t look_measured = 1, look_running = 2;
   atomic<std::uint32_t> looks_{0};
