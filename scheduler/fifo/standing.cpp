@@ -61,8 +61,8 @@ void fifo_pool::stand_until(std::unique_lock<std::mutex>& lock, awaited& what, t
 
 // With the mutex held. On top of the waiting task, and so on the rest of its stack.
 void fifo_pool::help(std::unique_lock<std::mutex>& lock, seat& own) {
-  const char here = 0;
-  if (reinterpret_cast<std::uintptr_t>(&here) < own.stack_limit) {  // NOLINT
+  // Not the address of a local: under the address sanitizer that is on another stack.
+  if (reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) < own.stack_limit) {  // NOLINT
     throw recursion_too_deep("coppice: fifo_pool '" + options_.name + "': worker " +
                              std::to_string(own.index) + " has helped with " +
                              std::to_string(own.taken - own.ran) +
