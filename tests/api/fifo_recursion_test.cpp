@@ -300,7 +300,7 @@ TEST(fifo_size, B3GrowingLetsMoreTasksRunAtOnce) {
 }
 
 TEST(fifo_size, B3ShrinkingLeavesTheOthersAndLosesNothing) {
-  const auto threads = support::threads_now();
+  const auto threads = support::threads_at_rest();
   fifo_pool pool({.workers = 8});
   for (const unsigned size : {3u, 1u, 6u, 2u}) {
     pool.resize(size);
