@@ -22,6 +22,16 @@ template <class T>
 using atomic = std::atomic<T>;
 using mutex = std::mutex;
 
+// What there is one of in a process. The tests make it anew for each run that they explore.
+template <class T>
+class process_wide {
+ public:
+  T* operator->() noexcept { return &value_; }
+
+ private:
+  T value_{};
+};
+
 // Keeps the compiler from moving memory accesses across; the processor is not told. The owner's half of an
 // asymmetric pair: the other half is platform::barrier_on_every_thread().
 inline void compiler_barrier() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }

@@ -16,6 +16,7 @@ void** thread_local_word = nullptr;
 namespace {
 
 execution* running = nullptr;
+std::uint64_t runs_begun = 1;  // the time before the first counts as one
 
 // Rounds of polling threads that all look again and find nothing.
 constexpr unsigned idle_rounds = 40;
@@ -63,6 +64,10 @@ void sharing::clear() noexcept {
 
 execution* execution::current() noexcept { return running; }
 
+bool execution::is_first_look(std::uint64_t& seen_in) noexcept {
+  return std::exchange(seen_in, runs_begun) != runs_begun;
+}
+
 // ---- threads and turns --------------------------------------------------------------------------
 
 void execution::begin(void* self) noexcept {
@@ -97,6 +102,7 @@ void execution::begin(void* self) noexcept {
 }
 
 bool execution::run(void (*program)()) {
+  ++runs_begun;
   program_ = program;
   release_freed_blocks();
   choices_.restart();

@@ -66,6 +66,8 @@ class execution {
 
   // ---- for the operations, on a fiber ----
   static execution* current() noexcept;  // null outside of a run
+  // Whether `seen_in`, 0 at first, has not been asked about in this run.
+  static bool is_first_look(std::uint64_t& seen_in) noexcept;
 
   // Atomic objects. Values are bits.
   void begin_life(const void* object, unsigned bytes, std::uint64_t value);

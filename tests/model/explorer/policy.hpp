@@ -157,6 +157,21 @@ class condition_variable {
   }
 };
 
+// Made anew in each run: one that failed has left its own as it was.
+template <class T>
+class process_wide {
+ public:
+  T* operator->() noexcept {
+    if (execution::is_first_look(made_in_)) value_ = ::new (static_cast<void*>(room_)) T{};
+    return value_;
+  }
+
+ private:
+  alignas(T) unsigned char room_[sizeof(T)];
+  T* value_ = nullptr;
+  std::uint64_t made_in_ = 0;  // the explorer's own
+};
+
 struct clock {
   using time_point = std::chrono::steady_clock::time_point;
   using duration = std::chrono::steady_clock::duration;
@@ -176,6 +191,8 @@ namespace detail {
 template <class T>
 using atomic = model::atomic<T>;
 using mutex = model::mutex;
+template <class T>
+using process_wide = model::process_wide<T>;
 using condition_variable = model::condition_variable;
 using clock = model::clock;
 
