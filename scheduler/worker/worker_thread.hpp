@@ -1,7 +1,8 @@
 // A worker's compiled part: its thread, its search for work, its waits, its sleep.
 //
-// Who writes what. Everything is the owner thread's but `resting`, `helper` and `strand_of`, which others
-// read or exchange. The statistics are written by the owner and read by anybody.
+// Who writes what. Everything is the owner thread's but `resting`, `helper` and `new_victims`, which others
+// exchange. `strand_of`, `last_share`, `sleeps_on` and the statistics are written by the owner and read by
+// anybody.
 //
 // Orders
 //   strand_of  store relaxed before begin_strand() (release); pairs with look() (acquire) in help_with().
