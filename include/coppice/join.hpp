@@ -89,7 +89,7 @@ template <bool Pushed, std::size_t I, class... Bodies>
   }();
 
   auto last = [&]() -> branch_result<body> {
-    if (!Pushed || w.deque.pop_if_private(index) || take_back_or_wait(w, here)) [[likely]] {
+    if (!Pushed || w.deque.pop_if_private(index) || take_back_or_join(w, here)) [[likely]] {
       if constexpr (I > 1) w.where = &here;
       here.enter(I);
       try {

@@ -30,8 +30,8 @@ class task_group {
   task_group(const task_group&) = delete;
   task_group& operator=(const task_group&) = delete;
 
-  /// Cancels what has not started, joins, never throws. Errors that nobody waited for become errors of the
-  /// task.
+  /// Cancels what has not started (not under serial_first), joins, never throws. Errors that nobody waited
+  /// for become errors of the task.
   ~task_group() = default;
 
   /// Makes f() a child of the running task and of this group. False: the job is cancelled or, under

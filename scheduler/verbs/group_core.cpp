@@ -1,6 +1,7 @@
 #include <coppice/detail/group_core.hpp>
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/join_frame.hpp>
+#include <coppice/detail/task_run.hpp>
 #include <exception>
 #include <memory>
 #include <new>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "job/job_state.hpp"
+#include "verbs/held.hpp"
 #include "verbs/origin.hpp"
 #include "worker/worker_thread.hpp"
 
@@ -99,20 +101,22 @@ struct free_kept {
   }
 };
 
+void keep_as_secondary(task_frame& t, error_set& errors) noexcept {
+  job_state& job = job_state::of(*t.job);
+  const std::lock_guard hold(job.lock);
+  try {
+    job.extra_of(t).secondary.merge(std::move(errors), true);
+  } catch (const std::bad_alloc&) {
+    job.errors.merge(std::move(errors), true);  // counted as the job's, which is stricter, rather than lost
+  }
+}
+
 // Throws the leftmost error of a group's children; the others become secondary errors of the task.
 [[noreturn]] void rethrow_leftmost(worker& w, task_frame& t, error_set& errors) {
   if (errors.kept() == 0) throw std::bad_alloc();  // in place of what there was no memory to keep
   auto first = std::make_unique<failure>();
   *first = errors.take_first();
-  if (errors.total() != 0) {
-    job_state& job = job_state::of(*t.job);
-    const std::lock_guard hold(job.lock);
-    try {
-      job.extra_of(t).secondary.merge(std::move(errors), true);
-    } catch (const std::bad_alloc&) {
-      job.errors.merge(std::move(errors), true);  // counted as the job's, which is stricter, rather than lost
-    }
-  }
+  if (errors.total() != 0) keep_as_secondary(t, errors);
   rethrow_failure(w, first.release());
 }
 
@@ -142,6 +146,46 @@ bool group_core::stops_at(const place& p) const noexcept {
   return first == nullptr || !may_be_earlier(path, first->path);
 }
 
+void group_core::hold(task_frame& child) noexcept {
+  const std::lock_guard hold(lock_);
+  add_held(held_, child);
+}
+
+// All children have ended: those of them that are earlier than the first failure the serial run would have
+// run.
+void group_core::settle_held() noexcept {
+  if (held_ == nullptr) return;
+  const failure* const first = errors_ != nullptr ? errors_->first() : nullptr;
+  task_frame* certain = nullptr;
+  task_frame* unwanted = nullptr;
+  while (held_ != nullptr) {
+    task_frame& child = *take_held(held_);
+    const bool runs = first == nullptr || may_be_earlier(path_of(child), first->path);
+    add_held(runs ? certain : unwanted, child);
+  }
+  drop(*owner_, unwanted);
+  let_go(*owner_, *owner_->where, certain);
+}
+
+// As children of a group that is stopped; the errors of their closures' ends are secondary.
+void group_core::drop(worker& w, task_frame* held) noexcept {
+  if (held == nullptr) return;
+  group_core nobody;
+  nobody.stopped_.store(true, memory_order_relaxed);
+  while (held != nullptr) {
+    task_frame& child = *take_held(held);
+    task_frame& parent = *child.parent();
+    child.group = &nobody;
+    nobody.child_spawned(w);
+    // It was counted by its parent as one that has no group.
+    const bool counted_here = is_outlived_by_parent(child);
+    child.run(&child, w);
+    if (counted_here) release_lineage(w, &parent);
+  }
+  const std::unique_ptr<error_set, free_kept> errors(std::exchange(nobody.errors_, nullptr));
+  if (errors != nullptr) keep_as_secondary(*nobody.task_, *errors);
+}
+
 void group_core::wait() {
   if (owner_ == nullptr) {
     stopped_.store(false, memory_order_relaxed);
@@ -154,6 +198,7 @@ void group_core::wait() {
         "task that "
         "made it wait)");
   join_children();
+  settle_held();
   remote_.store(0, memory_order_relaxed);
   local_ = 0;
   const bool lost = lost_.exchange(false, memory_order_relaxed);
@@ -181,14 +226,17 @@ group_core::~group_core() {
     return;
   }
   if (!over()) {
-    {
-      const std::lock_guard hold(lock_);
-      earlier_ones_go_on_ = false;
-    }
-    // order(stopped): release; pairs with the acquire in stopped().
-    stopped_.store(true, memory_order_release);
+    // Under serial_first all of them are earlier than what leaves the scope: the serial run has run them.
+    if (!task_->job->keeps_what_is_earlier())
+      // order(stopped): release; pairs with the acquire in stopped().
+      stopped_.store(true, memory_order_release);
     exception_origin mine = take_origin(*owner_);
     join_children();
+    keep_origin(*owner_, std::move(mine));
+  }
+  if (held_ != nullptr) {
+    exception_origin mine = take_origin(*owner_);
+    settle_held();
     keep_origin(*owner_, std::move(mine));
   }
   group_core** made = &owner_->innermost_group;

@@ -1,4 +1,5 @@
 // The rare paths of join: a stolen branch on its thief, and branches that throw.
+#include <coppice/detail/group_core.hpp>
 #include <coppice/detail/join_frame.hpp>
 #include <coppice/error.hpp>
 #include <coppice/join.hpp>
@@ -7,6 +8,7 @@
 #include <utility>
 
 #include "job/measure.hpp"
+#include "verbs/held.hpp"
 #include "verbs/origin.hpp"
 #include "worker/worker_thread.hpp"
 
@@ -24,6 +26,7 @@ stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::u
   here_.enter(above->next + branch);
   here_.owner = task_of(above);
   here_.timed = nullptr;
+  here_.held = nullptr;
   if (measure* const m = here_.owner->job->measured()) [[unlikely]] {
     m->branch_stolen();
     watch_begins(w, here_);
@@ -56,6 +59,8 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
     here_.owner->job->measured()->end(w_, *here_.timed, piece_of(*here_.above()));
     delete here_.timed;
   }
+  if (here_.owner->job->keeps_what_is_earlier()) [[unlikely]]
+    end_word = leave_held(f_, here_.held, end_word);
   end_frame(f_, end_word);
 }
 
@@ -69,11 +74,14 @@ bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexce
   if (!pushed || take_back_or_wait(w, f)) {
     ended = !cancellation && !t.job->stops_at_failure() && !t.job->stopping();
     if (ended) f.run(&f, w);
+  } else {
+    w.where = &here;
+    group_core::drop(w, held_by(f, *t.job));
   }
   bool value = false;
   if (ended) {
     const std::uintptr_t end = f.state.load(memory_order_relaxed);
-    value = end == frame::with_value;
+    value = frame::has_value(end);
     if (failure* const kept = frame::failure_of(end)) {
       const std::unique_ptr<failure, free_failure> second(kept);
       if (kept != unkept_failure()) add_secondary(t, std::move(*second));
@@ -96,6 +104,16 @@ void answer_before(worker& w, frame& f, place& here, bool pushed, std::uint32_t 
     }
     throw;
   }
+}
+
+bool take_back_or_join(worker& w, branch_head& f) noexcept {
+  if (take_back_or_wait(w, f)) return true;
+  const std::uintptr_t end = f.state.load(memory_order_relaxed);
+  if (end == frame::with_value) return false;
+  w.where = &f;  // of the join's inner levels the places are gone
+  let_go(w, f, held_by(f, *task_of(&f)->job));
+  if (end == frame::with_value_and_children) f.state.store(frame::with_value, memory_order_relaxed);
+  return false;
 }
 
 void own_branch_failed(worker& w, place& here) noexcept {

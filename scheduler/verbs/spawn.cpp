@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "job/job_state.hpp"
+#include "verbs/held.hpp"
 #include "worker/worker_thread.hpp"
 
 namespace coppice {
@@ -115,6 +116,8 @@ void enqueue(worker& w, task_frame& node, task_frame& parent) noexcept {
   if (node.group != nullptr) node.group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
   add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
+  if (node.group == nullptr && parent.job->keeps_what_is_earlier() && hold(w, node)) [[unlikely]]
+    return;
   std::uint32_t index = 0;
   if (!w.deque.push_below_bound(node, &index) && !push_at_bound(w, node)) [[unlikely]] {
     add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);

@@ -8,11 +8,13 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/check.hpp"
 #include "support/random.hpp"
 #include "support/scale.hpp"
+#include "support/tracked.hpp"
 #include "support/workers.hpp"
 
 namespace {
@@ -28,27 +30,38 @@ class policies : public support::on_workers {};
 SUPPORT_ON_EACH_NUMBER_OF_WORKERS(policies);
 
 // A tree of joins, groups and spawned children, some of which throw and some of which catch. What it does
-// depends on its seed only. Below a catch nothing is spawned without a group: see error_policy::serial_first.
-void grow(std::uint64_t seed, int depth, bool below_catch = false) {
+// depends on its seed only.
+void grow(std::uint64_t seed, int depth) {
   const auto choice = mixed(seed) % 16;
   if (choice == 0) throw failure(seed);
   if (depth == 0) return;
-  const auto below = [&](std::uint64_t i) { grow(mixed(seed, i), depth - 1, below_catch); };
+  const auto below = [&](std::uint64_t i) { grow(mixed(seed, i), depth - 1); };
   if (choice < 7) {
     coppice::join([&] { below(1); }, [&] { below(2); }, [&] { below(3); });
-  } else if (choice < 10 || (choice < 13 && below_catch)) {
+  } else if (choice < 9) {
     coppice::task_group group;
-    for (std::uint64_t i = 1; i < 5; ++i) group.spawn([=] { grow(mixed(seed, i), depth - 1, below_catch); });
+    for (std::uint64_t i = 1; i < 5; ++i) group.spawn([=] { grow(mixed(seed, i), depth - 1); });
+    if (mixed(seed, 98) % 4 == 0) throw failure(seed + 2);  // leaves children behind
     group.wait();
-  } else if (choice < 13) {
+  } else if (choice < 12) {
     for (std::uint64_t i = 1; i < 4; ++i) spawn([=] { grow(mixed(seed, i), depth - 1); });
     coppice::join([&] { below(4); }, [&] { below(5); });
-  } else if (choice < 15) {
+  } else if (choice < 14) {
     try {
-      coppice::join([&] { grow(mixed(seed, 1), depth - 1, true); },
-                    [&] { grow(mixed(seed, 2), depth - 1, true); });
+      coppice::join([&] { below(1); }, [&] { below(2); }, [&] { below(4); });
     } catch (const failure&) {
       below(3);
+    }
+  } else if (choice < 15) {
+    try {
+      coppice::task_group group;
+      for (std::uint64_t i = 1; i < 4; ++i) {
+        group.spawn([=] { grow(mixed(seed, i), depth - 1); });
+        spawn([=] { grow(mixed(seed, i + 10), depth - 1); });
+      }
+      group.wait();
+    } catch (const failure&) {
+      below(4);
     }
   } else {
     below(1);
@@ -87,7 +100,7 @@ std::string primary_of(coppice::job<void>& job) {
 TEST(policies_of_random_trees, C25SerialFirstGivesTheErrorOfTheSerialRun) {
   auto random = support::random_source();
   std::vector<std::unique_ptr<coppice::scheduler>> schedulers;
-  for (const unsigned n : {1U, 2U, 3U, 8U})
+  for (const unsigned n : {1U, 2U, 3U, 8U, 64U})
     schedulers.push_back(std::make_unique<coppice::scheduler>(coppice::scheduler_options{.workers = n}));
   constexpr int depth = 5;
   std::uint64_t failed = 0;
@@ -137,6 +150,88 @@ TEST_P(policies, C25UnderSerialFirstWhatIsRightOfAFailureIsStoppedAtItsForks) {
                                 {.errors = error_policy::serial_first()});
   EXPECT_EQ(support::lines(report), std::vector<std::string>{"root/0/0 first"});
   EXPECT_EQ(report.cancelled, 1U);
+}
+
+// The thief of a right branch spawns; then the left branch fails, and the failure is caught. The serial run
+// would not have come to the right branch.
+TEST(policies_of_one, C25AChildThatTheSerialRunWouldNotHaveSpawnedIsDroppedUnderSerialFirst) {
+  coppice::scheduler s({.workers = 2});
+  bool caught = false;
+  const auto report = report_of(s,
+                                [&] {
+                                  std::atomic<bool> spawned{false};
+                                  try {
+                                    coppice::join(
+                                        [&] {
+                                          support::fork_until([&] { return spawned.load(); });
+                                          throw failure("left");
+                                        },
+                                        [&] {
+                                          EXPECT_TRUE(spawn([] { throw failure("right"); }));
+                                          spawned = true;
+                                        });
+                                  } catch (const failure&) {
+                                    caught = true;
+                                  }
+                                },
+                                {.errors = error_policy::serial_first()});
+  EXPECT_TRUE(caught);
+  EXPECT_EQ(report.result, outcome::completed) << report;
+  EXPECT_EQ(report.skipped, 1U) << "dropped, and counted";
+  EXPECT_FALSE(report.cancel);
+}
+
+TEST(policies_of_one, C25AChildThatTheSerialRunWouldHaveSpawnedRunsOnceThatIsCertain) {
+  coppice::scheduler s({.workers = 2});
+  std::atomic<int> ran{0};
+  const auto report = report_of(s,
+                                [&] {
+                                  std::atomic<int> spawned{0};
+                                  coppice::task_group group;
+                                  group.spawn([&] {  // held for the join, then for the group
+                                    coppice::join(
+                                        [&] {
+                                          support::fork_until([&] { return spawned == 1; });
+                                          EXPECT_EQ(ran, 0) << "the left branch has not ended";
+                                        },
+                                        [&] {
+                                          spawn([&] { ++ran; });
+                                          ++spawned;
+                                        });
+                                  });
+                                  group.wait();
+                                },
+                                {.errors = error_policy::serial_first()});
+  EXPECT_EQ(ran, 1);
+  EXPECT_EQ(report.succeeded, 3U);
+}
+
+// Its closure dies, its end is counted, and what its closure's end throws is nobody's first error.
+TEST_P(policies, C25C08ADroppedChildsClosureDiesBeforeTheJoinAndMayThrow) {
+  struct throws_at_end {
+    support::tracked t;
+    bool armed = true;
+    throws_at_end() = default;
+    throws_at_end(throws_at_end&& other) noexcept : armed(std::exchange(other.armed, false)) {}
+    ~throws_at_end() noexcept(false) {
+      if (armed) throw failure("end");
+    }
+    void operator()() const { ADD_FAILURE() << "must not run"; }
+  };
+  const auto report = report_of(scheduler(),
+                                [] {
+                                  try {
+                                    coppice::task_group group;
+                                    group.spawn([] { throw failure("first"); });
+                                    group.spawn([] { spawn(throws_at_end()); });
+                                    group.wait();
+                                  } catch (const failure& e) {
+                                    EXPECT_STREQ(e.what(), "first");
+                                  }
+                                  EXPECT_EQ(support::tracked::live(), 0);
+                                },
+                                {.errors = error_policy::serial_first()});
+  EXPECT_EQ(report.result, outcome::completed) << report;
 }
 
 TEST_P(policies, C25ACancelAfterAFailureStopsTheRestUnderSerialFirst) {

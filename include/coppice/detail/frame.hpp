@@ -25,7 +25,8 @@ using run_function = void (*)(frame*, worker&) noexcept;
 struct failure;
 
 // How a frame's state word is read: fresh, a worker's address with a tag, or an end: a value, the address of
-// a failure with a tag, or nothing because it was skipped.
+// a failure with a tag, or nothing because it was skipped. A child that is held (verbs/held.hpp) is in nobody
+// else's hands, and keeps the address of the next one there.
 enum class frame_tag : std::uintptr_t { running = 1, waited = 2, failed = 3 };
 
 struct frame {
@@ -35,6 +36,7 @@ struct frame {
   static constexpr std::uintptr_t fresh = 0;
   static constexpr std::uintptr_t with_value = 4;
   static constexpr std::uintptr_t skipped = 8;
+  static constexpr std::uintptr_t with_value_and_children = 12;  // held ones: verbs/held.hpp
   static constexpr std::uintptr_t tags = 3;
 
   static std::uintptr_t tagged(const worker* who, frame_tag tag) noexcept {
@@ -44,7 +46,10 @@ struct frame {
     return reinterpret_cast<std::uintptr_t>(why) | static_cast<std::uintptr_t>(frame_tag::failed);
   }
   static bool is_end(std::uintptr_t word) noexcept {
-    return word == with_value || word == skipped || failure_of(word) != nullptr;
+    return has_value(word) || word == skipped || failure_of(word) != nullptr;
+  }
+  static bool has_value(std::uintptr_t word) noexcept {
+    return word == with_value || word == with_value_and_children;
   }
 
   // The worker that runs this frame now, or null.

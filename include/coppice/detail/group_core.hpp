@@ -66,6 +66,12 @@ class COPPICE_API group_core {
   void child_failed(error_set&& errors, error_policy policy) noexcept;
   void child_starts_strand(worker& w) noexcept;
 
+  // Keeps a child of one of the group's children until it is known which of those the serial run would have
+  // run.
+  void hold(task_frame& child) noexcept;
+  // Ends held children without running them, on their behalf of the task that runs here.
+  static void drop(worker& w, task_frame* held) noexcept;
+
  private:
   class all_children_end;
   void child_ended_elsewhere() noexcept;
@@ -73,6 +79,7 @@ class COPPICE_API group_core {
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }
   void join_children() noexcept;
   COPPICE_COLD bool stops_at(const place& p) const noexcept;
+  void settle_held() noexcept;
 
   // Read by all.
   alignas(cache_line) worker* const owner_;
@@ -87,6 +94,7 @@ class COPPICE_API group_core {
   // The owner's, at every spawn.
   alignas(cache_line) std::int64_t local_ = 0;
   error_set* errors_ = nullptr;  // under lock_
+  task_frame* held_ = nullptr;   // under lock_
   bool earlier_ones_go_on_ =
       false;  // under lock_: stopped is only what is later than the first of the errors
   std::exception_ptr serial_error_;

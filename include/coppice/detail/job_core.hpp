@@ -55,6 +55,7 @@ class COPPICE_API job_core {
   // Whether what would start at this place is.
   bool stops(const place& p) const noexcept { return !undisturbed() && stops_at(p); }
   bool stops_at_failure() const noexcept { return policy_.stops_at_failure(); }
+  bool keeps_what_is_earlier() const noexcept { return policy_.keeps_what_is_earlier(); }
   bool done() const noexcept { return done_.load(memory_order_acquire) == is_over; }
 
   // Whether anybody wants to know of each task that begins or ends.

@@ -64,6 +64,13 @@ COPPICE_API void answer_before(worker& w, frame& f, place& here, bool pushed, st
 // The last branch of a join has thrown on the joiner's own thread. In a handler.
 COPPICE_API void own_branch_failed(worker& w, place& here) noexcept;
 
+// What every branch's frame begins with.
+struct branch_head : frame, place {};
+
+// All branches before this one have ended well: takes its frame back (true) or waits for its thief, and lets
+// go of children that waited for the earlier branches.
+COPPICE_API bool take_back_or_join(worker& w, branch_head& f) noexcept;
+
 // Rethrows what the thief kept.
 [[noreturn]] COPPICE_API void rethrow_failure(worker& w, failure* kept);
 
@@ -97,7 +104,7 @@ struct branch_closure<G, true> {
 
 // The frame of branch I of a join.
 template <std::size_t I, class G>
-struct join_frame : frame, place {
+struct join_frame : branch_head {
   using result = branch_result<G>;
   using stored = std::conditional_t<std::is_reference_v<result>, std::remove_reference_t<result>*, result>;
 
@@ -107,7 +114,7 @@ struct join_frame : frame, place {
   };
 
   join_frame(std::remove_reference_t<G>& g, const place* above) noexcept
-      : frame{&run_stolen, fresh}, place{link(above, place_kind::join), I - 1, 0}, closure(g) {}
+      : branch_head{{&run_stolen, fresh}, {link(above, place_kind::join), I - 1, 0}}, closure(g) {}
   ~join_frame() {}  // NOLINT(modernize-use-equals-default): the union is ended by take() or drop_value()
   join_frame(const join_frame&) = delete;
   join_frame& operator=(const join_frame&) = delete;

@@ -58,7 +58,8 @@ struct place {
 // The place of a stolen branch: it knows the task that it belongs to, so that nobody walks further than here.
 struct stolen_place : place {
   task_frame* owner;
-  piece* timed;  // null unless the job is measured
+  piece* timed;      // null unless the job is measured
+  task_frame* held;  // children that wait for what is left of this branch, or null
 };
 
 }  // namespace detail

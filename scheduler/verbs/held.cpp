@@ -1,0 +1,68 @@
+#include "verbs/held.hpp"
+
+#include <coppice/detail/group_core.hpp>
+#include <coppice/detail/job_core.hpp>
+#include <utility>
+
+#include "worker/worker_thread.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+void add_held(task_frame*& list, task_frame& child) noexcept {
+  child.state.store(reinterpret_cast<std::uintptr_t>(list), memory_order_relaxed);
+  list = &child;
+}
+
+task_frame* take_held(task_frame*& list) noexcept {
+  const std::uintptr_t next = list->state.exchange(frame::fresh, memory_order_relaxed);
+  return std::exchange(list, reinterpret_cast<task_frame*>(next));  // NOLINT(performance-no-int-to-ptr)
+}
+
+namespace {
+
+// Held at the innermost place that is in doubt. False: none is.
+bool hold_at(place& here, task_frame& child) noexcept {
+  place* at = &here;
+  while (at->kind() == place_kind::join) at = at->above_of_join();
+  if (at->kind() == place_kind::stolen) {
+    add_held(static_cast<stolen_place*>(at)->held, child);
+    return true;
+  }
+  group_core* const group = static_cast<task_frame*>(at)->group;
+  if (group != nullptr) group->hold(child);
+  return group != nullptr;
+}
+
+}  // namespace
+
+bool hold(worker& w, task_frame& child) noexcept { return hold_at(*w.where, child); }
+
+void let_go(worker& w, place& here, task_frame* held) noexcept {
+  while (held != nullptr) {
+    task_frame& child = *take_held(held);
+    if (hold_at(here, child)) continue;
+    std::uint32_t index = 0;
+    if (!w.deque.push_below_bound(child, &index)) {
+      child.run(&child, w);
+      continue;
+    }
+    if (w.attention.load(memory_order_relaxed) != 0) answer_quietly(w);
+  }
+}
+
+// A frame that was begun is not run again, so its thief may write there. Only frames of such jobs are read
+// so.
+std::uintptr_t leave_held(frame& f, task_frame* held, std::uintptr_t end_word) noexcept {
+  f.run = reinterpret_cast<run_function>(held);
+  return held != nullptr && end_word == frame::with_value ? frame::with_value_and_children : end_word;
+}
+
+task_frame* held_by(const frame& f, const job_core& job) noexcept {
+  return job.keeps_what_is_earlier() ? reinterpret_cast<task_frame*>(f.run) : nullptr;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice
