@@ -1,0 +1,86 @@
+#include "crawl/graph.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace crawl {
+
+page& graph::find(const url& u) {
+  if (const auto known = pages_.find(u.text); known != pages_.end()) return *known->second;
+  auto& h = hosts_[u.origin];
+  if (h == nullptr) {
+    h = std::make_unique<host>();
+    h->origin = u.origin;
+  }
+  auto made = std::make_unique<page>(u.text, h.get());
+  const std::string_view key = made->url;
+  return *pages_.emplace(key, std::move(made)).first->second;
+}
+
+std::vector<page*> graph::take_wanted() { return std::exchange(wanted_, {}); }
+
+// Every step makes a depth, or at the same depth the redirects in a row, smaller, so it ends, also in cycles.
+void graph::reach(page& start, page* from, unsigned depth, unsigned hops) {
+  std::vector<step> open{{&start, from, depth, hops}};
+  while (!open.empty()) {
+    const step s = open.back();
+    open.pop_back();
+    page& p = *s.to;
+    if (s.depth > p.depth || (s.depth == p.depth && s.hops >= p.hops)) continue;
+    if (s.depth < p.depth) p.referrer = s.from;
+    p.depth = s.depth;
+    p.hops = s.hops;
+    if (p.depth > max_depth_ || p.hops > max_hops_) continue;
+    if (p.state == page_state::known) {
+      p.state = page_state::wanted;
+      wanted_.push_back(&p);
+    }
+    pass_on(p, open);
+  }
+}
+
+void graph::pass_on(page& p, std::vector<step>& open) {
+  if (p.depth > max_depth_) return;
+  // Backwards: the last one is taken first, and what stands first in a page is to be visited first.
+  if (p.depth < page::far - 1)
+    for (auto to = p.links.rbegin(); to != p.links.rend(); ++to) open.push_back({*to, &p, p.depth + 1, 0});
+  if (p.redirect != nullptr) open.push_back({p.redirect, &p, p.depth, p.hops + 1});
+}
+
+void graph::add_links(page& from, std::vector<page*> to) {
+  from.links = std::move(to);
+  for (page* const p : from.links) reach(*p, &from, from.depth + 1, 0);
+}
+
+graph::redirected graph::add_redirect(page& from, page& to) {
+  if (&end_of(to) == &from) {
+    std::vector<std::string> loop{from.url};
+    for (const page* p = &to; p != &from; p = p->redirect) loop.push_back(p->url);
+    std::rotate(loop.begin(), std::min_element(loop.begin(), loop.end()), loop.end());
+    return {redirection::loop, std::move(loop)};
+  }
+  from.redirect = &to;
+  if (from.hops >= max_hops_ && to.state == page_state::known) return {redirection::too_long, {}};
+  reach(to, &from, from.depth, from.hops + 1);
+  return {redirection::followed, {}};
+}
+
+const page& graph::end_of(const page& p) {
+  const page* end = &p;
+  while (end->redirect != nullptr) end = end->redirect;
+  return *end;
+}
+
+std::vector<const page*> graph::referrers(const page& p, std::size_t limit, std::size_t& left_out) {
+  std::vector<const page*> chain;
+  left_out = 0;
+  for (const page* r = p.referrer; r != nullptr; r = r->referrer) {
+    if (chain.size() < limit)
+      chain.push_back(r);
+    else
+      ++left_out;
+  }
+  return chain;
+}
+
+}  // namespace crawl

@@ -1,0 +1,109 @@
+#include "crawl/store.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace {
+
+using crawl::link_row;
+using crawl::page_row;
+using crawl::store;
+
+class storing : public testing::Test {
+ protected:
+  storing()
+      : path_(std::filesystem::temp_directory_path() / ("crawl-" + std::to_string(::getpid()) + ".sqlite")) {
+    remove();
+  }
+  ~storing() override { remove(); }
+  void remove() const {
+    for (const char* const end : {"", "-wal", "-shm"}) std::filesystem::remove(path_.string() + end);
+  }
+  std::vector<page_row> rows() const {
+    std::vector<page_row> all;
+    store(path_, true).load([&](page_row&& row) { all.push_back(std::move(row)); });
+    return all;
+  }
+  const std::filesystem::path path_;
+};
+
+page_row a_page(const std::string& url) {
+  page_row row;
+  row.url = url;
+  row.state = "done";
+  row.status = 200;
+  row.title = "T'\"";
+  row.links = {{"http://h/x", "a", link_row::where::inside}, {"http://o/", "img", link_row::where::outside}};
+  return row;
+}
+
+TEST_F(storing, KeepsPagesWithTheirLinks) {
+  {
+    store s(path_, false);
+    s.add(a_page("http://h/1"));
+    s.flush();
+    s.add(a_page("http://h/2"));
+    s.set("start", "http://h/1");
+    s.flush();
+    s.set_depth("http://h/2", 7, "http://h/1");
+  }
+  const auto all = rows();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1].title, "T'\"");
+  EXPECT_EQ(all[1].depth, 7U);
+  EXPECT_EQ(all[1].referrer, "http://h/1");
+  ASSERT_EQ(all[1].links.size(), 2U);
+  EXPECT_EQ(all[1].links[1].target, "http://o/");
+  EXPECT_EQ(all[1].links[1].to, link_row::where::outside);
+  EXPECT_EQ(store(path_, true).setting("start"), "http://h/1");
+  EXPECT_EQ(store(path_, true).setting("other"), std::nullopt);
+}
+
+TEST_F(storing, ForgetsWhatFailedForTheMomentAndKeepsTheRest) {
+  {
+    store s(path_, false);
+    page_row gone = a_page("http://h/gone"), later = a_page("http://h/later");
+    gone.state = later.state = "failed";
+    gone.error = later.error = "why";
+    later.transient = true;
+    s.add(gone);
+    s.add(later);
+    s.flush();
+  }
+  const auto all = rows();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].url, "http://h/gone");
+  EXPECT_EQ(all[0].error, "why");
+}
+
+TEST_F(storing, NeverOverwritesAndNeverResumesNothing) {
+  EXPECT_THROW(store(path_, true), std::runtime_error);
+  { const store s(path_, false); }
+  EXPECT_THROW(store(path_, false), std::runtime_error);
+  EXPECT_THROW(store("/nonexistent/x.sqlite", false), std::runtime_error);
+}
+
+TEST_F(storing, AFailedBatchLeavesNoPartOfIt) {
+  {
+    store s(path_, false);
+    s.add(a_page("http://h/1"));
+    s.add(a_page("http://h/1"));  // not unique
+    EXPECT_THROW(s.flush(), std::runtime_error);
+  }
+  EXPECT_EQ(rows().size(), 0U);
+}
+
+TEST_F(storing, AsksForAFlushWhenThereIsABatch) {
+  store s(path_, false);
+  int added = 1;
+  while (!s.add(a_page("http://h/" + std::to_string(added)))) ++added;
+  EXPECT_EQ(added, 200);
+  s.flush();
+  EXPECT_FALSE(s.add(a_page("http://h/more")));
+}
+
+}  // namespace
