@@ -8,6 +8,7 @@
 
 #include "job/unobserved.hpp"
 #include "lifecycle/scheduler_core.hpp"
+#include "platform/deadline_clock.hpp"
 #include "platform/futex.hpp"
 #include "platform/waiting.hpp"
 #include "worker/crew.hpp"
@@ -174,7 +175,7 @@ void job_state::adopt_by(job_core& outer) noexcept {
 
 void job_state::watch_deadline() noexcept {
   if (!options.deadline) return;
-  if (*options.deadline <= clock::now()) {
+  if (*options.deadline <= platform::deadline_now()) {
     stop_now(stop_reason::deadline, "its deadline had passed before it was submitted");
     return;
   }

@@ -39,6 +39,13 @@ void deadline_timer::stop() noexcept {
 }
 
 void deadline_timer::run() noexcept {
+  const platform::deadline_waiter told(
+      [](void* self) {
+        auto& timer = *static_cast<deadline_timer*>(self);
+        const std::lock_guard hold(timer.lock_);
+        timer.changed_.notify_all();
+      },
+      this);
   std::unique_lock hold(lock_);
   while (!stopping_) {
     if (watched_.empty()) {
@@ -46,8 +53,8 @@ void deadline_timer::run() noexcept {
       continue;
     }
     const auto [when, job] = *watched_.begin();
-    if (clock::now() < when) {
-      changed_.wait_until(hold, when);
+    if (platform::deadline_now() < when) {
+      platform::wait_for_deadline(changed_, hold, when);
       continue;
     }
     watched_.erase(watched_.begin());

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "platform/deadline_clock.hpp"
 #include "platform/thread.hpp"
 #include "platform/waiting.hpp"
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "job/job_state.hpp"
+#include "platform/deadline_clock.hpp"
 #include "platform/waiting.hpp"
 #include "verbs/origin.hpp"
 
@@ -72,7 +73,7 @@ std::chrono::nanoseconds remaining() {
   const auto& deadline = detail::job_state::of(*t->job).options.deadline;
   if (!deadline) return std::chrono::nanoseconds::max();
   return std::max(std::chrono::nanoseconds::zero(),
-                  std::chrono::nanoseconds(*deadline - detail::clock::now()));
+                  std::chrono::nanoseconds(*deadline - platform::deadline_now()));
 }
 
 std::string path() {

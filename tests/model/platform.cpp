@@ -3,6 +3,7 @@
 #include <coppice/detail/worker.hpp>
 
 #include "explorer/execution.hpp"
+#include "platform/deadline_clock.hpp"
 #include "platform/environment.hpp"
 #include "platform/fork.hpp"
 #include "platform/futex.hpp"
@@ -42,6 +43,11 @@ void thread::join() noexcept {
 std::chrono::nanoseconds thread::processor_time() const noexcept { return {}; }
 std::uintptr_t lowest_stack_address() noexcept { return explorer().lowest_stack_address(); }
 int current_cpu() noexcept { return 0; }
+
+deadline_time deadline_now() noexcept { return detail::clock::now(); }
+bool deadline_clock_is_held() noexcept { return false; }
+deadline_waiter::deadline_waiter(void (*told)(void*), void* who) noexcept : told_(told), who_(who) {}
+deadline_waiter::~deadline_waiter() = default;
 
 void at_fork(void (*)(), void (*)(), void (*)()) noexcept {}
 unsigned forks() noexcept { return 0; }
