@@ -15,6 +15,7 @@
 #include "workloads/matrix.hpp"
 #include "workloads/nqueens.hpp"
 #include "workloads/scheduling.hpp"
+#include "workloads/skips.hpp"
 #include "workloads/skynet.hpp"
 #include "workloads/sorts.hpp"
 #include "workloads/spawns.hpp"

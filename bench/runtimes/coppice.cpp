@@ -1,4 +1,5 @@
 // The workloads on coppice.
+#include <atomic>
 #include <coppice/coppice.hpp>
 #include <functional>
 #include <latch>
@@ -60,6 +61,30 @@ class coppice_runtime {
     jobs.reserve(n);
     for (unsigned i = 0; i < n; ++i) jobs.push_back(scheduler_.submit(f));
     for (auto& job : jobs) job.get();
+  }
+
+  std::chrono::nanoseconds skip(unsigned workers, unsigned n) {
+    std::atomic<unsigned> ran{0}, here{0}, full{0};
+    const auto each = [&, workers, n] {
+      ++here;
+      while (here < workers) std::this_thread::yield();  // one on each worker
+      coppice::task_group group;
+      for (unsigned i = 0; i < n; ++i) group.spawn([&ran] { ++ran; });
+      if (++full == workers) coppice::this_task::cancel_job("enough");
+      while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+      group.wait();
+    };
+    auto job = scheduler_.submit([&, workers] {
+      coppice::task_group group;
+      for (unsigned i = 1; i < workers; ++i) group.spawn(each);
+      while (here + 1 < workers) coppice::join([] {}, [] {});  // shares
+      each();
+      group.wait();
+    });
+    const coppice::job_report& report = job.wait();
+    // A deque that was full a moment ago runs some children at once before it looks for room.
+    check("skip", ran.load() <= 64 * workers, true);
+    return report.cancel->until_quiet;
   }
 
   void report(benchmark::State& state) const {
@@ -139,6 +164,7 @@ void add_coppice_rows() {
     add_idle<coppice_runtime>("coppice", workers);
     add_many_jobs<coppice_runtime>("coppice", workers);
     add_many_jobs<coppice_detach_runtime>("coppice_detach", workers);
+    add_skip<coppice_runtime>("coppice", workers);
     add_loop_rows<coppice_runtime, coppice_loops>("coppice", workers);
   }
   add_oversubscribed<coppice_runtime>("coppice");

@@ -145,6 +145,19 @@ class onetbb_runtime {
       });
     done.wait();
   }
+  std::chrono::nanoseconds skip(unsigned, unsigned n) {
+    return arena_.execute([n] {
+      unsigned ran = 0;
+      tbb::task_group group;
+      for (unsigned i = 0; i < n; ++i) group.run([&ran] { ++ran; });
+      const auto began = std::chrono::steady_clock::now();
+      group.cancel();
+      group.wait();
+      const auto took = std::chrono::steady_clock::now() - began;
+      check("skip", ran, 0U);
+      return took;
+    });
+  }
   void report(benchmark::State&) const {}
 
  private:

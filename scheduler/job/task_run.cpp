@@ -181,7 +181,8 @@ void task_run::settle() noexcept {
   forget_origin(w_);
   if (t_.job->looked_at()) [[unlikely]]
     end_looked_at();
-  if (how_ != task_end::succeeded || t_.get_extra() != nullptr) deliver();
+  // A million skipped tasks have nothing to deliver.
+  if (primary_ != nullptr || unrecorded_ != nullptr || t_.get_extra() != nullptr) deliver();
   if (t_.group != nullptr && how_ == task_end::skipped) t_.group->child_skipped();
 }
 

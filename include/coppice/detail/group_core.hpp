@@ -62,7 +62,10 @@ class COPPICE_API group_core {
   }
   // The piece that will wait, if the job is measured.
   piece* timed() const noexcept { return timed_; }
-  void child_skipped() noexcept { lost_.store(true, memory_order_relaxed); }
+  // Of many only the first writes to the line that all read.
+  void child_skipped() noexcept {
+    if (!lost_.load(memory_order_relaxed)) lost_.store(true, memory_order_relaxed);
+  }
   void child_failed(error_set&& errors, error_policy policy) noexcept;
   void child_starts_strand(worker& w) noexcept;
 
