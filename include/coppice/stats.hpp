@@ -26,6 +26,7 @@ struct scheduler_stats {
   std::uint64_t wakes = 0;          ///< times one was woken
   std::uint64_t stalls = 0;         ///< times the watchdog said that all workers stand still
   std::uint64_t inline_runs = 0;    ///< children run at once because the deque was full
+  std::uint64_t bundled = 0;        ///< children put aside with others because it was full and the stack deep
 
   std::uint64_t steals() const noexcept { return steals_cache + steals_node + steals_remote + leaps; }
 };

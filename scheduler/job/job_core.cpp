@@ -161,10 +161,10 @@ void job_core::wait_elsewhere(worker_thread& me) {
     job_core& waiting = static_cast<const job_state&>(other).job;
     return descends_from(&waiting, *this) || waits_for(*this, waiting);
   };
-  const std::uint32_t floor = me.deque.top();
+  standing_floor floor(me);
   while (!done()) {
     // What such a job has spawned lies above the floor, and may have nobody else to run it.
-    if (frame* const f = me.pop_above(floor)) {
+    if (frame* const f = floor.pop()) {
       f->run(f, me);
       me.where = outer;
     } else if (injected* const inner = me.all.injection.take_if(descends)) {
@@ -219,11 +219,11 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
     // Nobody else may have time for it: an unstarted root runs here, before the clock is looked at.
     worker& w = *this_worker;
     if (!done() && state_->home.runs_on_this_thread() && state_->home.team.injection.remove(*state_)) {
-      const std::uint32_t floor = w.deque.top();
+      standing_floor floor(worker_thread::of(w));
       run_root(&root, w);
       // What it has spawned too: a later wait, which runs what lies above its own floor, would leave it
       // alone.
-      while (frame* const f = worker_thread::of(w).pop_above(floor)) f->run(f, w);
+      while (frame* const f = floor.pop()) f->run(f, w);
       flush_counts(w);
       w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
     }

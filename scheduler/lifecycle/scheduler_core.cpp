@@ -232,6 +232,7 @@ scheduler_stats scheduler_core::stats() const {
     s.parks += c.parks.load(memory_order_relaxed);
     s.wakes += c.wakes.load(memory_order_relaxed);
     s.inline_runs += w->inline_runs.load(memory_order_relaxed);
+    s.bundled += c.bundled.load(memory_order_relaxed);
   }
   return s;
 }

@@ -20,10 +20,10 @@ namespace detail {
 group_core::group_core() noexcept
     : owner_(this_worker),
       task_(owner_ != nullptr ? task_of(owner_->where) : nullptr),
-      floor_(owner_ != nullptr ? owner_->deque.top() : 0),
       uncaught_(std::uncaught_exceptions()),
       outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr),
-      timed_(owner_ != nullptr ? worker_thread::of(*owner_).running : nullptr) {}
+      timed_(owner_ != nullptr ? worker_thread::of(*owner_).running : nullptr),
+      floor_(owner_ != nullptr ? owner_->deque.top() : 0) {}
 
 bool group_core::has_children_of(const worker& w, const task_frame& t) noexcept {
   for (const group_core* g = w.innermost_group; g != nullptr; g = g->outer_)
@@ -69,6 +69,12 @@ void group_core::child_starts_strand(worker& w) noexcept {
   runner_.store(&w, memory_order_relaxed);
 }
 
+std::uint32_t group_core::floor_of(const worker& w) noexcept {
+  const std::uint32_t floor = worker_thread::of(const_cast<worker&>(w)).floor;  // NOLINT
+  const group_core* const g = w.innermost_group;
+  return g != nullptr && static_cast<std::int32_t>(g->floor_ - floor) > 0 ? g->floor_ : floor;
+}
+
 void group_core::join_children() noexcept {
   if (over()) return;
   worker_thread& me = worker_thread::of(*owner_);
@@ -76,6 +82,7 @@ void group_core::join_children() noexcept {
   const measured_wait timed(me.running);
   // The usual children, which nobody has stolen. Not more: above them may lie children of other groups, for a
   // stack that is less deep.
+  const standing_floor here(me, floor_);
   while (static_cast<std::int32_t>(me.deque.top() - floor_) > 0) {
     frame* const f = me.deque.pop();
     if (f == nullptr) break;
@@ -140,10 +147,9 @@ void group_core::child_failed(error_set&& errors, error_policy policy) noexcept 
 
 bool group_core::stops_at(const place& p) const noexcept {
   if (owner_ == nullptr) return true;
-  const task_path path = path_of(p);
   const std::lock_guard hold(lock_);
   const failure* const first = earlier_ones_go_on_ && errors_ != nullptr ? errors_->first() : nullptr;
-  return first == nullptr || !may_be_earlier(path, first->path);
+  return first == nullptr || !may_be_earlier(path_of(p), first->path);
 }
 
 void group_core::hold(task_frame& child) noexcept {

@@ -16,7 +16,7 @@ void add_held(task_frame*& list, task_frame& child) noexcept {
 }
 
 task_frame* take_held(task_frame*& list) noexcept {
-  const std::uintptr_t next = list->state.exchange(frame::fresh, memory_order_relaxed);
+  const std::uintptr_t next = list->state.exchange(frame::loose, memory_order_relaxed);
   return std::exchange(list, reinterpret_cast<task_frame*>(next));  // NOLINT(performance-no-int-to-ptr)
 }
 

@@ -5,6 +5,7 @@
 
 #include "job/job_state.hpp"
 #include "verbs/held.hpp"
+#include "worker/bundle.hpp"
 #include "worker/worker_thread.hpp"
 
 namespace coppice {
@@ -96,16 +97,24 @@ namespace {
 // many children run at once before the next, as long as nobody is out of work.
 constexpr std::uint32_t children_between_looks = 63;
 
-bool push_at_bound(worker& w, task_frame& node) noexcept {
+// Runs the child at once, unless that goes too deep.
+COPPICE_COLD void enqueue_at_bound(worker& w, task_frame& node) noexcept {
+  worker_thread& me = worker_thread::of(w);
   const bool asked = w.attention.load(memory_order_relaxed) != 0;
   if (asked) answer_quietly(w);
-  if (!asked && w.looks_after != 0) {
+  const bool is_deep = me.inline_runs_nested >= deepest_inline_run;
+  if (asked || is_deep || w.looks_after == 0) {
+    w.looks_after = children_between_looks;
+    std::uint32_t index = 0;
+    if (w.deque.has_room() && w.deque.push_below_bound(node, &index)) return;
+    if (is_deep && bundle_newest(me, node, group_core::floor_of(w))) return;
+  } else {
     --w.looks_after;
-    return false;
   }
-  w.looks_after = children_between_looks;
-  std::uint32_t index = 0;
-  return w.deque.has_room() && w.deque.push_below_bound(node, &index);
+  add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
+  ++me.inline_runs_nested;
+  node.run(&node, w);
+  --me.inline_runs_nested;
 }
 
 }  // namespace
@@ -119,11 +128,8 @@ void enqueue(worker& w, task_frame& node, task_frame& parent) noexcept {
   if (node.group == nullptr && parent.job->keeps_what_is_earlier() && hold(w, node)) [[unlikely]]
     return;
   std::uint32_t index = 0;
-  if (!w.deque.push_below_bound(node, &index) && !push_at_bound(w, node)) [[unlikely]] {
-    add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
-    node.run(&node, w);
-    return;
-  }
+  if (!w.deque.push_below_bound(node, &index)) [[unlikely]]
+    enqueue_at_bound(w, node);
   if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]]
     answer_quietly(w);
 }

@@ -107,9 +107,9 @@ class scheduler_stream final : public stream_pool {
     }
     place* const outer = w.where;
     exception_origin mine = std::exchange(me.origin, {});
-    const std::uint32_t floor = w.deque.top();
+    standing_floor floor(me);
     job->root.run(&job->root, w);
-    while (frame* const f = me.pop_above(floor)) f->run(f, w);
+    while (frame* const f = floor.pop()) f->run(f, w);
     flush_counts(w);
     me.origin = std::move(mine);
     w.where = outer;

@@ -42,13 +42,14 @@ void worker_thread::run_as_strand(frame& f) noexcept {
   deque.begin_strand();
 }
 
-void worker_thread::wait_for(wait_condition& condition, std::uint32_t floor) noexcept {
+void worker_thread::wait_for(wait_condition& condition, std::uint32_t wait_floor) noexcept {
   // The clock is read only once there is nothing to do: most waits of a group run its children and never
   // spin.
   bool idle = false;
   clock::time_point since{};
+  const standing_floor here(*this, wait_floor);
   while (!condition.met()) {
-    if (frame* const f = pop_above(floor)) {
+    if (frame* const f = pop_above(wait_floor)) {
       f->run(f, *this);
       idle = false;
       continue;

@@ -91,6 +91,7 @@ void worker_thread::take_new_place() noexcept {
 frame* worker_thread::next() noexcept {
   if (!deque.empty_for_owner())
     if (frame* const f = deque.pop()) return f;
+  floor = deque.top();
   weigh_strand();
   if (frame* const f = steal_again()) {
     begin_strand(f);

@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "platform/futex.hpp"
@@ -47,6 +48,7 @@ struct victim {
 struct worker_counters {
   atomic<std::uint64_t> steals[platform::distances] = {};
   atomic<std::uint64_t> shares{0}, exposures{0}, exposed{0}, parks{0}, wakes{0}, leaps{0};
+  atomic<std::uint64_t> bundled{0};  // children that were put together because the deque was full
 };
 
 // Where the exception that is under way on this thread comes from, taken where it left its first join.
@@ -88,12 +90,12 @@ class worker_thread : public worker {
     if (thread_) thread_->join();
   }
 
-  // Runs what is in the own deque above `floor`, and descendants of what is awaited, until the condition is
-  // met.
-  void wait_for(wait_condition& condition, std::uint32_t floor) noexcept;
-  // Owner: the newest frame above `floor`, or null.
-  frame* pop_above(std::uint32_t floor) noexcept {
-    const bool has_own = static_cast<std::int32_t>(deque.top() - floor) > 0 && !deque.empty_for_owner();
+  // Runs what is in the own deque above `wait_floor`, and descendants of what is awaited, until the condition
+  // is met.
+  void wait_for(wait_condition& condition, std::uint32_t wait_floor) noexcept;
+  // Owner: the newest frame above `height`, or null.
+  frame* pop_above(std::uint32_t height) noexcept {
+    const bool has_own = static_cast<std::int32_t>(deque.top() - height) > 0 && !deque.empty_for_owner();
     return has_own ? deque.pop() : nullptr;
   }
   // Somebody wants work: gives half of the private part and wakes a sleeper.
@@ -126,6 +128,9 @@ class worker_thread : public worker {
     return thread_ ? thread_->processor_time() : std::chrono::nanoseconds(0);
   }
   piece* running = nullptr;  // owner only: what is timed now, if anything is
+  // Owner only. What lies below this index is none of what runs now, and not to be bundled with it.
+  std::uint32_t floor = 0;
+  std::uint32_t inline_runs_nested = 0;  // owner only: children of a full deque, one within the other
 
   static worker_thread& of(worker& w) noexcept { return static_cast<worker_thread&>(w); }
 
@@ -176,6 +181,22 @@ class worker_thread : public worker {
   std::uint32_t fruitless_ = 0;     // wakes and, past the bound, poor strands
   std::chrono::steady_clock::time_point next_ask_{};
   std::chrono::steady_clock::time_point asked_at_{};
+};
+
+// While it lives, what its worker runs is apart from what lies in the deque already.
+class standing_floor {
+ public:
+  explicit standing_floor(worker_thread& me) noexcept : standing_floor(me, me.deque.top()) {}
+  standing_floor(worker_thread& me, std::uint32_t floor) noexcept
+      : me_(me), outer_(std::exchange(me.floor, floor)) {}
+  ~standing_floor() { me_.floor = outer_; }
+  standing_floor(const standing_floor&) = delete;
+  standing_floor& operator=(const standing_floor&) = delete;
+  frame* pop() noexcept { return me_.pop_above(me_.floor); }
+
+ private:
+  worker_thread& me_;
+  const std::uint32_t outer_;
 };
 
 // Provided by the job floor: the root frame of an injected job; what to do when a worker has run out of

@@ -5,6 +5,7 @@
 #include <coppice/coppice.hpp>
 #include <cstdint>
 #include <latch>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -71,6 +72,40 @@ TEST(grouping_serially, C27AFailureThatNobodyWaitedForGoesToTheHandlerUnlessAnot
   }
   EXPECT_EQ(heard.size(), 1U);
   coppice::set_unobserved_error_handler(nullptr);
+}
+
+// Its children lie lower in the deque than where it was made.
+TEST_P(grouping, AGroupMadeInABranchMayBeWaitedForAfterTheJoin) {
+  const auto report = report_of(scheduler(), [] {
+    std::unique_ptr<task_group> group;
+    int branch = 0, later = 0;
+    coppice::join(
+        [&] {
+          group = std::make_unique<task_group>();
+          group->spawn([&] { ++branch; });
+        },
+        [] {});
+    group->spawn([&] { ++later; });
+    group->wait();
+    EXPECT_EQ(branch, 1);
+    EXPECT_EQ(later, 1);
+  });
+  EXPECT_EQ(report.succeeded, 3U);
+}
+
+TEST_P(grouping, AGroupMadeBeforeAnotherOnesWaitMayBeUsedAfterIt) {
+  const auto report = report_of(scheduler(), [] {
+    std::atomic<int> first = 0, second = 0;
+    task_group outer;
+    for (int i = 0; i < 10; ++i) outer.spawn([&] { ++first; });
+    task_group inner;
+    outer.wait();
+    EXPECT_EQ(first, 10);
+    inner.spawn([&] { ++second; });
+    inner.wait();
+    EXPECT_EQ(second, 1);
+  });
+  EXPECT_EQ(report.succeeded, 12U);
 }
 
 TEST_P(grouping, C06EachChildRunsOnceAndWhatItWroteIsSeenAfterWait) {

@@ -156,6 +156,26 @@ TEST(split_deque, ExposureGivesNothingThatTheOwnerPopsMeanwhile) {
 
 // One owner pushes and pops in a pattern that grows and shrinks, thieves steal and expose. Each item is taken
 // exactly once per time that it was pushed. Capacity 8: slots are refilled under thieves all the time.
+TEST(split_deque, TheReserveIsLeftToThoseThatAskForIt) {
+  basic_split_deque<8, 3> d;
+  std::array<item, 9> items;
+  for (std::size_t i = 0; i < 5; ++i) push(d, items[i]);
+  EXPECT_FALSE(d.has_room());
+  EXPECT_EQ(d.room(), 0U);
+  for (std::size_t i = 5; i < 8; ++i) EXPECT_TRUE(d.push_into_reserve(items[i]));
+  EXPECT_FALSE(d.push_into_reserve(items[8]));
+  EXPECT_FALSE(d.has_room());
+  for (std::size_t i = 8; i-- > 5;) EXPECT_EQ(d.pop(), &items[i]);
+  EXPECT_EQ(d.room(), 0U) << "what the reserve held is no room for others";
+  EXPECT_EQ(d.pop(), &items[4]);
+  EXPECT_EQ(d.room(), 1U);
+  push(d, items[8]);
+  EXPECT_FALSE(d.has_room());
+  while (d.pop() != nullptr) {
+  }
+  EXPECT_EQ(d.room(), 5U);
+}
+
 template <std::uint32_t Capacity>
 void storm(unsigned thieves, std::uint64_t rounds, bool expose) {
   auto d = std::make_unique<basic_split_deque<Capacity>>();

@@ -22,11 +22,11 @@ struct item : frame {
 };
 
 // A deque with items, and the account of who was taken.
-template <std::uint32_t Capacity, unsigned Items>
+template <std::uint32_t Capacity, unsigned Items, std::uint32_t Reserve = 0>
 struct scene {
   explicit scene(std::uint32_t first = 0) : deque(first) {}
 
-  basic_split_deque<Capacity> deque;
+  basic_split_deque<Capacity, Reserve> deque;
   item items[Items];
   std::uint32_t index[Items] = {};
   model::ledger taken{Items};
@@ -204,6 +204,27 @@ MODEL(FullDequeRefusesAPush, {.preemptions = 2}) {
   s.drain();
   a.join();
   check(s.taken.times(0) == 1 && s.taken.times(1) == 1, "both were taken once");
+}
+
+// The reserve is filled by what asks for it alone, and no slot is written under a thief.
+MODEL(ReserveTakesWhatAFullDequeRefuses, {.preemptions = 2}) {
+  scene<2, 4, 1> s;
+  s.push(0);
+  check(!s.try_push(1), "the last slot is not for every push");
+  thread a([&] { s.steal(); });
+  s.items[1].contents = 1;
+  check(s.deque.push_into_reserve(s.items[1]), "but for this one");
+  s.deque.share();
+  s.items[2].contents = 1;
+  const bool second = s.deque.push_into_reserve(s.items[2]);
+  check(!second || s.taken.times(0) == 1, "a slot that was not left is not there twice");
+  s.drain();
+  check(s.deque.has_room(), "what is popped makes room");
+  s.push(3);
+  s.drain();
+  a.join();
+  check(s.taken.times(0) == 1 && s.taken.times(1) == 1 && s.taken.times(2) == second && s.taken.times(3) == 1,
+        "each was taken once");
 }
 
 // ---- exposure ----

@@ -1,4 +1,5 @@
 // Searching, sleeping, waking: the shipped workers, without jobs. Whoever is not woken is a deadlock.
+#include "worker/bundle.hpp"
 #include "worker_floor.hpp"
 
 namespace {
@@ -226,6 +227,29 @@ MODEL(SharedPairWakesTwoSleepers,
   owner.share_all_and_wake();
   first_runs.wait();
   second_runs.wait();
+}
+
+// The owner of a full deque bundles its newest frames while a thief looks for work: each runs once, on
+// whichever side.
+MODEL(BundleIsMadeWhileAThiefTakesTheOldest, (crew_within(1))) {
+  model::ledger runs(4);
+  const auto zero = [&](worker&) { runs.enter(0); };
+  const auto one = [&](worker&) { runs.enter(1); };
+  const auto two = [&](worker&) { runs.enter(2); };
+  const auto three = [&](worker&) { runs.enter(3); };
+  work all[] = {work(zero), work(one), work(two), work(three)};
+  {
+    running_crew crew(2, 1);
+    floor_model::worker_thread& owner = *crew.all.workers[0];
+    for (work& w : all) w.f.state.store(coppice::detail::frame::loose, std::memory_order_relaxed);
+    for (unsigned i = 0; i < 3; ++i) floor_model::push(owner, all[i]);
+    std::uint32_t index = 0;
+    if (!owner.deque.has_room() || !owner.deque.push_below_bound(all[3].f, &index))
+      check(coppice::detail::bundle_newest(owner, all[3].f, owner.floor), "there is memory");
+    if (owner.attention.load(std::memory_order_relaxed) != 0) coppice::detail::answer_quietly(owner);
+    while (coppice::detail::frame* const f = owner.pop_above(owner.floor)) f->run(f, owner);
+  }
+  runs.check_exactly_once();
 }
 
 MODEL(EveryWorkerLeavesWhenTheDoorIsClosed, (crew_within(2))) { const running_crew crew(2); }

@@ -65,6 +65,47 @@ MODEL(SpawnedChildrenEndBeforeTheJobDoes, (job_within(0))) {
   check(r.spawned == 3 && r.succeeded == 3 && r.result == outcome::completed, "all are counted");
 }
 
+// More children than the deque holds, and none of them runs inline here.
+MODEL(BundledChildrenRunOnceWhoeverTakesTheBundle, (job_within(0))) {
+  scheduler s(workers(2));
+  model::ledger runs(5);
+  auto job = s.submit([&] {
+    for (unsigned i = 0; i < 5; ++i) coppice::spawn([&runs, i] { runs.enter(i); });
+  });
+  const job_report& r = job.wait();
+  runs.check_exactly_once();
+  check(r.spawned == 6 && r.succeeded == 6 && r.result == outcome::completed, "all are counted");
+}
+
+// A bundle holds nothing from below a group, or its wait would leave the group's own child alone.
+MODEL(GroupOnAFullDequeWaitsForItsOwnChildren, (job_within(0))) {
+  scheduler s(workers(1));
+  int inner = 0;
+  auto job = s.submit([&] {
+    for (int i = 0; i < 4; ++i) coppice::spawn([] {});
+    coppice::task_group group;
+    for (int i = 0; i < 3; ++i) group.spawn([&inner] { ++inner; });
+    group.wait();
+    check(inner == 3, "all have ended");
+  });
+  check(job.wait().succeeded == 8, "all are counted");
+}
+
+// Nor a branch, which its join takes back by name.
+MODEL(BranchOnAFullDequeIsNotBundled, (job_within(0))) {
+  scheduler s(workers(1));
+  int ran = 0;
+  auto job = s.submit([&] {
+    coppice::spawn([&] { ++ran; });
+    coppice::join(
+        [&] {
+          for (int i = 0; i < 4; ++i) coppice::spawn([&] { ++ran; });
+        },
+        [&] { ++ran; });
+  });
+  check(job.wait().succeeded == 6 && ran == 6, "all have run");
+}
+
 MODEL(GroupWaitsForChildrenThatWereStolen, (job_within(0))) {
   scheduler s(workers(2));
   const int sum = s.run([] {

@@ -22,8 +22,16 @@ namespace detail {
 // The tests explore small ones.
 #ifndef COPPICE_POLICY
 
-// 64 KiB of slots: a recursion 8192 forks deep is stealable at every level; beyond, children run inline.
+// 64 KiB of slots: a recursion 8192 forks deep is stealable at every level; beyond, children run inline or
+// are bundled (worker/bundle.hpp).
 inline constexpr std::uint32_t deque_capacity = 8192;
+// Slots that forks leave to spawned children.
+inline constexpr std::uint32_t deque_reserve = 64;
+// So many frames become one: few enough to lie in the first-level cache, where they have just been written.
+inline constexpr std::uint32_t bundle_size = 64;
+// So many children of a full deque run one within the other before one is bundled: what a flat loop spawns
+// runs at once and takes no memory, and no recursion grows.
+inline constexpr std::uint32_t deepest_inline_run = 32;
 // 511 nodes; aligned to its size, a power of two.
 inline constexpr std::size_t slab_chunk_bytes = std::size_t{64} * 1024;
 // So many stolen strands in a row of next to nothing, and a worker rests (idle.md).
@@ -37,6 +45,9 @@ inline constexpr std::size_t roster_capacity = 4096;
 #else
 
 inline constexpr std::uint32_t deque_capacity = 4;
+inline constexpr std::uint32_t deque_reserve = 1;
+inline constexpr std::uint32_t bundle_size = 3;
+inline constexpr std::uint32_t deepest_inline_run = 0;
 inline constexpr std::size_t slab_chunk_bytes = 512;
 inline constexpr std::uint32_t poor_strands_before_rest = 1;
 inline constexpr std::chrono::nanoseconds worth_a_steal = std::chrono::hours(1);

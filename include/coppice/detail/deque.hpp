@@ -12,14 +12,15 @@
 // the owner is still at what the thief thinks it is at (leapfrogging, idle.md).
 //
 // Invariant
-//   I1  tail <= split <= head + 1, in wrapping order; outside a pop split <= head. head_, limit_ and bound_
-//       count in 32 bits, the word holds the low 24 of tail and split; they are never further apart than
-//       Capacity.
+//   I1  tail <= split <= head + 1, in wrapping order; outside a pop split <= head. head_, limit_, bound_ and
+//       read_ count in 32 bits, the word holds the low 24 of tail and split; they are never further apart
+//       than Capacity.
 //   I2  split <= limit while the lock is held, split == limit while it is free. The owner takes an index
 //       without the lock only at or above limit.
-//   I3  slot i is written again only when i + Capacity < bound_, and bound_ passes i + Capacity only after
-//       the thief of i has left null in the slot: a thief reads its slot after the exchange and still finds
-//       its frame.
+//   I3  slot i is written again only when i < read_, and read_ passes i only after the thief of i has left
+//       null in the slot: a thief reads its slot after the exchange and still finds its frame.
+//   I5  head <= bound_ <= read_ + Capacity; above read_ + Capacity - Reserve bound_ follows head: the last
+//       slots are filled by push_into_reserve() alone.
 //   I4  steals take the oldest: when index i was taken by a thief, everything below i is taken.
 //
 // Orders
@@ -51,9 +52,10 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-template <std::uint32_t Capacity>
+template <std::uint32_t Capacity, std::uint32_t Reserve = 0>
 class basic_split_deque {
   static_assert((Capacity & (Capacity - 1)) == 0, "a power of two");
+  static_assert(Reserve < Capacity);
   static_assert(Capacity <= 1u << 22, "tail and split have 24 bits");
 
  public:
@@ -62,15 +64,33 @@ class basic_split_deque {
   basic_split_deque() = default;
   // Indices count from here; tests begin just below a wrap.
   explicit basic_split_deque(std::uint32_t first) noexcept
-      : head_{first}, limit_{first}, bound_{first + Capacity}, word_{both(first & low24)} {}
+      : head_{first},
+        limit_{first},
+        bound_{first + Capacity - Reserve},
+        read_{first},
+        word_{both(first & low24)} {}
 
   // ---- owner -----------------------------------------------------------------------------------
 
-  // Whether a push would succeed now. If not, the child is to run inline.
+  // Whether a push would succeed now.
   bool has_room() noexcept {
     if (head_.load(memory_order_relaxed) != bound_) [[likely]]
       return true;
     return find_room();
+  }
+  // How many pushes would.
+  std::uint32_t room() noexcept {
+    find_room();
+    return bound_ - head_.load(memory_order_relaxed);
+  }
+  // As push_below_bound(), up to the last slot: for what must not run inline. False: not even that is free.
+  COPPICE_COLD bool push_into_reserve(frame& f) noexcept {
+    find_room();
+    const std::uint32_t h = head_.load(memory_order_relaxed);
+    if (h - read_ == Capacity) return false;
+    if (h == bound_) ++bound_;
+    std::uint32_t index = 0;
+    return push_below_bound(f, &index);
   }
 
   // False: the deque is full, unless has_room() says otherwise. Else *index is the frame's, for
@@ -283,24 +303,25 @@ class basic_split_deque {
   COPPICE_COLD bool find_room() noexcept {
     const std::uint32_t h = head_.load(memory_order_relaxed);
     const std::uint32_t tail = near(tail_of(word_.load(memory_order_relaxed)), h);
-    std::uint32_t read = bound_ - Capacity;
     // order(steal-slot): relaxed; pairs with the null in steal_seen().
-    while (read != tail && slots_[read & mask].load(memory_order_relaxed) == nullptr) ++read;
-    bound_ = read + Capacity;
+    while (read_ != tail && slots_[read_ & mask].load(memory_order_relaxed) == nullptr) ++read_;
+    const std::uint32_t all_but_reserve = read_ + (Capacity - Reserve);
+    bound_ = static_cast<std::int32_t>(all_but_reserve - h) > 0 ? all_but_reserve : h;
     return h != bound_;
   }
 
   // The owner's line. Thieves touch it only to expose.
   alignas(cache_line) atomic<std::uint32_t> head_{0};
   atomic<std::uint32_t> limit_{0};
-  std::uint32_t bound_ = Capacity;
+  std::uint32_t bound_ = Capacity - Reserve;
+  std::uint32_t read_ = 0;  // the oldest slot in which no null has been seen
   // The thieves' line.
   alignas(cache_line) atomic<std::uint64_t> word_{0};
   mutex lock_;
   alignas(cache_line) atomic<frame*> slots_[Capacity] = {};
 };
 
-using split_deque = basic_split_deque<deque_capacity>;
+using split_deque = basic_split_deque<deque_capacity, deque_reserve>;
 
 }  // namespace detail
 }  // namespace v0

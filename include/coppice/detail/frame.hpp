@@ -24,9 +24,10 @@ using run_function = void (*)(frame*, worker&) noexcept;
 
 struct failure;
 
-// How a frame's state word is read: fresh, a worker's address with a tag, or an end: a value, the address of
-// a failure with a tag, or nothing because it was skipped. A child that is held (verbs/held.hpp) is in nobody
-// else's hands, and keeps the address of the next one there.
+// How a frame's state word is read: fresh (loose: and nobody asks for it by name), a worker's address with a
+// tag, or an end: a value, the address of a failure with a tag, or nothing because it was skipped. A child that
+// is held (verbs/held.hpp) or bundled (worker/bundle.hpp) is in nobody else's hands, and keeps the address of
+// the next one there.
 enum class frame_tag : std::uintptr_t { running = 1, waited = 2, failed = 3 };
 
 struct frame {
@@ -37,6 +38,7 @@ struct frame {
   static constexpr std::uintptr_t with_value = 4;
   static constexpr std::uintptr_t skipped = 8;
   static constexpr std::uintptr_t with_value_and_children = 12;  // held ones: verbs/held.hpp
+  static constexpr std::uintptr_t loose = 16;  // a fresh frame that nobody takes back: it may be bundled
   static constexpr std::uintptr_t tags = 3;
 
   static std::uintptr_t tagged(const worker* who, frame_tag tag) noexcept {

@@ -42,16 +42,23 @@ class COPPICE_API group_core {
   const task_frame* task() const noexcept { return task_; }
   // Whether a group of this task has children. Asked by the thread that runs the task.
   static bool has_children_of(const worker& w, const task_frame& t) noexcept;
+  // Above this index lies only what was forked since the last group was made or wait begun.
+  static std::uint32_t floor_of(const worker& w) noexcept;
 
   // order(stopped): acquire; pairs with the release in child_failed() and in the destructor.
   bool stopped() const noexcept { return stopped_.load(memory_order_acquire); }
   // Whether what would start at this place is stopped with the group.
   bool stops(const place& p) const noexcept { return stopped() && stops_at(p); }
   void child_spawned(const worker& w) noexcept {
-    if (&w == owner_) [[likely]]
+    if (&w == owner_) [[likely]] {
       ++local_;
-    else
+      // Made within a branch or before another group's wait, it may live on where the deque is lower.
+      const std::uint32_t top = w.deque.top();
+      if (static_cast<std::int32_t>(top - floor_) < 0) [[unlikely]]
+        floor_ = top;
+    } else {
       remote_.fetch_add(2, memory_order_relaxed);
+    }
   }
   // The child's last access.
   void child_ended(const worker& w) noexcept {
@@ -87,7 +94,6 @@ class COPPICE_API group_core {
   // Read by all.
   alignas(cache_line) worker* const owner_;
   task_frame* const task_;
-  const std::uint32_t floor_;
   const int uncaught_;
   group_core* outer_;  // the group that the owner made before this one and has not destroyed
   piece* const timed_;
@@ -96,6 +102,7 @@ class COPPICE_API group_core {
   mutable mutex lock_;
   // The owner's, at every spawn.
   alignas(cache_line) std::int64_t local_ = 0;
+  std::uint32_t floor_;          // its children lie above this index of the owner's deque
   error_set* errors_ = nullptr;  // under lock_
   task_frame* held_ = nullptr;   // under lock_
   bool earlier_ones_go_on_ =

@@ -108,7 +108,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
     throw;
   }
   ::new (static_cast<void*>(static_cast<task_frame*>(child)))
-      task_frame{{&node::run_node, frame::fresh},
+      task_frame{{&node::run_node, frame::loose},
                  {place::link(&parent, place_kind::task), 0, 0},
                  parent.job,
                  group,
