@@ -17,6 +17,7 @@
 #pragma once
 
 #include <coppice/algorithm.hpp>
+#include <coppice/blocking.hpp>
 #include <coppice/error.hpp>
 #include <coppice/error_policy.hpp>
 #include <coppice/fifo_pool.hpp>

@@ -27,6 +27,11 @@ struct scheduler_stats {
   std::uint64_t stalls = 0;         ///< times the watchdog said that all workers stand still
   std::uint64_t inline_runs = 0;    ///< children run at once because the deque was full
   std::uint64_t bundled = 0;        ///< children put aside with others because it was full and the stack deep
+  std::uint64_t loans = 0;          ///< times a worker that stood still lent its core
+  std::uint64_t borrowings = 0;     ///< times another worker took a lent core, because there was work
+  std::uint64_t kept = 0;           ///< times a worker stood still on its core, because the bound was reached
+  unsigned standing = 0;            ///< workers that stand still now
+  unsigned spares = 0;              ///< spare workers that were made so far
 
   std::uint64_t steals() const noexcept { return steals_cache + steals_node + steals_remote + leaps; }
 };

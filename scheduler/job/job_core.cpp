@@ -173,6 +173,7 @@ void job_core::wait_elsewhere(worker_thread& me) {
       me.where = outer;
     } else {
       flush_counts(me);
+      const lent_core meanwhile(&me);
       if (!done()) me.park.park();
     }
   }
@@ -227,10 +228,12 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
       flush_counts(w);
       w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
     }
-    worker_thread::of(w).share_all_and_wake();
   }
-  while (!done())
-    if (!sleep_until_done(&when)) break;
+  {
+    const lent_core meanwhile(this_worker);
+    while (!done())
+      if (!sleep_until_done(&when)) break;
+  }
   const std::lock_guard hold(state_->lock);
   state_->observed = state_->observed || done();
   return done();

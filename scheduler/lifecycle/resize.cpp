@@ -38,7 +38,7 @@ std::vector<victim> scheduler_core::victims_of(unsigned index, const platform::t
 std::chrono::nanoseconds scheduler_core::processor_time() const {
   const std::lock_guard alone(resizing_);  // threads are not replaced meanwhile
   std::chrono::nanoseconds used{0};
-  for (const auto& w : team.workers) used += w->processor_time();
+  team.each_worker([&used](const worker_thread& w) { used += w.processor_time(); });
   return used;
 }
 
@@ -58,9 +58,9 @@ void scheduler_core::resize(unsigned workers) {
   while (team.workers.size() < n) {
     auto made = make_worker(static_cast<unsigned>(team.workers.size()));
     made->has_left = true;
-    team.left.fetch_add(1, memory_order_relaxed);
     team.workers.push_back(std::move(made));
   }
+  team.cores.reserve(n);
   std::vector<std::unique_ptr<std::vector<victim>>> lists;
   for (unsigned i = 0; i < team.workers.size(); ++i)
     lists.push_back(std::make_unique<std::vector<victim>>(victims_of(i, plan)));
@@ -72,6 +72,7 @@ void scheduler_core::resize(unsigned workers) {
     const std::lock_guard hold(team.lock);
     team.spin.store(!plan.oversubscribed(), memory_order_relaxed);
     team.topology = std::move(plan);
+    team.plan_number.fetch_add(1, memory_order_relaxed);
     // order(wanted): seq_cst; pairs with the load in is_surplus(): stored before sleepers are looked for.
     team.wanted.store(n, memory_order_seq_cst);
     for (unsigned i = 0; i < n; ++i)
@@ -82,17 +83,19 @@ void scheduler_core::resize(unsigned workers) {
     delete team.workers[i]->new_victims.exchange(lists[i].release(), memory_order_acq_rel);
   try {
     for (worker_thread* const w : to_start) {
-      w->start(stack_bytes());
+      start(*w);
       const std::lock_guard hold(team.lock);
       w->has_left = false;
-      team.left.fetch_sub(1, memory_order_relaxed);
     }
   } catch (...) {
+    const unsigned fewer = before < n ? before : n;
     // order(wanted): seq_cst; as above.
-    team.wanted.store(before < n ? before : n, memory_order_seq_cst);
+    team.wanted.store(fewer, memory_order_seq_cst);
+    team.cores.want(fewer);
     team.wake_all();
     throw;
   }
+  team.cores.want(n);
   for (worker_thread* const w : to_start) w->wait_until_bound();
   for (std::size_t i = n; i < team.workers.size(); ++i)
     // order(starving): seq_cst; pairs with the exchange in answer_quietly(): what it holds is for others.

@@ -33,10 +33,12 @@ constexpr std::size_t default_stack_bytes = std::size_t{64} * 1024 * 1024;
 scheduler_core::scheduler_core(scheduler_options o)
     : options(std::move(o)),
       streams(std::make_shared<stream_door>()),
-      team(plan(options), options.injection_capacity),
+      team(plan(options), options.injection_capacity, options.max_spare_workers),
       timer(options.name + "-timer"),
       watchdog(*this, platform::stall_from_environment(options.stall_after)) {
   team.name = options.name;
+  team.stack_bytes = options.stack_bytes != 0 ? options.stack_bytes : default_stack_bytes;
+  team.watched = watchdog.on();
   if (options.injection_capacity == 0)
     throw std::invalid_argument(
         "coppice: scheduler \"" + options.name +
@@ -68,10 +70,6 @@ void scheduler_core::was_running(running_task&& task) {
   if (report_.still_running.size() < most) report_.still_running.push_back(std::move(task));
 }
 
-std::size_t scheduler_core::stack_bytes() const noexcept {
-  return options.stack_bytes != 0 ? options.stack_bytes : default_stack_bytes;
-}
-
 void scheduler_core::refuse_unpinned(const platform::topology& plan) const {
   throw std::system_error(
       std::make_error_code(std::errc::operation_not_permitted),
@@ -83,19 +81,32 @@ void scheduler_core::refuse_unpinned(const platform::topology& plan) const {
 
 std::unique_ptr<worker_thread> scheduler_core::make_worker(unsigned index) {
   auto made = std::make_unique<worker_thread>(team, index);
-  if (watchdog.on()) made->watched = std::make_unique<seat>();
+  if (team.watched) made->watched = std::make_unique<seat>();
   return made;
+}
+
+// It holds its core before its thread runs.
+void scheduler_core::start(worker_thread& regular) {
+  team.cores.come(regular);
+  try {
+    regular.start(team.stack_bytes);
+  } catch (...) {
+    team.cores.leave(regular);
+    throw;
+  }
 }
 
 void scheduler_core::start_workers() {
   const unsigned n = team.topology.workers();
+  team.cores.reserve(n);
   for (unsigned i = 0; i < n; ++i) team.workers.push_back(make_worker(i));
   for (unsigned i = 0; i < n; ++i) team.workers[i]->victims = victims_of(i, team.topology);
   // order(wanted): seq_cst; pairs with the load in is_surplus(). Nobody runs yet.
   team.wanted.store(n, memory_order_seq_cst);
   try {
-    for (const auto& w : team.workers) w->start(stack_bytes());
+    for (const auto& w : team.workers) start(*w);
     for (const auto& w : team.workers) w->wait_until_bound();
+    team.cores.want(n);
     if (options.require_pinning && !team.topology.pinned()) refuse_unpinned(team.topology);
   } catch (...) {
     join_workers();
@@ -109,7 +120,8 @@ void scheduler_core::join_workers() noexcept {
   // looked for, and a sleeper reads it after it has announced itself.
   team.closing.store(true, memory_order_seq_cst);
   team.wake_all();
-  for (const auto& w : team.workers) w->join();
+  team.cores.close();
+  team.each_worker([](worker_thread& w) { w.join(); });
 }
 
 bool scheduler_core::runs_on_this_thread() const noexcept {
@@ -220,8 +232,8 @@ scheduler_stats scheduler_core::stats() const {
     s.jobs = jobs_;
   }
   s.stalls = watchdog.reports();
-  for (const auto& w : team.workers) {
-    const worker_counters& c = w->stats;
+  team.each_worker([&s](const worker_thread& w) {
+    const worker_counters& c = w.stats;
     s.steals_cache += c.steals[0].load(memory_order_relaxed);
     s.steals_node += c.steals[1].load(memory_order_relaxed);
     s.steals_remote += c.steals[2].load(memory_order_relaxed);
@@ -231,9 +243,15 @@ scheduler_stats scheduler_core::stats() const {
     s.exposed += c.exposed.load(memory_order_relaxed);
     s.parks += c.parks.load(memory_order_relaxed);
     s.wakes += c.wakes.load(memory_order_relaxed);
-    s.inline_runs += w->inline_runs.load(memory_order_relaxed);
+    s.inline_runs += w.inline_runs.load(memory_order_relaxed);
     s.bundled += c.bundled.load(memory_order_relaxed);
-  }
+  });
+  const loans::counts lent = team.cores.now();
+  s.loans = lent.loans;
+  s.borrowings = lent.borrowings;
+  s.kept = lent.kept;
+  s.standing = lent.standing;
+  s.spares = team.cores.made();
   return s;
 }
 
@@ -245,6 +263,13 @@ std::string scheduler_core::describe() const {
     text += team.topology.describe();
   }
   if (!text.empty() && text.back() != '\n') text += '\n';
+  const loans::counts lent = team.cores.now();
+  text += "standing still: " + std::to_string(lent.standing) + " workers now; " +
+          std::to_string(team.cores.made()) + " of at most " + std::to_string(lent.most) +
+          " spare workers were made for their cores" +
+          (lent.refused != 0 ? ", " + std::to_string(lent.refused) + " could not be (no thread or no memory)"
+                             : std::string()) +
+          "\n";
   text += team.can_expose ? "long leaves: tasks behind them are exposed by membarrier\n"
                           : "long leaves: no membarrier here, so tasks behind a long leaf are shared at its "
                             "worker's next fork\n";

@@ -71,8 +71,8 @@ class scheduler_core {
   enum class phase { open, stopping, leaving, stopped };
   void start_workers();
   std::unique_ptr<worker_thread> make_worker(unsigned index);
+  void start(worker_thread& regular);
   std::vector<victim> victims_of(unsigned index, const platform::topology& plan) const;
-  std::size_t stack_bytes() const noexcept;
   [[noreturn]] void refuse_unpinned(const platform::topology& plan) const;
   void join_workers() noexcept;
   void cancel_all();

@@ -60,9 +60,13 @@ std::string stall_watchdog::report() const {
                      "\" stands still: " + std::to_string(watched_.live_jobs()) +
                      " of its jobs have not ended, and its workers did next " + "to nothing for " +
                      std::to_string(after_.count()) + " ms\n";
-  for (const auto& w : team.workers) {
-    text += "  worker " + std::to_string(w->index) + ": ";
-    const auto at = w->watched != nullptr ? w->watched->innermost() : std::nullopt;
+  const auto add = [&](const worker_thread& w) {
+    const auto at = w.watched != nullptr ? w.watched->innermost() : std::nullopt;
+    if (w.is_spare() && !at) return;
+    text += "  " +
+            (w.is_spare() ? "spare worker " + std::to_string(w.spare_number())
+                          : "worker " + std::to_string(w.index)) +
+            ": ";
     if (at) {
       const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - at->since);
       text += at->path;
@@ -71,8 +75,11 @@ std::string stall_watchdog::report() const {
     } else {
       text += "no task";
     }
-    text += ", " + std::to_string(w->deque.size()) + " frames in its deque\n";
-  }
+    text += ", " + std::to_string(w.deque.size()) + " frames in its deque";
+    if (w.stands.load(memory_order_relaxed) != 0) text += ", stands still";
+    text += '\n';
+  };
+  team.each_worker(add);
   const auto door = team.injection.now();
   text += "  " + std::to_string(team.idle.sleepers()) + " workers asleep, " + std::to_string(door.queued) +
           " jobs queued, " + std::to_string(door.blocked) +

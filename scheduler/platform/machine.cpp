@@ -304,18 +304,34 @@ machine::machine(const machine_source& source) {
 
 machine::~machine() = default;
 
+namespace {
+
+// Strict first; where strictness itself is what cannot be had (EXDEV, ENOSYS), a loose binding still keeps
+// the thread where it belongs most of the time. `bind` takes flags, and returns 0 or sets errno.
+template <class Bind>
+int bind_strictly_or_loosely(Bind bind) {
+  const auto attempt = [&](int flags) { return bind(flags) == 0 ? 0 : errno; };
+  const int error = attempt(HWLOC_CPUBIND_THREAD | HWLOC_CPUBIND_STRICT);
+  if (error == EXDEV || error == ENOSYS) return attempt(HWLOC_CPUBIND_THREAD);
+  return error;
+}
+
+}  // namespace
+
 int machine::bind_this_thread(const std::string& pus) const {
   if (!loaded_) return ENOSYS;
   const auto bits = from_list(pus);
   if (!bits) return EINVAL;
-  const auto bind = [&](int flags) {
-    return hwloc_set_cpubind(loaded_->handle, bits->get(), flags) == 0 ? 0 : errno;
-  };
-  // Strict first; where strictness itself is what cannot be had (EXDEV, ENOSYS), a loose binding
-  // still keeps the thread where it belongs most of the time.
-  const int error = bind(HWLOC_CPUBIND_THREAD | HWLOC_CPUBIND_STRICT);
-  if (error == EXDEV || error == ENOSYS) return bind(HWLOC_CPUBIND_THREAD);
-  return error;
+  return bind_strictly_or_loosely(
+      [&](int flags) { return hwloc_set_cpubind(loaded_->handle, bits->get(), flags); });
+}
+
+int machine::bind_thread(const thread& who, const std::string& pus) const {
+  if (!loaded_) return ENOSYS;
+  const auto bits = from_list(pus);
+  if (!bits) return EINVAL;
+  return bind_strictly_or_loosely(
+      [&](int flags) { return hwloc_set_thread_cpubind(loaded_->handle, who.handle(), bits->get(), flags); });
 }
 
 std::string refusal_in_words(int error) {

@@ -3,6 +3,8 @@
 // includes <hwloc.h>; how many workers there are and where they go is decided in topology.hpp.
 #pragma once
 
+#include "platform/thread.hpp"
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,6 +61,8 @@ class machine {
 
   /// Binds the calling thread to `pus` of some place. 0, or the errno of the refusal.
   int bind_this_thread(const std::string& pus) const;
+  /// The same for another one.
+  int bind_thread(const thread& who, const std::string& pus) const;
 
  private:
   struct loaded;                          // owns hwloc's handle

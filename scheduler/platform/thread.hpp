@@ -22,6 +22,7 @@ class thread {
   thread& operator=(const thread&) = delete;
   ~thread() { join(); }
   void join() noexcept;
+  pthread_t handle() const noexcept { return handle_; }
   // What it has used so far; 0 when the system does not say.
   std::chrono::nanoseconds processor_time() const noexcept;
 

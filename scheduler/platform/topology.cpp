@@ -59,9 +59,8 @@ std::string place_in_words(const place& where) {
   return text;
 }
 
-// Binds the calling thread; empty if that was done.
-std::string refusal_of(const machine& here, unsigned worker, const std::string& pus) {
-  const int error = here.bind_this_thread(pus);
+// Empty if the binding was done.
+std::string refusal_of(int error, unsigned worker, const std::string& pus) {
   if (error == 0) return {};
   return "worker " + std::to_string(worker) + " to " + pus_in_words(pus) + ": " + refusal_in_words(error);
 }
@@ -108,13 +107,23 @@ const place& topology::place_of(unsigned worker) const {
   return places.empty() ? state_->here->facts().everywhere : places[worker];
 }
 
+bool topology::bind_this_thread(unsigned worker, std::string* why) noexcept {
+  return bind(worker, why, [this](const std::string& pus) { return state_->here->bind_this_thread(pus); });
+}
+
+bool topology::bind_thread(unsigned worker, const thread& who, std::string* why) noexcept {
+  return bind(worker, why, [&](const std::string& pus) { return state_->here->bind_thread(who, pus); });
+}
+
 // A worker's thread has nobody above it to catch bad_alloc: without memory the thread stays unbound, and
 // without memory for the words it says none.
-bool topology::bind_this_thread(unsigned worker, std::string* why) noexcept {
+template <class Bind>
+bool topology::bind(unsigned worker, std::string* why, Bind how) noexcept {
   const std::string& planned = state_->plan.why_not_pinned;
   std::string refusal;
   try {
-    refusal = planned.empty() ? refusal_of(*state_->here, worker, place_of(worker).pus) : planned;
+    const std::string& pus = place_of(worker).pus;
+    refusal = planned.empty() ? refusal_of(how(pus), worker, pus) : planned;
     if (planned.empty() && refusal.empty()) return true;
     if (why != nullptr) *why = refusal;
   } catch (const std::bad_alloc&) {

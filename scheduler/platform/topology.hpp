@@ -8,6 +8,7 @@
 
 #include "platform/limits.hpp"
 #include "platform/machine.hpp"
+#include "platform/thread.hpp"
 
 #include <memory>
 #include <optional>
@@ -82,6 +83,9 @@ class topology {
   /// without memory for the words `*why` is left as it was.
   bool bind_this_thread(unsigned worker, std::string* why) noexcept;
 
+  /// The same for another thread that is to take this worker's place.
+  bool bind_thread(unsigned worker, const thread& who, std::string* why) noexcept;
+
   /// All workers but this one, nearest group first; groups without workers are left out. Workers
   /// that are not placed are as far apart as the mask is wide.
   ///
@@ -93,6 +97,8 @@ class topology {
 
  private:
   struct state;
+  template <class Bind>
+  bool bind(unsigned worker, std::string* why, Bind how) noexcept;
   explicit topology(std::unique_ptr<state> made) noexcept;
   std::unique_ptr<state> state_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/stream_core.hpp>
+#include <coppice/detail/worker.hpp>
 #include <coppice/this_task.hpp>
 #include <exception>
 #include <new>
@@ -11,6 +12,8 @@
 #include <string>
 #include <thread>
 #include <utility>
+
+#include "worker/loans.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -233,7 +236,6 @@ void stream_core::wait(std::unique_lock<std::mutex>& lock) {
   }
   const auto since = steady_clock::now();
   {
-    // The place to lend a worker's core to somebody else: nothing of this stream needs it.
     struct counted {
       unsigned& count;
       const unsigned one;
@@ -242,6 +244,7 @@ void stream_core::wait(std::unique_lock<std::mutex>& lock) {
     };
     const counted reader(waiting_, true);
     const counted helper(helpers_, this_task::worker() >= 0);
+    const lent_core meanwhile(detail::this_worker);  // nothing of this stream needs it
     pool_->stand(*this, lock);
   }
   if (steady_clock::now() - since < short_wait)

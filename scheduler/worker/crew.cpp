@@ -9,12 +9,13 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-crew::crew(platform::topology where, std::size_t injection_capacity)
+crew::crew(platform::topology where, std::size_t injection_capacity, unsigned spares)
     : topology(std::move(where)),
       injection(injection_capacity),
       spin(!topology.oversubscribed()),
       can_expose(platform::has_barrier_on_every_thread()),
-      workers(roster_capacity) {}
+      workers(roster_capacity),
+      cores(*this, spares) {}
 
 namespace {
 
@@ -38,26 +39,33 @@ bool rouse(crew& all, worker_thread& sleeper) noexcept {
 
 }  // namespace
 
-void crew::wake_one(const worker_thread* near) noexcept {
-  if (!idle.someone_to_wake()) return;
+bool crew::wake_sleeper(const worker_thread* near) noexcept {
+  if (!idle.someone_to_wake() || idle.sleepers() == 0) return false;
+  const auto rouse_extra = [this](worker_thread& w) { return rouse(*this, w); };
   if (near != nullptr) {
     for (const victim& v : near->victims)
-      if (rouse(*this, *v.who)) return;
+      if (rouse(*this, *v.who)) return true;
     // Also those that came after `near` has looked around for the last time.
     for (const auto& w : workers)
-      if (rouse(*this, *w)) return;
-  } else {
-    // The one on the caller's own CPU first: whoever submits mostly waits then, and no other CPU has to be
-    // woken.
-    const int here = platform::current_cpu();
-    for (const bool elsewhere : {false, true})
-      for (const auto& w : workers)
-        if ((w->sleeps_on.load(memory_order_relaxed) != here) == elsewhere && rouse(*this, *w)) return;
+      if (rouse(*this, *w)) return true;
+    return cores.any_extra(0, rouse_extra);
   }
+  // The one on the caller's own CPU first: whoever submits mostly waits then, and no other CPU has to be
+  // woken.
+  const int here = platform::current_cpu();
+  for (const bool elsewhere : {false, true}) {
+    for (const auto& w : workers)
+      if ((w->sleeps_on.load(memory_order_relaxed) != here) == elsewhere && rouse(*this, *w)) return true;
+  }
+  return cores.any_extra(0, rouse_extra);
+}
+
+void crew::wake_one(const worker_thread* near) noexcept {
+  if (idle.someone_to_wake() && !wake_sleeper(near)) cores.serve();
 }
 
 void crew::wake_all() noexcept {
-  for (const auto& w : workers) rouse(*this, *w);
+  each_worker([this](worker_thread& w) { rouse(*this, w); });
 }
 
 }  // namespace detail

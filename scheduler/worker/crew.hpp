@@ -14,6 +14,7 @@
 #include "platform/topology.hpp"
 #include "stores/injection.hpp"
 #include "worker/idle.hpp"
+#include "worker/loans.hpp"
 #include "worker/roster.hpp"
 #include "worker/worker_thread.hpp"
 
@@ -52,7 +53,8 @@ class standing_list {
 };
 
 struct crew {
-  crew(platform::topology where, std::size_t injection_capacity);
+  // At most `spares` workers are made to take the cores of those that stand still.
+  crew(platform::topology where, std::size_t injection_capacity, unsigned spares = 0);
 
   platform::topology topology;
   injection_queue injection;
@@ -61,24 +63,37 @@ struct crew {
   atomic<bool> spin{true};      // false when there are more workers than cores
   bool can_expose = false;
   std::string name;
+  std::size_t stack_bytes = 0;  // of each worker
+  bool watched = false;         // there is a watchdog: each worker has a seat
   standing_list
       waits_elsewhere;  // workers that wait for another scheduler's job: they look at each injection
-  roster<worker_thread> workers;
+  roster<worker_thread> workers;  // the regular ones
+  loans cores;                    // who runs where; spare workers
+  // Each plan has its number; spare workers look around again when there is another. Written under the lock.
+  atomic<unsigned> plan_number{0};
 
-  // A worker whose index is not below this one leaves when it has run out of what it holds.
+  // A core whose number is not below this one is left by its holder when that has run out of work.
   // order(wanted): seq_cst; stored before sleepers are looked for, read by a sleeper that has announced
   // itself.
   atomic<unsigned> wanted{~0U};
-  // Workers that have left. Written under the lock.
-  atomic<unsigned> left{0};
   mutable mutex lock;  // `topology` while workers run, and who has left
   unsigned number_wanted() const noexcept { return wanted.load(memory_order_seq_cst); }
 
-  // Work has become visible: wakes one sleeper if nobody searches. `near`: wake one close to this worker;
-  // null: any.
+  // Work has become visible: wakes one sleeper if nobody searches, or gives a vacant core to somebody.
+  // `near`: wake one close to this worker; null: any.
   void wake_one(const worker_thread* near) noexcept;
-  // A sleeper that nobody woke, to be woken by the caller; used at shutdown.
+  // The same, but no core is given away. False: nobody was woken.
+  bool wake_sleeper(const worker_thread* near) noexcept;
+  // Every sleeper. Who is parked without a core is the business of `cores`.
   void wake_all() noexcept;
+
+  // Regular workers and spare ones, also those that have no thread or no core now.
+  template <class F>
+  void each_worker(F&& f) const {
+    for (const auto& w : workers) f(*w);
+    const unsigned n = cores.made();
+    for (unsigned i = 0; i < n; ++i) f(cores.spare(i));
+  }
 };
 
 }  // namespace detail

@@ -60,6 +60,34 @@ frame* worker_thread::steal_again() noexcept {
   return f;
 }
 
+platform::distance worker_thread::distance_of(const worker_thread& extra) const noexcept {
+  const unsigned there = extra.core.load(memory_order_relaxed);
+  if (there == core.load(memory_order_relaxed)) return platform::distance::cache;
+  for (const victim& v : victims)
+    if (v.who->index == there) return v.how_far;
+  return platform::distance::remote;
+}
+
+// A spare worker may be anywhere.
+frame* worker_thread::steal_from_extra() noexcept {
+  frame* got = nullptr;
+  all.cores.any_extra(random(), [&](worker_thread& w) {
+    if (&w == this || !w.deque.has_shared()) return false;
+    const victim v{&w, distance_of(w)};
+    got = steal_from(v);
+    if (got == nullptr) return false;
+    last_victim_ = v;
+    steals_left_ = steals_in_a_row;
+    return true;
+  });
+  return got;
+}
+
+// Spare workers that run hold private frames as others do.
+bool worker_thread::ask_an_extra(clock::time_point now) noexcept {
+  return all.cores.any_extra(random(), [&](worker_thread& w) { return &w != this && ask(w, now); });
+}
+
 frame* worker_thread::look_around(clock::time_point now) noexcept {
   const std::size_t n = victims.size();
   bool may_ask = now >= next_ask_;
@@ -79,6 +107,8 @@ frame* worker_thread::look_around(clock::time_point now) noexcept {
     }
     begin = end;
   }
+  if (frame* const f = steal_from_extra()) return f;
+  may_ask = may_ask && !ask_an_extra(now);
   if (may_ask) next_ask_ = now + look_interval;
   injected* const job = all.injection.take();
   return job != nullptr ? root_frame(*job) : nullptr;
@@ -89,7 +119,8 @@ frame* worker_thread::search() noexcept {
   bool exposed = false;
   for (auto now = started;;) {
     if (frame* const f = look_around(now)) return f;
-    if (all.closing.load(memory_order_relaxed)) return nullptr;
+    // Whoever has come back to this core has something to do.
+    if (all.closing.load(memory_order_relaxed) || crowded()) return nullptr;
     now = clock::now();
     if (!all.spin.load(memory_order_relaxed) || now - started > spin_time) return nullptr;
     if (!exposed && now - started > patience && now - asked_at_ > patience) {
@@ -111,13 +142,14 @@ bool worker_thread::expose(worker_thread& v, bool before_sleep) noexcept {
 }
 
 bool worker_thread::expose_someone(bool before_sleep) noexcept {
-  for (const victim& v : victims) {
+  const auto try_one = [&](worker_thread& w) {
     // Who has answered forks: it shares when it is asked.
-    const bool answers = (v.who->attention.load(memory_order_relaxed) & attention_bit::hungry) == 0;
-    if (answers && !before_sleep) continue;
-    if (expose(*v.who, before_sleep)) return true;
-  }
-  return false;
+    const bool answers = (w.attention.load(memory_order_relaxed) & attention_bit::hungry) == 0;
+    return &w != this && (!answers || before_sleep) && expose(w, before_sleep);
+  };
+  for (const victim& v : victims)
+    if (try_one(*v.who)) return true;
+  return all.cores.any_extra(0, try_one);
 }
 
 }  // namespace detail

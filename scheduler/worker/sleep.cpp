@@ -25,7 +25,34 @@ bool worker_thread::anything_visible() noexcept {
   if (!all.injection.empty()) return true;
   for (const victim& v : victims)
     if (v.who->deque.has_shared()) return true;
-  return false;
+  return all.cores.any_extra(0, [this](worker_thread& w) { return &w != this && w.deque.has_shared(); });
+}
+
+void worker_thread::ask_all_to_share(bool exactly) noexcept {
+  const auto ask = [this](worker_thread& w) {
+    // order(resting): relaxed; a worker that is taken for awake is asked for nothing, one that is taken for
+    // asleep has announced that and looks for itself.
+    if (&w != this && w.resting.load(memory_order_relaxed) == rest::awake)
+      // order(starving): seq_cst; pairs with the owner's relaxed read after a push, by the barrier below.
+      w.attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
+    return false;
+  };
+  for (const victim& v : victims) ask(*v.who);
+  all.cores.any_extra(0, ask);
+  // Every fork from here on sees the bit; the push of every earlier one is seen by whoever looks now.
+  if (exactly && all.can_expose) platform::barrier_on_every_thread();
+}
+
+bool worker_thread::barrier_is_due() noexcept {
+  const auto now = clock::now();
+  if (now < next_barrier_) return false;
+  next_barrier_ = now + barrier_interval;
+  return true;
+}
+
+void worker_thread::sleep_until_awake() noexcept {
+  // order(resting): seq_cst; pairs with the waker's store, after which this worker counts as a searcher.
+  while (resting.load(memory_order_seq_cst) != rest::awake) park.park();
 }
 
 // True: nobody else has ended this worker's sleep; it is a searcher again.
@@ -44,39 +71,32 @@ void worker_thread::sleep() noexcept {
   // order(resting): seq_cst; pairs with the load in crew.cpp. Before closing is looked at.
   resting.store(rest::asleep, memory_order_seq_cst);
   all.idle.announce_sleep();
-  const bool others_work = all.idle.sleepers() + all.left.load(memory_order_relaxed) < all.workers.size();
+  const bool others_work = all.idle.sleepers() < all.cores.present();
   // A rest ends by the clock, so it may leave alone what lies about.
   const bool rests = others_work && (fruitless_ > 1 || finds_poor_work());
-  if (others_work && !rests) {
-    for (const victim& v : victims)
-      // order(resting): relaxed; a worker that is taken for awake is asked for nothing, one that is taken for
-      // asleep has announced that and looks for itself.
-      if (v.who->resting.load(memory_order_relaxed) != rest::asleep)
-        // order(starving): seq_cst; pairs with the owner's relaxed read after a push, by the barrier below.
-        v.who->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
-    // Every fork from here on sees the bit; the push of every earlier one is seen below.
-    if (all.can_expose) platform::barrier_on_every_thread();
-  }
+  if (others_work && !rests) ask_all_to_share(true);
   // order(closing): seq_cst; pairs with the store of whoever closes the crew.
   const bool sees_work = rests && finds_poor_work() ? !all.injection.empty() : anything_visible();
-  const bool stay_awake = sees_work || all.closing.load(memory_order_seq_cst) || is_surplus() ||
+  const bool stay_awake = sees_work || all.closing.load(memory_order_seq_cst) || is_surplus() || crowded() ||
                           (others_work && !rests && expose_someone(true));
   if (stay_awake && end_own_sleep()) return;
+  // Its core was taken meanwhile: what it has seen is for somebody else.
+  // order(resting): seq_cst; pairs with the exchange in displace_sleeper().
+  if (stay_awake && resting.load(memory_order_seq_cst) == rest::retired) all.wake_one(this);
   add_as_only_writer(stats.parks, std::uint64_t{1}, memory_order_relaxed);
   if (rests) {
     const auto doublings = fruitless_ < longest_rest_doublings ? fruitless_ : longest_rest_doublings;
     const auto until = clock::now() + shortest_rest * (1U << doublings);
     // A wake that was kept from before ends the park, not the sleep.
     // order(resting): seq_cst; as below.
-    while (resting.load(memory_order_seq_cst) != rest::awake && park.park(&until)) {
+    while (resting.load(memory_order_seq_cst) == rest::asleep && park.park(&until)) {
     }
     if (end_own_sleep()) {
       if (!finds_poor_work()) fruitless_ = 1;
       return;
     }
   }
-  // order(resting): seq_cst; pairs with the waker's store, after which this worker counts as a searcher.
-  while (resting.load(memory_order_seq_cst) != rest::awake) park.park();
+  sleep_until_awake();
   ++fruitless_;
   add_as_only_writer(stats.wakes, std::uint64_t{1}, memory_order_relaxed);
 }

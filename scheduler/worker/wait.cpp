@@ -83,7 +83,11 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t wait_floor
       who->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
       if (expose(*who, true)) continue;
     }
-    condition.sleep(*this);
+    {
+      // More workers than cores: they have none to give.
+      const lent_core meanwhile(all.spin.load(memory_order_relaxed) ? this : nullptr);
+      condition.sleep(*this);
+    }
     idle = false;
   }
 }

@@ -17,7 +17,7 @@ namespace detail {
 constinit thread_local worker* this_worker [[gnu::tls_model("initial-exec")]] = nullptr;
 
 worker_thread::worker_thread(crew& everybody, unsigned number)
-    : all(everybody), seed_(number * 0x9e3779b97f4a7c15U + 1) {
+    : all(everybody), core{number}, seed_(number * 0x9e3779b97f4a7c15U + 1) {
   index = number;
   nodes = &own_nodes;
 }
@@ -28,18 +28,15 @@ void worker_thread::start(std::size_t stack_bytes) {
   thread_.reset();  // one that has left
   stack_bytes_ = stack_bytes;
   bound_.store(0, memory_order_relaxed);
-  const std::string digits = std::to_string(index);
-  const std::string suffix = "-" + (digits.size() < 2 ? "0" + digits : digits);
+  const std::string digits = std::to_string(is_spare() ? spare_number() : index);
+  const std::string suffix = (is_spare() ? "-s" : "-") + (digits.size() < 2 ? "0" + digits : digits);
   thread_.emplace(all.name.substr(0, 15 - suffix.size()) + suffix, stack_bytes, &worker_thread::enter, this);
 }
 
 void worker_thread::enter(void* self) {
   auto& me = *static_cast<worker_thread*>(self);
   this_worker = &me;
-  {
-    const std::lock_guard hold(me.all.lock);
-    me.all.topology.bind_this_thread(me.index, nullptr);
-  }
+  if (!me.is_spare()) me.bind_to_core();  // a spare one is bound by whoever gives it a core
   // order(bound): release; pairs with the acquire in wait_until_bound().
   me.bound_.store(1, memory_order_release);
   platform::futex_wake_all(me.bound_);
@@ -57,7 +54,14 @@ void worker_thread::enter(void* self) {
 }
 
 void worker_thread::main_loop() noexcept {
-  while (frame* const f = next()) f->run(f, *this);
+  frame* f = nullptr;
+  if (is_spare()) {
+    sleep_until_awake();
+    f = search_and_sleep();
+  } else {
+    f = next();
+  }
+  for (; f != nullptr; f = next()) f->run(f, *this);
   let_go_of_counts(*this);
 }
 
@@ -66,17 +70,50 @@ void worker_thread::wait_until_bound() noexcept {
   while (bound_.load(memory_order_acquire) == 0) platform::futex_wait(bound_, 0);
 }
 
-bool worker_thread::is_surplus() const noexcept {
-  // order(wanted): seq_cst; pairs with the store in resize(), as closing does.
-  return index >= all.number_wanted();
+void worker_thread::bind_to_core() noexcept {
+  const unsigned number = core.load(memory_order_relaxed);
+  if (bound_core_ == number) return;
+  const std::lock_guard hold(all.lock);
+  if (number >= all.topology.workers()) return;  // of another plan: it is left soon
+  if (this_worker == this)
+    all.topology.bind_this_thread(number, nullptr);
+  else
+    all.topology.bind_thread(number, *thread_, nullptr);
+  bound_core_ = number;
 }
 
-// False: it is wanted again.
+namespace {
+
+// For how long a core may have one worker too many: some ten times as long as to park one and to wake it
+// again (2-core x86-64 virtual machine, 2026-11).
+constexpr std::chrono::microseconds crowding{200};
+
+std::int64_t steady_nanoseconds() noexcept {
+  return clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+}  // namespace
+
+void worker_thread::is_crowded() noexcept {
+  if (!crowded()) crowded_since.store(steady_nanoseconds(), memory_order_relaxed);
+}
+
+bool worker_thread::crowded_for_long() const noexcept {
+  const std::int64_t since = crowded_since.load(memory_order_relaxed);
+  return since != not_crowded && std::chrono::nanoseconds(steady_nanoseconds() - since) > crowding;
+}
+
+bool worker_thread::is_surplus() const noexcept {
+  // order(wanted): seq_cst; pairs with the store in resize(), as closing does.
+  return core.load(memory_order_relaxed) >= all.number_wanted();
+}
+
+// False: it is wanted again, or may be wanted for another core.
 bool worker_thread::leave() noexcept {
   const std::lock_guard hold(all.lock);
-  if (!is_surplus()) return false;
+  if (is_spare() || index < all.number_wanted() || !is_surplus()) return false;
   has_left = true;
-  all.left.fetch_add(1, memory_order_relaxed);
+  all.cores.leave(*this);
   return true;
 }
 
@@ -84,31 +121,73 @@ void worker_thread::take_new_place() noexcept {
   // order(victims): acquire; pairs with the release in resize().
   const std::unique_ptr<std::vector<victim>> list(new_victims.exchange(nullptr, memory_order_acquire));
   if (list != nullptr) victims.swap(*list);
-  const std::lock_guard hold(all.lock);
-  if (!is_surplus()) all.topology.bind_this_thread(index, nullptr);
+  bound_core_ = nowhere;
+  if (!is_surplus()) bind_to_core();
+}
+
+// A spare worker has been given another core, or there is another plan. Without memory it keeps what it
+// knows.
+void worker_thread::look_around_from_core() noexcept {
+  const unsigned number = core.load(memory_order_relaxed);
+  try {
+    const std::lock_guard hold(all.lock);
+    std::vector<victim> list;
+    const unsigned planned = all.topology.workers();
+    if (number < planned) {
+      list.push_back({all.workers[number].get(), platform::distance::cache});
+      for (const platform::victim_group& g : all.topology.victims(number))
+        for (const unsigned v : g.workers) list.push_back({all.workers[v].get(), g.how_far});
+    }
+    for (std::size_t v = number < planned ? planned : 0; v < all.workers.size(); ++v)
+      list.push_back({all.workers[v].get(), platform::distance::remote});
+    victims.swap(list);
+    const unsigned plan = all.plan_number.load(memory_order_relaxed);
+    if (plan != looked_in_plan_) bound_core_ = nowhere;
+    looked_in_plan_ = plan;
+    looked_from_ = number;
+  } catch (const std::bad_alloc&) {
+  }
+  bind_to_core();
 }
 
 frame* worker_thread::next() noexcept {
-  if (!deque.empty_for_owner())
+  if (!deque.empty_for_owner() && !one_too_many())
     if (frame* const f = deque.pop()) return f;
   floor = deque.top();
   weigh_strand();
-  if (frame* const f = steal_again()) {
-    begin_strand(f);
-    return f;
-  }
+  if (!one_too_many())
+    if (frame* const f = steal_again()) {
+      begin_strand(f);
+      return f;
+    }
   flush_counts(*this);
   strand_of.store(nullptr, memory_order_relaxed);
   all.idle.begin_search();
   if (finds_poor_work()) sleep();
+  return search_and_sleep();
+}
+
+// A searcher until it finds a frame. Null: it leaves.
+frame* worker_thread::search_and_sleep() noexcept {
   for (;;) {
     if (is_surplus() && leave()) {
       // Whoever made work visible meanwhile has relied on this searcher.
       if (all.idle.end_search()) all.wake_one(this);
       return nullptr;
     }
+    if (one_too_many() || is_surplus()) all.cores.retire(*this);
     if (new_victims.load(memory_order_relaxed) != nullptr) take_new_place();
-    if (frame* const f = search()) {
+    if (is_spare() && (looked_from_ != core.load(memory_order_relaxed) ||
+                       looked_in_plan_ != all.plan_number.load(memory_order_relaxed)))
+      look_around_from_core();
+    // What it left when it gave up a core.
+    frame* f = deque.empty_for_owner() ? nullptr : deque.pop();
+    if (f != nullptr) {
+      if (all.idle.end_search()) pass_on_the_search();
+      return f;
+    }
+    f = search();
+    if (f != nullptr) {
       if (all.idle.end_search()) pass_on_the_search();
       begin_strand(f);
       return f;
@@ -121,7 +200,10 @@ frame* worker_thread::next() noexcept {
       all.idle.end_search();
       return nullptr;
     }
-    sleep();
+    if (!crowded())
+      sleep();
+    else
+      all.cores.retire(*this);
   }
 }
 
@@ -138,8 +220,7 @@ void worker_thread::begin_strand(const void* what) noexcept {
 // forks nothing wakes nobody. While others work, the wake cannot wait for them: what the sleepers have asked
 // of them may have been answered.
 void worker_thread::pass_on_the_search() noexcept {
-  const bool all_others_sleep =
-      all.idle.sleepers() + all.left.load(memory_order_relaxed) + 1 == all.workers.size();
+  const bool all_others_sleep = all.idle.sleepers() + 1 == all.cores.present();
   if (all_others_sleep && !anything_visible())
     // order(attention): relaxed; the own word, read after the own pushes.
     attention.fetch_or(attention_bit::starving, memory_order_relaxed);
@@ -160,8 +241,9 @@ void worker_thread::weigh_strand() noexcept {
 }
 
 void worker_thread::share_and_wake() noexcept {
-  last_share.store(clock::now().time_since_epoch() / std::chrono::nanoseconds(1), memory_order_relaxed);
+  last_share.store(steady_nanoseconds(), memory_order_relaxed);
   if (deque.share() != 0) add_as_only_writer(stats.shares, std::uint64_t{1}, memory_order_relaxed);
+  if (stands.load(memory_order_relaxed) != 0) all.cores.shows_frames(*this);
   announce_shared();
 }
 
@@ -170,9 +252,14 @@ void worker_thread::share_all_and_wake() noexcept {
 }
 
 void worker_thread::announce_shared() noexcept {
-  all.wake_one(this);
   // order(helper): acq_rel; pairs with the release in wait_for().
-  if (worker_thread* const h = helper.exchange(nullptr, memory_order_acq_rel)) h->park.unpark();
+  worker_thread* const waiter = helper.exchange(nullptr, memory_order_acq_rel);
+  // A waiter that has lent its core takes part itself; nobody else is to be given that core for it.
+  if (waiter == nullptr)
+    all.wake_one(this);
+  else
+    all.wake_sleeper(this);
+  if (waiter != nullptr) waiter->park.unpark();
 }
 
 // The attention word, seen non-zero by a fork. The bit is cleared before what it stands for is looked at, so

@@ -40,6 +40,9 @@ struct crew;
 struct injected;
 class worker_thread;
 
+// Spare workers are numbered from here.
+inline constexpr unsigned first_spare = roster_capacity;
+
 struct victim {
   worker_thread* who;
   platform::distance how_far;
@@ -102,6 +105,18 @@ class worker_thread : public worker {
   void share_and_wake() noexcept;
   // Before a wait that no helping shortens: everything becomes stealable.
   void share_all_and_wake() noexcept;
+  bool anything_visible() noexcept;
+  // Asks all that run to share at their next fork. `exactly`: of what was pushed before, nothing is missed by
+  // whoever looks next, at the price of a barrier on every thread.
+  void ask_all_to_share(bool exactly) noexcept;
+  // Shares for somebody who does not answer. The last look before a sleep waits for the lock of a deque, any
+  // other gives up.
+  bool expose_someone(bool before_sleep) noexcept;
+  // Not for each loan; the caller is one that lends.
+  bool barrier_is_due() noexcept;
+  void sleep_until_awake() noexcept;
+  // This thread or another one: it has been given a core.
+  void bind_to_core() noexcept;
 
   crew& all;
   parker park;
@@ -113,9 +128,27 @@ class worker_thread : public worker {
   atomic<std::vector<victim>*> new_victims{nullptr};
   bool has_left = false;  // under the crew's lock
 
+  // Which core it holds, or held last. Written under the lock of crew::cores.
+  bool is_spare() const noexcept { return index >= first_spare; }
+  unsigned spare_number() const noexcept { return index - first_spare; }
+  atomic<unsigned> core;
+  worker_thread* next_holder = nullptr;  // of the same core; under the lock of crew::cores, as the next two
+  worker_thread* next_parked = nullptr;  // or of those that stand still on their cores
+  bool keeps_core = false;               // stands still on its core
+  // When its core came to have several holders. Those who came back mostly stand still again soon; if not,
+  // the first that can parks.
+  static constexpr std::int64_t not_crowded = 0;
+  atomic<std::int64_t> crowded_since{not_crowded};  // nanoseconds of the steady clock
+  void is_crowded() noexcept;
+  bool crowded() const noexcept { return crowded_since.load(memory_order_relaxed) != not_crowded; }
+  bool one_too_many() const noexcept { return crowded() && crowded_for_long(); }
+  COPPICE_COLD bool crowded_for_long() const noexcept;
+  atomic<unsigned> stands{0};  // calls of lend() that nest; a hint to others
+
   // A sleep is ended by whoever takes `asleep` away: the sleeper itself, or a waker, which counts the sleeper
   // as a searcher before it says awake. So a worker that runs is never counted as asleep.
-  enum class rest : std::uint32_t { awake, asleep, being_woken };
+  // `retired`: it has no core, and is parked until it is given one.
+  enum class rest : std::uint32_t { awake, asleep, being_woken, retired };
   atomic<rest> resting{rest::awake};
   atomic<std::int64_t> last_share{0};      // when; nanoseconds of the steady clock
   atomic<int> sleeps_on{-1};               // the CPU on which it fell asleep; a hint
@@ -138,17 +171,19 @@ class worker_thread : public worker {
   static void enter(void* self);
   void main_loop() noexcept;
   frame* next() noexcept;
+  frame* search_and_sleep() noexcept;
   bool is_surplus() const noexcept;
   bool leave() noexcept;
   COPPICE_COLD void take_new_place() noexcept;
+  COPPICE_COLD void look_around_from_core() noexcept;
+  platform::distance distance_of(const worker_thread& extra) const noexcept;
   frame* search() noexcept;
   frame* look_around(std::chrono::steady_clock::time_point now) noexcept;
   frame* steal_from(const victim& v) noexcept;
+  frame* steal_from_extra() noexcept;
+  bool ask_an_extra(std::chrono::steady_clock::time_point now) noexcept;
   frame* steal_again() noexcept;
-  bool anything_visible() noexcept;
   void pass_on_the_search() noexcept;
-  // The last look before a sleep waits for the lock of a deque, any other gives up.
-  bool expose_someone(bool before_sleep) noexcept;
   bool expose(worker_thread& victim, bool before_sleep) noexcept;
   // False: it has nothing to give, was asked already, or has just given.
   bool ask(worker_thread& victim, std::chrono::steady_clock::time_point now) noexcept;
@@ -170,8 +205,16 @@ class worker_thread : public worker {
   static constexpr std::chrono::microseconds share_interval{10};
   static constexpr std::chrono::microseconds look_interval{2};
 
+  // A barrier takes 11 to 21 us (2-core x86-64 virtual machine, 2026-11): at most some 2 % of a core.
+  static constexpr std::chrono::milliseconds barrier_interval{1};
+
+  static constexpr unsigned nowhere = ~0U;
+
   platform::futex_word bound_{0};
-  std::size_t stack_bytes_ = 0;  // as asked for
+  unsigned bound_core_ = nowhere;   // to which it was bound last
+  unsigned looked_from_ = nowhere;  // a spare worker's: from which core its victims are seen,
+  unsigned looked_in_plan_ = 0;     // and in which plan
+  std::size_t stack_bytes_ = 0;     // as asked for
   std::optional<platform::thread> thread_;
   std::uint64_t seed_;
   victim last_victim_{};
@@ -181,6 +224,7 @@ class worker_thread : public worker {
   std::uint32_t fruitless_ = 0;     // wakes and, past the bound, poor strands
   std::chrono::steady_clock::time_point next_ask_{};
   std::chrono::steady_clock::time_point asked_at_{};
+  std::chrono::steady_clock::time_point next_barrier_{};
 };
 
 // While it lives, what its worker runs is apart from what lies in the deque already.

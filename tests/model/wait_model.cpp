@@ -37,7 +37,12 @@ struct pair_of_workers {
   worker_thread* joiner;
   worker_thread* thief;
   pair_of_workers() {
-    for (unsigned i = 0; i < 2; ++i) all.workers.push_back(std::make_unique<worker_thread>(all, i));
+    all.cores.reserve(2);
+    for (unsigned i = 0; i < 2; ++i) {
+      all.workers.push_back(std::make_unique<worker_thread>(all, i));
+      all.cores.come(*all.workers[i]);
+    }
+    all.cores.want(2);
     joiner = all.workers[0].get();
     thief = all.workers[1].get();
     joiner->victims.push_back({thief, coppice::platform::distance::cache});

@@ -30,11 +30,16 @@ void gate::wait() {
   while (open_.load(std::memory_order_acquire) == 0) coppice::platform::futex_wait(open_, 0);
 }
 
-running_crew::running_crew(unsigned workers, unsigned idle_owners)
+running_crew::running_crew(unsigned workers, unsigned idle_owners, unsigned spares)
     : all(coppice::platform::topology(
               {.workers = workers, .pin = {}, .synthetic = {}, .mask = {}, .quota = {}}),
-          4) {
-  for (unsigned i = 0; i < workers; ++i) all.workers.push_back(std::make_unique<worker_thread>(all, i));
+          4, spares) {
+  all.cores.reserve(workers);
+  for (unsigned i = 0; i < workers; ++i) {
+    all.workers.push_back(std::make_unique<worker_thread>(all, i));
+    all.cores.come(*all.workers[i]);
+  }
+  all.cores.want(workers);
   for (unsigned i = 0; i < workers; ++i)
     for (const coppice::platform::victim_group& g : all.topology.victims(i))
       for (const unsigned v : g.workers) all.workers[i]->victims.push_back({all.workers[v].get(), g.how_far});
@@ -44,7 +49,8 @@ running_crew::running_crew(unsigned workers, unsigned idle_owners)
 running_crew::~running_crew() {
   all.closing.store(true, std::memory_order_seq_cst);
   all.wake_all();
-  for (const auto& w : all.workers) w->join();
+  all.cores.close();
+  all.each_worker([](worker_thread& w) { w.join(); });
 }
 
 void running_crew::submit(work& w) {

@@ -48,8 +48,9 @@ class gate {
 // A crew whose workers run; the destructor lets them leave.
 class running_crew {
  public:
-  // The first `idle_owners` workers are not started: the program acts for them.
-  explicit running_crew(unsigned workers, unsigned idle_owners = 0);
+  // The first `idle_owners` workers are not started: the program acts for them. At most `spares` are made for
+  // the cores of those that stand still.
+  explicit running_crew(unsigned workers, unsigned idle_owners = 0, unsigned spares = 0);
   ~running_crew();
   void submit(work& w);
   coppice::detail::crew all;
