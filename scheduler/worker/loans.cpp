@@ -38,6 +38,11 @@ void loans::set_vacant(core& c, bool vacant) noexcept {
   }
 }
 
+// order(present): seq_cst; pairs with the load in present().
+void loans::count_in() noexcept { present_.fetch_add(1, memory_order_seq_cst); }
+// order(present): seq_cst; as count_in().
+void loans::count_out() noexcept { present_.fetch_sub(1, memory_order_seq_cst); }
+
 void loans::hold(worker_thread& w, unsigned number) noexcept {
   core& c = cores_[number];
   set_vacant(c, false);
@@ -45,8 +50,7 @@ void loans::hold(worker_thread& w, unsigned number) noexcept {
   w.next_holder = c.holders;
   c.holders = &w;
   ++c.held;
-  // order(present): seq_cst; pairs with the load in present().
-  present_.fetch_add(1, memory_order_seq_cst);
+  count_in();
   if (c.held > 1)
     for (worker_thread* h = c.holders; h != nullptr; h = h->next_holder) h->is_crowded();
   mark(w, true);
@@ -59,8 +63,7 @@ void loans::let_go(worker_thread& w) noexcept {
   while (*at != &w) at = &(*at)->next_holder;
   *at = w.next_holder;
   --c.held;
-  // order(present): seq_cst; pairs with the load in present().
-  present_.fetch_sub(1, memory_order_seq_cst);
+  count_out();
   w.crowded_since.store(worker_thread::not_crowded, memory_order_relaxed);
   if (c.held == 1 && c.holders != nullptr)
     c.holders->crowded_since.store(worker_thread::not_crowded, memory_order_relaxed);
@@ -196,8 +199,9 @@ void loans::lend(worker_thread& me) noexcept {
     let_go(me);
     mark(me, leaves_frames);
   }
-  // What it forks from here on is shown at once.
-  if (!leaves_frames) me.attention.fetch_or(attention_bit::hungry, memory_order_relaxed);
+  // Should it fork, it says so: forks_standing().
+  // order(attention): relaxed; the own word, read after the own pushes.
+  me.attention.fetch_or(attention_bit::hungry, memory_order_relaxed);
   look_for_work(me);
 }
 
@@ -216,11 +220,15 @@ void loans::take_back(worker_thread& me) noexcept {
       return;
     }
     --standing_;
+    if (std::exchange(me.has_forked_standing, false)) count_out();
     keeper = take_keeper(before);
     if (keeper != nullptr) {
       ++standing_;
       ++counted_.loans;
       let_go(*keeper);
+      // Whether it has forked is not known here.
+      keeper->has_forked_standing = true;
+      count_in();
     }
     hold(me, core_for(me));
   }
@@ -229,9 +237,10 @@ void loans::take_back(worker_thread& me) noexcept {
   if (keeper != nullptr) look_for_work(me);
 }
 
-void loans::shows_frames(const worker_thread& me) noexcept {
+void loans::forks_standing(worker_thread& me) noexcept {
   const std::lock_guard hold_lock(lock_);
   mark(me, true);
+  if (!me.keeps_core && !std::exchange(me.has_forked_standing, true)) count_in();
 }
 
 bool loans::retire(worker_thread& me) noexcept {

@@ -21,7 +21,7 @@
 //   resting             seq_cst: `retired` is stored before closing is looked at, as a sleep is announced.
 //   spares_[i]          release when its thread runs; pairs with the acquire in spare().
 //   extras_             seq_cst: a bit is set before its worker shares, and read after a sleep was announced.
-//   present_            seq_cst: a worker that goes on is counted before it forks.
+//   present_            seq_cst: a worker is counted before it forks.
 #pragma once
 
 #include <coppice/detail/atomic.hpp>
@@ -62,7 +62,7 @@ class loans {
   // searcher when it has been given one, or when the crew closes. False: it keeps it.
   bool retire(worker_thread& me) noexcept;
   // One that stands still has forked.
-  void shows_frames(const worker_thread& me) noexcept;
+  void forks_standing(worker_thread& me) noexcept;
 
   // ---- others --------------------------------------------------------------------------------------
   // Work has become visible and nobody searches: gives vacant cores to parked or new workers.
@@ -70,8 +70,8 @@ class loans {
   // Everybody who is parked leaves; nobody is given anything any more.
   void close() noexcept;
 
-  // Workers that hold a core.
-  // order(present): seq_cst; pairs with hold() and let_go(): who goes on has been counted before it forks.
+  // Workers that may fork: those that hold a core, and those that have forked while they stand still.
+  // order(present): seq_cst; pairs with count_in() and count_out(): who forks has been counted before.
   unsigned present() const noexcept { return present_.load(memory_order_seq_cst); }
 
   // Spare workers that may have frames.
@@ -115,6 +115,8 @@ class loans {
   void park(worker_thread& w) noexcept;
   void mark(const worker_thread& w, bool has_frames) noexcept;
   void set_vacant(core& c, bool vacant) noexcept;
+  void count_in() noexcept;
+  void count_out() noexcept;
   bool displace_sleeper(core& c) noexcept;
   unsigned core_for(const worker_thread& back) noexcept;
   worker_thread* take_parked(unsigned core) noexcept;

@@ -243,7 +243,7 @@ void worker_thread::weigh_strand() noexcept {
 void worker_thread::share_and_wake() noexcept {
   last_share.store(steady_nanoseconds(), memory_order_relaxed);
   if (deque.share() != 0) add_as_only_writer(stats.shares, std::uint64_t{1}, memory_order_relaxed);
-  if (stands.load(memory_order_relaxed) != 0) all.cores.shows_frames(*this);
+  if (stands.load(memory_order_relaxed) != 0) all.cores.forks_standing(*this);
   announce_shared();
 }
 

@@ -134,6 +134,7 @@ class worker_thread : public worker {
   atomic<unsigned> core;
   worker_thread* next_holder = nullptr;  // of the same core; under the lock of crew::cores, as the next two
   worker_thread* next_parked = nullptr;  // or of those that stand still on their cores
+  bool has_forked_standing = false;      // and is counted for it
   bool keeps_core = false;               // stands still on its core
   // When its core came to have several holders. Those who came back mostly stand still again soon; if not,
   // the first that can parks.

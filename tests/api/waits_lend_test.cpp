@@ -1,0 +1,124 @@
+// Every wait of ours lends its worker's core, as blocking() does: others run there meanwhile. Each test ends
+// only if a job that is submitted while all workers wait is run all the same.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <coppice/coppice.hpp>
+#include <latch>
+#include <thread>
+#include <vector>
+
+#include "support/workers.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+class waits_lend : public support::without_leaks {};
+
+struct some_schedulers {
+  coppice::scheduler one{{.workers = 1}};
+  coppice::scheduler two{{.workers = 2}};
+  coppice::scheduler other{{.workers = 1, .name = "other"}};
+  std::latch release{1};
+};
+
+TEST_F(waits_lend, AWaitForAnotherSchedulersJob) {
+  some_schedulers s;
+  std::atomic<bool> begun{false};
+  auto job = s.one.submit([&] {
+    auto there = s.other.submit([&] { s.release.wait(); });
+    begun = true;
+    there.wait();
+  });
+  while (!begun) std::this_thread::yield();
+  s.one.run([&] { s.release.count_down(); });
+  job.get();
+}
+
+TEST_F(waits_lend, AWaitForAJobUntilSomeTime) {
+  some_schedulers s;
+  std::atomic<bool> begun{false};
+  auto job = s.one.submit([&] {
+    auto there = s.other.submit([&] { s.release.wait(); });
+    begun = true;
+    while (!there.wait_until(std::chrono::steady_clock::now() + 1h)) {
+    }
+  });
+  while (!begun) std::this_thread::yield();
+  s.one.run([&] { s.release.count_down(); });
+  job.get();
+}
+
+TEST_F(waits_lend, AJoinWhoseBranchWasStolen) {
+  some_schedulers s;
+  std::atomic<bool> stolen{false};
+  auto job = s.two.submit([&] {
+    coppice::join(
+        [&] {
+          while (!stolen) std::this_thread::yield();
+        },
+        [&] {
+          stolen = true;
+          s.release.wait();
+        });
+  });
+  while (!stolen) std::this_thread::yield();
+  s.two.run([&] { s.release.count_down(); });
+  job.get();
+}
+
+TEST_F(waits_lend, AGroupWhoseChildWasStolen) {
+  some_schedulers s;
+  std::atomic<bool> stolen{false};
+  auto job = s.two.submit([&] {
+    coppice::task_group group;
+    group.spawn([&] {
+      stolen = true;
+      s.release.wait();
+    });
+    while (!stolen) std::this_thread::yield();
+    group.wait();
+  });
+  while (!stolen) std::this_thread::yield();
+  s.two.run([&] { s.release.count_down(); });
+  job.get();
+}
+
+TEST_F(waits_lend, AnInnerJobThatAnotherWorkerRuns) {
+  some_schedulers s;
+  std::atomic<bool> begun{false};
+  auto job = s.two.submit([&] {
+    auto inner = s.two.submit([&] {
+      begun = true;
+      s.release.wait();
+    });
+    while (!begun) std::this_thread::yield();
+    inner.wait();
+  });
+  while (!begun) std::this_thread::yield();
+  s.two.run([&] { s.release.count_down(); });
+  job.get();
+}
+
+TEST_F(waits_lend, AReaderOfAStreamOfAPool) {
+  some_schedulers s;
+  coppice::fifo_pool pool({.workers = 1});
+  std::atomic<bool> begun{false};
+  auto job = s.one.submit([&] {
+    auto results = pool.map(std::vector<int>{1, 2, 3}, [&](int i) {
+      begun = true;
+      s.release.wait();
+      return i;
+    });
+    int sum = 0;
+    for (auto& r : results) sum += r.value();
+    return sum;
+  });
+  while (!begun) std::this_thread::yield();
+  s.one.run([&] { s.release.count_down(); });
+  EXPECT_EQ(job.get(), 6);
+}
+
+}  // namespace
