@@ -104,8 +104,8 @@ bool worker_thread::crowded_for_long() const noexcept {
 }
 
 bool worker_thread::is_surplus() const noexcept {
-  // order(wanted): seq_cst; pairs with the store in resize(), as closing does.
-  return core.load(memory_order_relaxed) >= all.number_wanted();
+  const unsigned number = core.load(memory_order_relaxed);
+  return number >= all.number_wanted();
 }
 
 // False: it is wanted again, or may be wanted for another core.
