@@ -81,7 +81,8 @@ bool take_apart(CURLU* u, url& result) {
   result.origin = scheme + "://" + result.host;
   if (get(u, CURLUPART_PORT, port, CURLU_NO_DEFAULT_PORT)) result.origin += ":" + port;
   result.text = result.origin + normal_encoding(path.empty() ? "/" : path);
-  if (get(u, CURLUPART_QUERY, query)) result.text += "?" + normal_encoding(query);
+  if (get(u, CURLUPART_QUERY, query) && !query.empty())
+    result.text.append(1, '?').append(normal_encoding(query));
   return true;
 }
 
@@ -155,7 +156,8 @@ std::string authority_of(const url& u) { return u.origin.substr(u.origin.find("/
 }  // namespace
 
 site::site(const url& start, bool subdomains)
-    : authority_(authority_of(start)), suffix_(subdomains ? "." + start.host : "") {}
+    : authority_(authority_of(start)),
+      suffix_(subdomains ? std::string(1, '.').append(start.host) : std::string()) {}
 
 bool site::has(const url& u) const {
   return authority_of(u) == authority_ || (!suffix_.empty() && u.host.ends_with(suffix_));

@@ -29,6 +29,7 @@ TEST(url, HasOneFormForAllThatMeanTheSame) {
         " http://example.org/a/b?q=1\n"})
     EXPECT_EQ(normal(text), same) << text;
   EXPECT_EQ(normal("https://example.org:443"), "https://example.org/");
+  EXPECT_EQ(normal("http://example.org/?"), "http://example.org/");
   EXPECT_EQ(normal("http://example.org:443/"), "http://example.org:443/");
 }
 

@@ -1,0 +1,226 @@
+// Crawls a web site: one task for each page, which spawns the pages that its links lead to. Shows recursive
+// work that mostly waits (coppice::blocking), limits for each host without a thread that sleeps for them, and
+// errors of a tree that stop nothing else.
+//
+//   $ crawl http://127.0.0.1:8080/index.html --out docs.sqlite
+//   1063 pages, 7.1 MB, 24811 links, 97 of them out of the site (0.642 s)
+//   1 error:
+//     http://127.0.0.1:8080/dead.html: 404 Not Found
+//       from http://127.0.0.1:8080/index.html
+//
+//   $ crawl http://127.0.0.1:8080/index.html --check
+//   http://127.0.0.1:8080/dead.html: 404 Not Found
+//     in http://127.0.0.1:8080/index.html
+//   1 broken link in 1063 pages (0.631 s)
+//
+// The exit status is 1 if a page could not be had, 2 for a wrong command line, 130 after Ctrl-C.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <clocale>
+#include <coppice/coppice.hpp>
+#include <cstdio>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include "crawl/crawler.hpp"
+#include "crawl/report.hpp"
+#include "support/program.hpp"
+
+namespace {
+
+struct options {
+  std::string start, out;
+  unsigned concurrency = 64, per_host = 8, retries = 3, workers = 0;
+  unsigned depth = crawl::page::far - 1;
+  std::uint64_t max_pages = UINT64_MAX;
+  double rate = 0, timeout = 30, backoff = 1, max_wait = 60, max_mb = 16;
+  std::string user_agent = "coppice-crawl/" COPPICE_VERSION, ca_file;
+  bool subdomains = false, ignore_robots = false, resume = false, check = false, json = false;
+};
+
+void add_options(CLI::App& app, options& o) {
+  app.add_option("URL", o.start, "Where to start; http or https")->required();
+  app.add_option("--depth", o.depth, "How many links to follow in a row; default: as many as there are");
+  app.add_option("--max-pages", o.max_pages, "How many pages to fetch; default: all")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--concurrency", o.concurrency, "Requests in flight")
+      ->check(CLI::Range(1U, 4000U))
+      ->capture_default_str();
+  app.add_option("--per-host", o.per_host, "Requests in flight at one host")
+      ->check(CLI::Range(1U, 4000U))
+      ->capture_default_str();
+  app.add_option("--rate", o.rate, "Requests per second at one host; 0: no limit but its Crawl-delay")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--timeout", o.timeout, "Seconds for one request")
+      ->check(CLI::Range(0.001, 86400.0))
+      ->capture_default_str();
+  app.add_option("--retries", o.retries, "Tries after the first, for 429, 5xx and dropped connections")
+      ->check(CLI::Range(0U, 100U))
+      ->capture_default_str();
+  app.add_option("--backoff", o.backoff, "Seconds before the first retry, doubled each time")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
+  app.add_option("--max-wait", o.max_wait,
+                 "Longest wait before a retry; a server that asks for more is given up")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
+  app.add_option("--max-size", o.max_mb, "Largest page in MB, unpacked")
+      ->check(CLI::Range(0.001, 2000.0))
+      ->capture_default_str();
+  app.add_flag("--subdomains", o.subdomains, "Hosts below the start's belong to the site");
+  app.add_flag("--ignore-robots", o.ignore_robots,
+               "Neither ask for robots.txt nor obey nofollow; for sites of your own");
+  app.add_option("--user-agent", o.user_agent, "How to introduce itself; robots.txt knows its first word")
+      ->capture_default_str();
+  app.add_option("--ca", o.ca_file, "Accept certificates signed by those in this file (PEM)")
+      ->check(CLI::ExistingFile);
+  CLI::Option* const out = app.add_option("--out", o.out, "SQLite file for pages, links and errors");
+  app.add_flag("--resume", o.resume,
+               "Go on with the crawl in --out; what failed for the moment is tried again")
+      ->needs(out);
+  app.add_flag("--check", o.check, "Print broken links only");
+  app.add_flag("--json", o.json, "Print the result as JSON");
+  app.add_option("--workers", o.workers, "Threads that compute; 0: one for each core")
+      ->check(CLI::Range(0, 4096));
+}
+
+std::chrono::milliseconds milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+crawl::settings settings_of(const options& o) {
+  crawl::settings s;
+  crawl::parsed_url start = crawl::parse_url(o.start);
+  if (start.status != crawl::url_status::good)
+    throw std::runtime_error(fmt::format(
+        "\"{}\" is not a URL that can be crawled (it has to begin with http:// or https://)", o.start));
+  s.start = std::move(start.value);
+  s.depth = o.depth;
+  s.subdomains = o.subdomains;
+  s.ignore_robots = o.ignore_robots;
+  s.limits.total = o.concurrency;
+  s.limits.per_host = std::min(o.per_host, o.concurrency);
+  s.limits.pages = o.max_pages;
+  if (o.rate > 0) s.limits.interval = std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / o.rate));
+  s.fetch = {milliseconds(o.timeout), static_cast<std::size_t>(o.max_mb * 1e6), o.user_agent, o.ca_file};
+  s.retry = {o.retries, milliseconds(o.backoff), milliseconds(o.max_wait)};
+  return s;
+}
+
+// Ctrl-C: blocked in all threads, and taken by one. The first cancels, the second ends the process.
+class interrupts {
+ public:
+  interrupts() {
+    sigemptyset(&wanted_);
+    sigaddset(&wanted_, SIGINT);
+    sigaddset(&wanted_, SIGTERM);
+    sigaddset(&wanted_, SIGALRM);  // nobody is to be interrupted any more
+    if (const int error = pthread_sigmask(SIG_BLOCK, &wanted_, nullptr); error != 0)
+      throw std::system_error(error, std::generic_category(), "cannot block SIGINT");
+  }
+  template <class F>
+  void watch(F interrupted) {
+    watcher_ = std::thread([this, interrupted] {
+      for (int taken = 0;;) {
+        if (sigwait(&wanted_, &taken) != 0) continue;
+        if (taken == SIGALRM) return;
+        if (came_) std::_Exit(130);
+        came_ = true;
+        interrupted();
+      }
+    });
+  }
+  bool stop() {
+    if (watcher_.joinable()) {
+      pthread_kill(watcher_.native_handle(), SIGALRM);
+      watcher_.join();
+    }
+    return came_;
+  }
+  // Stops the watch before what interrupted() needs is gone.
+  struct until_here {
+    interrupts& watched;
+    ~until_here() { watched.stop(); }
+  };
+
+ private:
+  sigset_t wanted_{};
+  std::thread watcher_;
+  bool came_ = false;  // the watcher's, until it is joined
+};
+
+// Whether this file is the crawl that is asked for.
+void agree_on_settings(crawl::store& out, const crawl::settings& s, bool resume) {
+  const std::string scope = s.subdomains ? "host and subdomains" : "host";
+  if (resume) {
+    const std::string start = out.setting("start").value_or(""),
+                      old_scope = out.setting("scope").value_or("");
+    if (start != s.start.text)
+      throw std::runtime_error(fmt::format("that crawl began at {}, not at {}", start, s.start.text));
+    if (scope != old_scope)
+      throw std::runtime_error(fmt::format("that crawl was of the {}, not of the {}", old_scope, scope));
+    return;
+  }
+  out.set("start", s.start.text);
+  out.set("scope", scope);
+}
+
+int crawl_site(const options& o) {
+  const crawl::settings s = settings_of(o);
+  interrupts ctrl_c;  // before the threads, which inherit what is blocked
+  std::unique_ptr<crawl::store> out;
+  if (!o.out.empty()) {
+    out = std::make_unique<crawl::store>(o.out, o.resume);
+    agree_on_settings(*out, s, o.resume);
+  }
+  crawl::crawler crawler(s, out.get());
+  if (o.resume) crawler.resume();
+
+  // One more than there are requests: a task waits for the clock.
+  coppice::scheduler scheduler(
+      {.workers = o.workers, .max_spare_workers = o.concurrency + 1, .name = "crawl"});
+  crawl::run_facts run;
+  const support::stopwatch watch;
+  auto job = scheduler.submit([&] { crawler.run(); }, {.name = "crawl", .errors = crawl::crawler::policy()});
+  const interrupts::until_here end_of_watch{ctrl_c};
+  ctrl_c.watch([&] { job.cancel("interrupted"); });
+  {
+    crawl::progress_line line;
+    while (!job.wait_until(line.next())) {
+      line.show(crawler.so_far());
+      if (out) out->flush();
+    }
+  }
+  run.job = &job.wait();
+  run.interrupted = ctrl_c.stop();
+  crawler.finish();
+  run.seconds = watch.seconds();
+  for (const coppice::task_error& e : run.job->errors)
+    if (e.type != "crawl::page_error") throw std::runtime_error("the crawl was given up: " + e.message);
+
+  if (o.json)
+    crawl::print_json(crawler, run, o.check);
+  else if (o.check)
+    crawl::print_check(crawler, run);
+  else
+    crawl::print_text(crawler, run);
+  if (run.interrupted) return 130;
+  return crawler.so_far().failed != 0 || (o.check && !crawler.broken_links().empty()) ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setlocale(LC_CTYPE, "C.UTF-8");  // libcurl translates hosts of other alphabets from the locale's
+  CLI::App app("Crawls a web site, obeying its robots.txt; with --check, finds its broken links.", "crawl");
+  options o;
+  add_options(app, o);
+  return support::run_program(app, argc, argv, [&] { return crawl_site(o); });
+}
