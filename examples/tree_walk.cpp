@@ -19,6 +19,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <condition_variable>
+#include <coppice/blocking.hpp>
 #include <coppice/coppice.hpp>
 #include <deque>
 #include <limits>
@@ -53,15 +54,18 @@ struct walk_result {
 // ---- coppice
 // -------------------------------------------------------------------------------------------------------
 
-void walk_task(support::tree& tree, directory& here) {
+void walk_task(support::tree& tree, directory& here, bool blocking) {
   tree.visit(
       here,
-      [&tree](directory& found) {
+      [&tree, blocking](directory& found) {
         // Refused only if the job is cancelled, which nobody does.
-        if (!coppice::spawn([&tree, &found] { walk_task(tree, found); })) throw coppice::cancelled{};
+        if (!coppice::spawn([&tree, &found, blocking] { walk_task(tree, found, blocking); }))
+          throw coppice::cancelled{};
       },
       // Not thrown: a directory with one bad entry still has its other entries.
-      [](std::error_code code, std::string path) { coppice::this_task::fail(code, std::move(path)); });
+      [](std::error_code code, std::string path) { coppice::this_task::fail(code, std::move(path)); },
+      // From memory a directory is read faster than a core is lent.
+      [blocking](auto read) { return blocking ? coppice::blocking(read) : read(); });
 }
 
 walk_error to_walk_error(const coppice::task_error& e) {
@@ -78,11 +82,11 @@ walk_error to_walk_error(const coppice::task_error& e) {
   return {"", e.path, e.message};
 }
 
-walk_result walk_with_coppice(support::tree& tree, unsigned workers) {
-  coppice::scheduler scheduler({.workers = workers});
+walk_result walk_with_coppice(support::tree& tree, unsigned workers, unsigned standing) {
+  coppice::scheduler scheduler({.workers = workers, .max_spare_workers = standing});
   progress line;
   const support::stopwatch watch;
-  auto job = scheduler.submit([&] { walk_task(tree, tree.root()); },
+  auto job = scheduler.submit([&] { walk_task(tree, tree.root(), standing != 0); },
                               {.name = "walk",
                                .errors = coppice::error_policy::collect_all(),
                                .keep_errors = std::numeric_limits<std::size_t>::max()});
@@ -237,12 +241,19 @@ int main(int argc, char** argv) {
   support::run_options options;
   std::string top;
   bool fifo = false;
+  unsigned standing = 0;
   std::size_t keep = 10;
   app.add_option("DIR", top, "Where to start; may itself be a link to a directory")
       ->required()
       ->check(CLI::ExistingDirectory);
   support::add_run_options(app, options);
   app.add_flag("--fifo", fifo, "Walk with a FIFO pool")->excludes("--serial");
+  app.add_option("--blocking", standing,
+                 "Lend the cores of up to so many reads of directories that wait; pays where the tree is not "
+                 "in memory")
+      ->check(CLI::Range(0U, 4096U))
+      ->excludes("--serial", "--fifo")
+      ->capture_default_str();
   app.add_option("--top", keep, "How many of the largest directories to show")
       ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 20))
       ->capture_default_str();
@@ -250,7 +261,7 @@ int main(int argc, char** argv) {
     support::tree tree(top, keep);
     walk_result result = options.serial ? walk_serially(tree)
                          : fifo         ? fifo_walk(tree, options.workers).run()
-                                        : walk_with_coppice(tree, options.workers);
+                                        : walk_with_coppice(tree, options.workers, standing);
     std::ranges::sort(result.errors, {}, &walk_error::disk_path);  // the same in each mode
     const std::string mode = options.serial ? "serial" : fifo ? "fifo" : "coppice";
     if (options.json)

@@ -90,11 +90,12 @@ class tree {
   // and d's children as soon as found has passed them on. Nothing is open while found runs.
   //
   // Throws: what found and failed throw. The directory that found threw at, and those after it, are not
-  // walked.
-  template <class Found, class Failed>
-  void visit(directory& d, Found found, Failed failed) {
+  // walked. `standing` calls what it is given, which waits for the disk; found and failed are called outside
+  // of it.
+  template <class Found, class Failed, class Standing>
+  void visit(directory& d, Found found, Failed failed, Standing standing) {
     const completion at_end{*this, d};
-    listing here = reader_.read(path_below(d));
+    listing here = standing([&] { return reader_.read(path_below(d)); });
     totals_.add(here.found);
     d.bytes.fetch_add(here.found.bytes, std::memory_order_relaxed);
     for (const listing::problem& p : here.problems)
@@ -109,6 +110,11 @@ class tree {
         throw;
       }
     }
+  }
+
+  template <class Found, class Failed>
+  void visit(directory& d, Found found, Failed failed) {
+    visit(d, std::move(found), std::move(failed), [](auto read) { return read(); });
   }
 
   totals so_far() const noexcept { return totals_.sum(); }

@@ -17,7 +17,7 @@ import unittest
 
 import examples
 
-MODES = [("--serial",), ("--fifo",), ("--workers", "1"), ("--workers", "2"), ("--workers", "8")]
+MODES = [("--serial",), ("--fifo",), ("--workers", "1"), ("--workers", "2"), ("--workers", "8"), ("--blocking", "16")]
 COUNTS = ("files", "directories", "symlinks", "other", "bytes")
 NOBODY = 65534
 
