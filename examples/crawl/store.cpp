@@ -201,8 +201,8 @@ void store::set_depth(const std::string& url, unsigned depth, const std::string&
 void store::load(const std::function<void(page_row&&)>& each) {
   const std::lock_guard hold(mutex_);
   run("BEGIN IMMEDIATE");
-  run("DELETE FROM links WHERE page IN (SELECT page FROM errors WHERE transient = 1);"
-      "DELETE FROM pages WHERE id IN (SELECT page FROM errors WHERE transient = 1);"
+  // They have no links: a failed page was not read.
+  run("DELETE FROM pages WHERE id IN (SELECT page FROM errors WHERE transient = 1);"
       "DELETE FROM errors WHERE transient = 1");
   run("COMMIT");
   const auto prepared = [this](const char* text) {

@@ -70,6 +70,8 @@ TEST_F(storing, ForgetsWhatFailedForTheMomentAndKeepsTheRest) {
     gone.state = later.state = "failed";
     gone.error = later.error = "why";
     later.transient = true;
+    gone.links.clear();
+    later.links.clear();
     s.add(gone);
     s.add(later);
     s.flush();

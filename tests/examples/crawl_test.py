@@ -233,8 +233,23 @@ class Test(unittest.TestCase):
         self.assertIn(report["retries"], (8, 9))  # libcurl repeats at once what a kept connection did not answer
         first, second, _ = server.times("/busy")
         self.assertGreaterEqual(second - first, 1.0, "as long as the server asked for")
-        # Nobody else was asked in that pause, but for those that were on their way.
-        self.assertEqual([path for when, path, _ in server.asked if first + 0.5 < when < first + 0.99], [])
+
+    def test_leaves_a_host_alone_that_asks_for_a_pause(self):
+        busy = threading.Event()
+
+        def answer(handler, path):
+            if path == "/a" and not busy.is_set():
+                busy.set()
+                return handler.say(429, Retry_After="1")
+            handler.say(200, crawl_site.links("a", "b", "c"))
+
+        server = self.odd(answer)
+        report = self.crawl(server.url, "--per-host", 1, "--backoff", 0.01)
+        self.assertEqual(report["pages"], 4)
+        asked = [(when, path) for when, path, _ in server.asked]
+        refused = next(i for i, (_, path) in enumerate(asked) if path == "/a")
+        self.assertEqual(len(asked) - refused, 4)
+        self.assertGreaterEqual(asked[refused + 1][0] - asked[refused][0], 1.0, "nor is another page asked for")
 
     def test_refuses_unknown_certificates_and_accepts_a_given_one(self):
         certificate = crawl_site.self_signed(self.folder)
