@@ -31,6 +31,10 @@
 #include <coppice/stop.hpp>
 
 namespace coppice::inline v0 {
+namespace platform {
+class party;
+struct outlook;
+}  // namespace platform
 
 /// What a worker's own `submit` does while the queue is full, and its wait for a task of its own pool
 /// while that has not run: such waits can leave no worker to run what they wait for.
@@ -162,6 +166,8 @@ class COPPICE_API fifo_pool {
   friend class detail::fifo_stream_pool;
   using seat = detail::fifo_seat;
   friend struct detail::fifo_seat;
+  friend class detail::fifo_task_party;
+  friend class detail::fifo_room_party;
   class awaited;
   class room;
   class end_of_task;
@@ -180,6 +186,7 @@ class COPPICE_API fifo_pool {
   auto submit_within(F&& f, const time_point* until) -> fifo_submission<std::invoke_result_t<F>>;
 
   bool full() const noexcept { return queued_ + in_hand_ >= options_.queue_capacity; }
+  void await_room_as(platform::party& me, std::unique_lock<std::mutex>& lock, const room& here);
   admission await_room(std::unique_lock<std::mutex>& lock, const time_point* until);
   void append(std::unique_lock<std::mutex>& lock, detail::fifo_node& node) noexcept;
   bool post(detail::fifo_node& node) noexcept;
@@ -207,6 +214,8 @@ class COPPICE_API fifo_pool {
   void help(std::unique_lock<std::mutex>& lock, seat& own);
   void wait_as_worker(const detail::fifo_node& node);
   std::string why_stuck(const seat& own) const;
+  std::string why_stuck_elsewhere(std::unique_lock<std::mutex>& lock, seat& own);
+  platform::outlook any_worker() const;
   void something_moved() noexcept;
 
   const fifo_options options_;

@@ -32,6 +32,8 @@ struct fifo_seat;
 template <class T>
 class fifo_result;
 class fifo_stream_pool;
+class fifo_task_party;
+class fifo_room_party;
 
 /// What can be submitted: callable without arguments, and the pool can keep a copy of its own. Not
 /// std::constructible_from, which refuses a closure whose destructor may throw.
@@ -63,8 +65,8 @@ class fifo_task {
   /// included, happens before that.
   ///
   /// Blocks: until then; in a worker of the same pool as fifo_options::on_recursion says.
-  /// Throws: std::future_error (no_state) on an empty handle; in a worker of the same pool
-  /// would_deadlock if the wait could never end; never what the task threw.
+  /// Throws: std::future_error (no_state) on an empty handle; in a worker of this or another pool and in a
+  /// task of a job would_deadlock, with the chain, if the wait could never end; never what the task threw.
   void wait() const;
 
   /// Waits, then hands the result over and leaves the handle empty.
@@ -131,6 +133,8 @@ class COPPICE_API fifo_node {
   std::exception_ptr error_;  // the pool's until settled, then the handle's
 
  private:
+  void sleep_until_settled();
+
   const unsigned forks_;  // before it was made; more of them: this is a child's copy
   mutable std::mutex mutex_;
   std::condition_variable has_settled_;

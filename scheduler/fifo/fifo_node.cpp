@@ -1,4 +1,5 @@
 // One task of a fifo_pool: who deletes it, and how its handle waits.
+#include <coppice/error.hpp>
 #include <coppice/fifo_pool.hpp>
 #include <coppice/fifo_task.hpp>
 #include <future>
@@ -59,6 +60,16 @@ void fifo_node::wait() {
         "(submit it again, to a pool that was made in the child)");
   }
   if (fifo_pool::own_seat(pool) != nullptr) return const_cast<fifo_pool*>(pool)->wait_as_worker(*this);
+  if (platform::party* const me = platform::running_party(); me != nullptr && !settled()) {
+    const fifo_task_party here(*this);
+    const platform::wait_elsewhere registered(me, here);
+    if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
+    return sleep_until_settled();
+  }
+  sleep_until_settled();
+}
+
+void fifo_node::sleep_until_settled() {
   std::unique_lock lock(mutex_);
   has_settled_.wait(lock, [this] { return settled_; });
 }

@@ -13,11 +13,9 @@
 // more. In a resize those leave whose seats are not wanted any more, when they look for the next task.
 #include <coppice/fifo_pool.hpp>
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -25,19 +23,11 @@
 #include "fifo/seat.hpp"
 #include "platform/fork.hpp"
 #include "platform/limits.hpp"
-#include "platform/thread.hpp"
 
 namespace coppice::inline v0 {
 namespace {
 
 using clock = std::chrono::steady_clock;
-
-// The pool whose worker this thread is, and where it sits.
-thread_local const fifo_pool* own_pool = nullptr;
-thread_local detail::fifo_seat* own_place = nullptr;
-
-// Helping on a worker that waits leaves this much of its stack to the tasks themselves.
-constexpr std::uintptr_t stack_reserve = std::uintptr_t{256} * 1024;
 
 unsigned usable_cpus() {
   cpu_set_t mask;
@@ -63,16 +53,7 @@ fifo_options checked(fifo_options options) {
   return options;
 }
 
-void name_this_thread(const std::string& name, unsigned index) {
-  char number[16];
-  std::snprintf(number, sizeof number, "-%02u", index);
-  const std::string suffix = number;
-  pthread_setname_np(pthread_self(), (name.substr(0, 15 - suffix.size()) + suffix).c_str());
-}
-
 }  // namespace
-
-// ---- life --------------------------------------------------------------------------------------
 
 fifo_pool::fifo_pool(fifo_options options)
     : options_(checked(std::move(options))),
@@ -94,6 +75,7 @@ fifo_pool::~fifo_pool() {
   still_running_.clear();  // nobody reads it any more, and a copy of it would need memory
   stop();
   streams_->shut();
+  const std::lock_guard no_search(platform::waits_lock());  // that is still looking at this pool
 }
 
 bool fifo_pool::inherited_over_fork() const noexcept { return forks_ != platform::forks(); }
@@ -120,7 +102,7 @@ void fifo_pool::resize(unsigned workers) {
   std::unique_lock lock(mutex_);
   seats_.reserve(workers);
   while (!stopping_ && wanted_ < workers) {
-    if (wanted_ == seats_.size()) seats_.push_back(std::make_unique<seat>(wanted_));
+    if (wanted_ == seats_.size()) seats_.push_back(std::make_unique<seat>(*this, wanted_));
     seat& next = *seats_[wanted_];
     if (!next.present) {
       lock.unlock();
@@ -148,7 +130,7 @@ stop_report fifo_pool::stop_until(time_point when) { return stop(stop_mode::drai
 
 stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
   if (inherited_over_fork()) refuse_inherited();
-  if (own_pool == this) {
+  if (own_seat(this) != nullptr) {
     throw std::runtime_error("coppice: fifo_pool '" + options_.name +
                              "': a task of the pool asked to stop it, and would wait for its own end; "
                              "stop it from another thread");
@@ -227,168 +209,6 @@ std::uint64_t fifo_pool::ran() const noexcept {
   std::uint64_t sum = 0;
   for (const auto& each : seats_) sum += each->ran;
   return sum;
-}
-
-// ---- submitting --------------------------------------------------------------------------------
-
-class fifo_pool::room final : public awaited {
- public:
-  explicit room(const fifo_pool& pool) noexcept : pool_(pool) {}
-  bool over() const noexcept override { return pool_.stopping_ || !pool_.full(); }
-  std::string text() const override {
-    return "room in the queue, whose " + std::to_string(pool_.options_.queue_capacity) + " places are taken";
-  }
-
- private:
-  const fifo_pool& pool_;
-};
-
-// With the mutex held: whether one more task may come.
-admission fifo_pool::await_room(std::unique_lock<std::mutex>& lock, const time_point* until) {
-  if (room here(*this); until && !here.over()) {
-    if (*until != for_ever) {
-      stand_until(lock, here, *until);
-    } else if (own_pool == this) {
-      stand(lock, here);
-    } else {
-      not_full_.wait(lock, [&here] { return here.over(); });
-    }
-  }
-  if (!stopping_ && !full()) return admission::accepted;
-  ++rejected_;
-  return stopping_ ? admission::stopped : admission::full;
-}
-
-// With the mutex held, which it releases.
-void fifo_pool::append(std::unique_lock<std::mutex>& lock, detail::fifo_node& node) noexcept {
-  node.pool = this;
-  node.number = submitted_++;
-  (tail_ ? tail_->next : head_) = &node;
-  tail_ = &node;
-  ++queued_;
-  const bool stopping = stopping_;
-  const bool look_again = standing_ != 0;  // to help, or because nothing is in hand any more
-  lock.unlock();
-  // In a stop all must look: one takes the node, and the others may be free to leave now.
-  stopping ? not_empty_.notify_all() : not_empty_.notify_one();
-  if (look_again) moved_.notify_all();
-}
-
-void fifo_pool::admit(detail::fifo_node& node) {
-  try {
-    if (!inherited_over_fork()) {
-      std::unique_lock lock(mutex_);
-      if (await_room(lock, &for_ever) == admission::accepted) return append(lock, node);
-    }
-    refuse();
-  } catch (...) {
-    node.skip();  // nobody sees that: the handle is thrown away
-    throw;
-  }
-}
-
-admission fifo_pool::reserve(const time_point* until) {
-  if (inherited_over_fork()) return admission::stopped;
-  std::unique_lock lock(mutex_);
-  const admission status = await_room(lock, until);
-  if (status == admission::accepted) ++in_hand_;
-  return status;
-}
-
-void fifo_pool::unreserve() noexcept {
-  const std::lock_guard lock(mutex_);
-  --in_hand_;
-  not_full_.notify_one();
-  moved_.notify_all();
-  if (stopping_) not_empty_.notify_all();  // workers may leave now
-}
-
-void fifo_pool::enqueue(detail::fifo_node& node) noexcept {
-  std::unique_lock lock(mutex_);
-  if (!cancelled_) {
-    --in_hand_;
-    return append(lock, node);
-  }
-  ++submitted_;  // it was accepted before the cancel, so it counts
-  ++skipped_;
-  lock.unlock();
-  node.skip();
-  lock.lock();
-  --in_hand_;
-  not_empty_.notify_all();  // workers may leave now
-  moved_.notify_all();
-}
-
-// The next step of a stream, which no bound holds up. False: the pool is stopped, the node is untouched.
-bool fifo_pool::post(detail::fifo_node& node) noexcept {
-  if (inherited_over_fork()) return false;
-  std::unique_lock lock(mutex_);
-  if (stopping_) return false;
-  append(lock, node);
-  return true;
-}
-
-void fifo_pool::refuse() const {
-  if (inherited_over_fork()) refuse_inherited();
-  throw scheduler_stopped("coppice: fifo_pool '" + options_.name +
-                          "' is stopped and takes no more tasks; submit before stop() is called");
-}
-
-// ---- working -----------------------------------------------------------------------------------
-
-detail::fifo_seat* fifo_pool::own_seat(const fifo_pool* pool) noexcept {
-  return own_pool == pool ? own_place : nullptr;
-}
-
-void fifo_pool::work(seat& own) {
-  own_pool = this;
-  own_place = &own;
-  name_this_thread(options_.name, own.index);
-  const std::uintptr_t lowest = platform::lowest_stack_address();
-  if (lowest != 0) own.stack_limit = lowest + stack_reserve;
-  own.since = clock::now();
-  std::unique_lock lock(mutex_);
-  while (await_task(lock, own)) run_next(lock, own);
-  leave(own);
-}
-
-// With the mutex held: true when there is a task for this worker, false when it is to leave.
-bool fifo_pool::await_task(std::unique_lock<std::mutex>& lock, seat& own) {
-  for (;;) {
-    if (own.index >= wanted_) return false;
-    if (head_) return true;
-    if (stopping_ && in_hand_ == 0) return false;
-    not_empty_.wait(lock);
-    own.since = clock::now();
-  }
-}
-
-// With the mutex held, but not while the task runs.
-void fifo_pool::run_next(std::unique_lock<std::mutex>& lock, seat& own) {
-  detail::fifo_node* const node = std::exchange(head_, head_->next);
-  if (!head_) tail_ = nullptr;
-  --queued_;
-  ++taken_;
-  ++own.taken;
-  own.number = node->number;
-  node->runner = &own;
-  if (standing_ != 0) moved_.notify_all();
-  lock.unlock();
-  not_full_.notify_one();
-  node->run();
-  ++own.ran;       // before settle(): who has waited for the task also finds it counted
-  node->settle();  // after this the node may be gone
-  something_moved();
-  own.since = clock::now();  // of the next one; without the lock, which everybody waits for
-  lock.lock();
-}
-
-// With the mutex held. Without it nothing of the pool is used any more.
-void fifo_pool::leave(seat& own) noexcept {
-  own.present = false;
-  if (--present_ == 0) left_.notify_all();
-  if (head_) not_empty_.notify_one();  // the call may have been for the task, and not for this worker
-  moved_.notify_all();
 }
 
 }  // namespace coppice::inline v0

@@ -10,6 +10,7 @@
 // again. A worker counts itself before it looks, so one of the two sees the other.
 #include <algorithm>
 #include <coppice/error.hpp>
+#include <new>
 
 #include "fifo/seat.hpp"
 
@@ -39,6 +40,7 @@ void fifo_pool::stand(std::unique_lock<std::mutex>& lock, awaited& what) {
       std::atomic<unsigned>& count;
       sitting(seat& s, std::atomic<unsigned>& n, const awaited& w) : at(s), count(n) {
         at.stands_for = &w;
+        ++at.stands;
         ++count;
       }
       ~sitting() {
@@ -48,7 +50,12 @@ void fifo_pool::stand(std::unique_lock<std::mutex>& lock, awaited& what) {
     } const here(own, standing_, what);
     if (what.over()) return;  // a task may have ended before it could see this one stand
     if (options_.on_recursion != recursion::block) {
-      if (const std::string why = why_stuck(own); !why.empty()) throw would_deadlock(why);
+      std::string why;
+      if (platform::anybody_waits_elsewhere()) why = why_stuck_elsewhere(lock, own);
+      if (why.empty()) why = why_stuck(own);
+      if (!why.empty()) throw would_deadlock(why);
+      if (what.over()) return;
+      if (options_.on_recursion == recursion::help && head_) continue;
     }
     moved_.wait(lock);
   }
@@ -141,6 +148,23 @@ std::string fifo_pool::why_stuck(const seat& own) const {
     if (each->present) add(*each);
   }
   return told("no worker is left to run what they wait for");
+}
+
+// The same through other pools and through jobs. With the own seat standing; lets go of the mutex meanwhile.
+std::string fifo_pool::why_stuck_elsewhere(std::unique_lock<std::mutex>& lock, seat& own) {
+  lock.unlock();
+  std::string why;
+  {
+    const std::lock_guard hold(platform::waits_lock());
+    try {
+      why = platform::why_endless(own, own);
+    } catch (const std::bad_alloc&) {
+      // The wait goes on.
+    }
+    if (!why.empty()) own.gave_up = own.stands;
+  }
+  lock.lock();
+  return why;
 }
 
 }  // namespace coppice::inline v0

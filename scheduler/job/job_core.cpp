@@ -194,6 +194,8 @@ void job_core::wait() {
   if (done()) return;
   refuse_endless_wait(*this);
   if (this_worker == nullptr) {
+    const platform::wait_elsewhere registered(platform::thread_party, state_->waits);
+    if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
     while (!done()) sleep_until_done(nullptr);
     return;
   }

@@ -61,7 +61,7 @@ struct job_state : injected {
   bool observed = false;                     // somebody has waited, or was told
   bool detached = false;
 
-  wait_node waits;  // under the graph's lock
+  wait_node waits{job};  // under the lock of all waits
 
   // The tree of jobs: a job holds a reference on the one it was submitted from.
   job_core* parent = nullptr;

@@ -1,10 +1,10 @@
 #include "job/wait_graph.hpp"
 
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "job/job_state.hpp"
-#include "platform/fork.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -13,15 +13,11 @@ namespace detail {
 namespace {
 
 struct wait_graph {
-  mutex lock;
   standing* first_elsewhere = nullptr;
   unsigned long long searches = 0;
+  unsigned long long edges = 0;
 };
 process_wide<wait_graph> graph;
-
-const bool survives_forks = (platform::at_fork([] { graph->lock.lock(); }, [] { graph->lock.unlock(); },
-                                               [] { graph->lock.unlock(); }),
-                             true);
 
 wait_node& node_of(job_core& j) noexcept { return job_state::of(j).waits; }
 std::string quoted(job_core& j) { return "job \"" + job_state::of(j).options.name + "\""; }
@@ -31,7 +27,24 @@ job_core* job_of_this_task() noexcept {
   return task_of(this_worker->where)->job;
 }
 
+const bool known_to_all_waits = (
+    platform::running_job = []() noexcept -> platform::party* {
+      job_core* const job = job_of_this_task();
+      return job != nullptr ? &node_of(*job) : nullptr;
+    },
+    true);
+
 }  // namespace
+
+platform::outlook wait_node::look() const {
+  if (job.done()) return {};
+  platform::outlook o{platform::outlook::needs::all, {}};
+  for (const wait_edge* e = first; e != nullptr; e = e->after_) o.add(node_of(e->awaited_), e->number_);
+  add_waits_elsewhere(o);
+  return o;
+}
+
+std::string wait_node::text() const { return quoted(job); }
 
 // Needs no memory: the stack of the search is linked through the jobs.
 job_core* last_before(job_core& to, job_core& from) noexcept {
@@ -55,18 +68,18 @@ job_core* last_before(job_core& to, job_core& from) noexcept {
 }
 
 bool waits_for(job_core& from, job_core& to) noexcept {
-  const std::lock_guard hold(graph->lock);
+  const std::lock_guard hold(platform::waits_lock());
   return last_before(to, from) != nullptr;
 }
 
 void stand_elsewhere(standing& s) noexcept {
-  const std::lock_guard hold(graph->lock);
+  const std::lock_guard hold(platform::waits_lock());
   s.next = graph->first_elsewhere;
   graph->first_elsewhere = &s;
 }
 
 void go_on_elsewhere(standing& s) noexcept {
-  const std::lock_guard hold(graph->lock);
+  const std::lock_guard hold(platform::waits_lock());
   standing** at = &graph->first_elsewhere;
   while (*at != &s) at = &(*at)->next;
   *at = s.next;
@@ -74,7 +87,7 @@ void go_on_elsewhere(standing& s) noexcept {
 
 wait_edge::wait_edge(job_core& awaited) : own_(job_of_this_task()), awaited_(awaited) {
   if (own_ == nullptr) return;
-  const std::lock_guard hold(graph->lock);
+  const std::lock_guard hold(platform::waits_lock());
   if (job_core* last = last_before(*own_, awaited)) {
     std::string chain;
     for (; last != &awaited; last = node_of(*last).came_from)
@@ -87,12 +100,29 @@ wait_edge::wait_edge(job_core& awaited) : own_(job_of_this_task()), awaited_(awa
   after_ = mine.first;
   if (after_ != nullptr) after_->before_ = this;
   mine.first = this;
+  number_ = 2 * ++graph->edges + 1;
+  if (platform::anybody_waits_elsewhere()) {
+    std::string why;
+    try {
+      why = platform::why_endless(mine, node_of(awaited));
+    } catch (const std::bad_alloc&) {
+      // The wait goes on.
+    }
+    if (!why.empty()) {
+      leave();
+      throw would_deadlock(why);
+    }
+  }
   for (const standing* s = graph->first_elsewhere; s != nullptr; s = s->next) s->who.park.unpark();
 }
 
 wait_edge::~wait_edge() {
   if (own_ == nullptr) return;
-  const std::lock_guard hold(graph->lock);
+  const std::lock_guard hold(platform::waits_lock());
+  leave();
+}
+
+void wait_edge::leave() noexcept {
   (before_ != nullptr ? before_->after_ : node_of(*own_).first) = after_;
   if (after_ != nullptr) after_->before_ = before_;
 }

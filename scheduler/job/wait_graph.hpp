@@ -2,14 +2,17 @@
 //
 // A job cannot end before its tasks, so a task that waits for another job is an edge from its own job to that
 // one. The graph is one for all schedulers, as a cycle may lead through several. Waits that give up at some
-// time are not in it, nor are waits of threads that are no workers: nobody waits for those.
+// time are not in it, nor are waits of threads that are no workers: nobody waits for those. Jobs that wait
+// for tasks of FIFO pools, or are awaited by those, are parties of platform/waits.hpp, of which this is a
+// part; this one needs no memory.
 //
-// Who writes what. Everything under one lock, which is held around a fork. No user code runs under it.
+// Who writes what. Everything under the lock of all waits. No user code runs under it.
 #pragma once
 
 #include <coppice/detail/job_core.hpp>
 #include <string>
 
+#include "platform/waits.hpp"
 #include "worker/crew.hpp"
 
 namespace coppice {
@@ -18,6 +21,8 @@ namespace detail {
 
 // Under the lock: the job on the way from `from` whose wait leads to `to`, or null.
 job_core* last_before(job_core& to, job_core& from) noexcept;
+
+struct wait_node;
 
 // One wait, on the stack of who waits.
 class wait_edge {
@@ -30,9 +35,12 @@ class wait_edge {
 
  private:
   friend job_core* last_before(job_core& to, job_core& from) noexcept;
+  friend struct wait_node;
+  void leave() noexcept;
 
   job_core* const own_;  // null: not in a task
   job_core& awaited_;
+  unsigned long long number_ = 0;
   wait_edge* before_ = nullptr;
   wait_edge* after_ = nullptr;
 };
@@ -46,7 +54,13 @@ void stand_elsewhere(standing& s) noexcept;
 void go_on_elsewhere(standing& s) noexcept;
 
 // A job's part of the graph.
-struct wait_node {
+struct wait_node final : platform::party {
+  explicit wait_node(job_core& j) noexcept : job(j) {}
+  // It cannot end before its tasks, whatever else goes on.
+  platform::outlook look() const override;
+  std::string text() const override;
+
+  job_core& job;
   wait_edge* first = nullptr;
   // Of the search that was here last.
   unsigned long long seen = 0;
