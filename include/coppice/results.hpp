@@ -70,6 +70,7 @@ class stage_stream;
 ///
 /// Back-pressure: at most `capacity` inputs are taken and not read, so a reader that stops reading stops the
 /// source. No thread waits for it meanwhile.
+/// In a child made by fork() nobody works on it: its members throw scheduler_stopped, its destructor returns.
 /// Lifetime: a source that was given as an lvalue, and what the function refers to, must live until the
 /// stream has ended or is destroyed. The pool need not: what it has finished can be read when it is gone.
 /// Stop: destroying it before its end cancels it: no further input is taken, running ones finish and are

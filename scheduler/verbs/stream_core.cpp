@@ -4,6 +4,7 @@
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/stream_core.hpp>
 #include <coppice/detail/worker.hpp>
+#include <coppice/stop.hpp>
 #include <coppice/this_task.hpp>
 #include <exception>
 #include <new>
@@ -13,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "platform/fork.hpp"
 #include "worker/loans.hpp"
 
 namespace coppice {
@@ -75,7 +77,10 @@ void stream_door::shut() noexcept {
 // ---- life --------------------------------------------------------------------------------------
 
 stream_core::stream_core(std::unique_ptr<stream_pool> pool, stream_options&& options, bool fed_by_stage)
-    : pool_(std::move(pool)), options_(std::move(options)), fed_by_stage_(fed_by_stage) {
+    : pool_(std::move(pool)),
+      options_(std::move(options)),
+      fed_by_stage_(fed_by_stage),
+      forks_(platform::forks()) {
   if (options_.capacity == 0)
     throw std::invalid_argument("coppice: stream \"" + options_.name +
                                 "\" was asked for a capacity of 0, with which it could never take an input "
@@ -86,6 +91,16 @@ stream_core::~stream_core() {
   for (stream_node* all : {first_, fetched_, read_, spare_})
     while (all != nullptr) delete std::exchange(all, all->next);
   for (stream_node* const node : ahead_) delete node;
+}
+
+bool stream_core::inherited_over_fork() const noexcept { return forks_ != platform::forks(); }
+
+void stream_core::refuse_inherited() const {
+  if (inherited_over_fork())
+    throw scheduler_stopped(
+        "coppice: stream \"" + options_.name +
+        "\" was made before a fork, and its pool runs in the parent process only (read it "
+        "there, or make one in the child, from a pool of its own)");
 }
 
 void stream_core::acquire() noexcept {
@@ -119,6 +134,7 @@ bool stream_core::runs_here() const noexcept {
 // The reader goes. Steps may use the source and the function until they have left; one that is posted and has
 // not begun keeps nobody waiting: it finds the stream closed.
 void stream_core::abandon() noexcept {
+  if (inherited_over_fork()) return;
   stop_now(stream_stop::cancelled, "its reader was destroyed");
   std::unique_lock lock(mutex_);
   if (runs_here()) {  // an input that destroys the reader of its own stream: who lets go last cleans up
@@ -145,6 +161,7 @@ void stream_core::abandon() noexcept {
 // ---- reading -----------------------------------------------------------------------------------
 
 bool stream_core::ended() const {
+  refuse_inherited();
   const std::lock_guard hold(mutex_);
   return no_more() && first_ == nullptr && fetched_ == nullptr;
 }
@@ -195,6 +212,7 @@ void stream_core::let_go_of_read() noexcept {
 }
 
 stream_node* stream_core::next() {
+  refuse_inherited();
   if (runs_here())
     throw would_deadlock("coppice: this wait could never end: an input of stream \"" + options_.name +
                          "\" waits for the next result of that stream (read it outside of its own function)");
@@ -297,6 +315,7 @@ void stream_core::put_aside(stream_node& node) noexcept {
 // ---- stopping ----------------------------------------------------------------------------------
 
 bool stream_core::cancel(stream_stop why, std::string by, std::string reason) {
+  refuse_inherited();
   std::unique_lock lock(mutex_);
   if (stop_ != stream_stop::none || no_more()) return false;
   cancelled_by_ = cancel_record{std::move(by), std::move(reason), steady_clock::now(), in_flight_, {}};

@@ -183,6 +183,7 @@ void stream_core::make_report() {
 }
 
 const job_report& stream_core::report() {
+  refuse_inherited();
   const std::lock_guard hold(mutex_);
   if (!no_more())
     throw std::logic_error(

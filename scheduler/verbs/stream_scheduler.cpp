@@ -128,6 +128,8 @@ class scheduler_stream final : public stream_pool {
     here->up = place::link(w.where, place_kind::stolen);
     here->enter(static_cast<std::uint32_t>(sequence));
     here->owner = task_of(w.where);
+    here->timed = nullptr;
+    here->held = nullptr;
     scope.words[std::size(scope.words) - 1] = w.where;
     w.where = here;
   }

@@ -215,6 +215,7 @@ TEST_P(across_pools, C30C32ACircleOfTwoJobsAndAPoolIsTold) {
 
 // Many tasks wait for tasks of other pools and jobs, and none of them in a circle.
 TEST_P(across_pools, C30C32LinesOfWaitsThroughPoolsAndJobsAreNoCircles) {
+  coppice::scheduler& trees = scheduler();
   fifo_pool first({.workers = 4, .name = "first"});
   fifo_pool second({.workers = 2, .name = "second"});
   fifo_pool third({.workers = 1, .queue_capacity = 2, .name = "third"});
@@ -223,7 +224,7 @@ TEST_P(across_pools, C30C32LinesOfWaitsThroughPoolsAndJobsAreNoCircles) {
     all.push_back(first.submit([&, i] {
       return second
           .submit([&, i] {
-            const int sum = scheduler().run([&, i] { return third.submit([i] { return i; }).get() + 1; });
+            const int sum = trees.run([&, i] { return third.submit([i] { return i; }).get() + 1; });
             return sum + 1;
           })
           .get();

@@ -164,6 +164,8 @@ class COPPICE_API stream_core {
   };
 
   bool runs_here() const noexcept;
+  bool inherited_over_fork() const noexcept;
+  void refuse_inherited() const;  // where the lock may be held for ever
   bool no_more() const noexcept { return closed_ && in_flight_ == 0 && !pulling_; }
   bool may_take() const noexcept { return !closed_ && !starved_ && occupied_ < options_.capacity; }
   bool wants_step() const noexcept;
@@ -193,6 +195,7 @@ class COPPICE_API stream_core {
   const std::unique_ptr<stream_pool> pool_;
   const stream_options options_;
   const bool fed_by_stage_;
+  const unsigned forks_;  // before it was made; more of them: this is a child's copy
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::unique_ptr<outer_stop> outer_;  // the job in which the stream was made takes it along
 

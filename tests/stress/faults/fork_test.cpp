@@ -78,6 +78,41 @@ TEST(fork, C37AnIdleSchedulerRefusesInTheChildAndWorksOnInTheParent) {
   EXPECT_EQ(s->run([] { return 1; }), 1);
 }
 
+// Whatever state the stream is in; its source and its steps hold locks.
+template <class Pool>
+void streams_refuse(Pool& pool) {
+  for (int i = 0; i < support::scaled(50) && !testing::Test::HasFailure(); ++i) {
+    std::vector<int> inputs(1000, i);
+    std::optional stream(pool.map(inputs, [](int n) { return n + 1; }, {.capacity = 64, .name = "squares"}));
+    for (int k = 0; k < i; ++k) EXPECT_EQ(stream->next()->value(), i + 1);
+    EXPECT_TRUE(holds_in_child([&] {
+      const bool all = refuses([&] { stream->next(); }) && refuses([&] { stream->begin(); }) &&
+                       refuses([&] { stream->done(); }) && refuses([&] { stream->cancel("no"); }) &&
+                       refuses([&] { stream->report(); }) &&
+                       refuses([&] { pool.map(inputs, [](int n) { return n; }); });
+      stream.reset();
+      coppice::scheduler fresh({.workers = 2});
+      int sum = 0;
+      for (auto& r : fresh.map(inputs, [](int) { return 1; })) sum += r.value();
+      return all && CLAIM(sum == 1000);
+    })) << "after "
+        << i << " results";
+    std::size_t left = 0;
+    while (stream->next()) ++left;
+    EXPECT_EQ(left, inputs.size() - static_cast<std::size_t>(i)) << "the parent reads on";
+  }
+}
+
+TEST(fork, C37AStreamRefusesInTheChildAndIsReadOnInTheParent) {
+  coppice::scheduler s({.workers = 3});
+  streams_refuse(s);
+}
+
+TEST(fork, C37AStreamOfAFifoPoolRefusesInTheChildAndIsReadOnInTheParent) {
+  coppice::fifo_pool pool({.workers = 3});
+  streams_refuse(pool);
+}
+
 TEST(fork, C37AStoppedSchedulerRefusesInTheChild) {
   auto s = std::make_unique<coppice::scheduler>(coppice::scheduler_options{.workers = 2});
   s->stop();
