@@ -32,18 +32,48 @@ template <std::size_t I, class First, class... Rest>
 template <std::size_t I, class... Bodies>
 using body_at = std::tuple_element_t<I, std::tuple<Bodies...>>;
 
-// What branches 0 to I give.
+// The results of the first two branches, in registers if they fit: a std::tuple is returned through memory.
+template <class First, class Second>
+struct two_results {
+  First first;
+  Second second;
+  std::tuple<First, Second> as_tuple() && {
+    return {std::forward<First>(first), std::forward<Second>(second)};
+  }
+};
+
+// What branches 0 to I give; I is at least 1.
 template <class Indices, class... Bodies>
 struct results_of;
 template <std::size_t... K, class... Bodies>
 struct results_of<std::index_sequence<K...>, Bodies...> {
-  using type = std::tuple<branch_result<body_at<K, Bodies...>>...>;
+  using type = std::conditional_t<
+      sizeof...(K) == 2,
+      two_results<branch_result<body_at<0, Bodies...>>, branch_result<body_at<1, Bodies...>>>,
+      std::tuple<branch_result<body_at<K, Bodies...>>...>>;
 };
 template <std::size_t I, class... Bodies>
 using results_up_to = typename results_of<std::make_index_sequence<I + 1>, Bodies...>::type;
 
-// Ends a join on every way out: the place above runs again, its children are counted. It is read back from
-// the frame: a register kept across the branches would cost more.
+template <class First, class Second>
+[[gnu::always_inline]] inline auto as_tuple(two_results<First, Second>&& results) {
+  return std::move(results).as_tuple();
+}
+template <class... Results>
+[[gnu::always_inline]] inline std::tuple<Results...> as_tuple(std::tuple<Results...>&& results) {
+  return std::move(results);
+}
+
+// A fork's usual way contains no call but those of the branches, and its rare ways find the frame through the
+// worker: so nothing is kept in registers for them across the branches, which each call would have to save.
+
+// The frame of the branch in whose join the worker stands.
+template <std::size_t I, class Body>
+[[gnu::always_inline]] inline join_frame<I, Body>& frame_of(worker& w) noexcept {
+  return *static_cast<join_frame<I, Body>*>(static_cast<branch_head*>(w.where));
+}
+
+// Ends a join on every way out: the place above runs again, its children are counted.
 template <std::uint32_t Count>
 [[gnu::always_inline]] inline void leave_join(worker& w, const place& here) noexcept {
   place* const up = here.above_of_join();
@@ -51,15 +81,40 @@ template <std::uint32_t Count>
   w.where = up;
 }
 
-// A fork's usual way contains no call but those of the branches, so that nothing is kept in registers for the
-// rare ways: each of those is a function of its own, which does the rest of the join.
-template <std::size_t I, class... Bodies>
-[[gnu::noinline, gnu::cold]] results_up_to<I, Bodies...> join_at_bound(worker& w, place* up,
-                                                                       Bodies... bodies);
-template <std::size_t I, class... Bodies>
-[[gnu::noinline, gnu::cold]] results_up_to<I, Bodies...> join_asked(
-    worker& w, place* up, join_frame<I, body_at<I, Bodies...>>& here, std::uint32_t index, Bodies... bodies);
+// In a handler: a branch before branch I has thrown. Of an outer level the frame is told; an inner level's
+// places have hidden it.
+template <bool Pushed, std::size_t I, class... Bodies>
+COPPICE_COLD void end_after_failure(worker& w, join_frame<I, body_at<I, Bodies...>>& here,
+                                    bool refused) noexcept {
+  if (earlier_branch_failed(w, here, Pushed, refused)) here.drop_value();
+  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<sizeof...(Bodies)>(w, here);
+}
 
+// In a handler: branch I has thrown here.
+template <std::size_t I, class... Bodies>
+COPPICE_COLD void end_after_own_failure(worker& w) noexcept {
+  own_branch_failed(w);
+  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<sizeof...(Bodies)>(w, *w.where);
+}
+
+// Branch I was stolen and has ended.
+template <std::size_t I, class... Bodies>
+COPPICE_COLD branch_result<body_at<I, Bodies...>> take_result(worker& w,
+                                                              join_frame<I, body_at<I, Bodies...>>& here) {
+  try {
+    return here.take(w);
+  } catch (...) {
+    if constexpr (I + 1 == sizeof...(Bodies)) leave_join<sizeof...(Bodies)>(w, here);
+    throw;
+  }
+}
+
+template <std::size_t I, class... Bodies>
+COPPICE_COLD results_up_to<I, Bodies...> join_at_bound(worker& w, place* up, Bodies... bodies);
+template <bool Pushed, std::size_t I, class... Bodies>
+COPPICE_COLD results_up_to<I, Bodies...> join_asked(worker& w, place* up,
+                                                    join_frame<I, body_at<I, Bodies...>>& here,
+                                                    std::uint32_t index, Bodies... bodies);
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
     worker& w, place* up, std::remove_reference_t<Bodies>&... bodies);
@@ -71,45 +126,52 @@ template <bool Pushed, std::size_t I, class... Bodies>
     std::remove_reference_t<Bodies>&... bodies) {
   using body = body_at<I, Bodies...>;
   using first = body_at<0, Bodies...>;
-  constexpr std::uint32_t count = sizeof...(Bodies);
-  constexpr bool outermost = I + 1 == count;
+  constexpr bool outermost = I + 1 == sizeof...(Bodies);
+  // Read back from the worker: a register that holds the address would be saved by every call.
+  const auto mine = [&]() COPPICE_INLINE -> join_frame<I, body>& {
+    if constexpr (I == 1)
+      return frame_of<I, body>(w);
+    else
+      return here;
+  };
 
-  // What runs before branch I, as a tuple. If it throws, branch I must not stay behind in the deque.
-  auto before = [&] {
+  // What runs before branch I. If it throws, branch I must not stay behind in the deque.
+  auto before = [&]() COPPICE_INLINE -> decltype(auto) {
     try {
       if constexpr (I == 1)
-        return std::tuple<branch_result<first>>(call_branch(static_cast<first&&>(pick<0>(bodies...))));
+        return call_branch(static_cast<first&&>(pick<0>(bodies...)));
       else
-        return join_up_to<I - 1, Bodies...>(w, up, bodies...);
+        return as_tuple(join_up_to<I - 1, Bodies...>(w, up, bodies...));
     } catch (...) {
-      if (earlier_branch_failed(w, here, here, Pushed)) here.drop_value();
-      if constexpr (outermost) leave_join<count>(w, here);
+      end_after_failure<Pushed, I, Bodies...>(w, mine(), false);
       throw;
     }
-  }();
+  };
 
-  auto last = [&]() -> branch_result<body> {
-    if (!Pushed || w.deque.pop_if_private(index) || take_back_or_join(w, here)) [[likely]] {
+  auto last = [&]() COPPICE_INLINE -> branch_result<body> {
+    if (!Pushed || w.deque.pop_if_private(index) || take_back_or_join(w, mine())) [[likely]] {
       if constexpr (I > 1) w.where = &here;
       here.enter(I);
       try {
         return call_branch(here.closure.get());
       } catch (...) {
-        own_branch_failed(w, here);
-        if constexpr (outermost) leave_join<count>(w, here);
+        end_after_own_failure<I, Bodies...>(w);
         throw;
       }
     }
-    try {
-      return here.take(w);
-    } catch (...) {
-      if constexpr (outermost) leave_join<count>(w, here);
-      throw;
-    }
+    return take_result<I, Bodies...>(w, mine());
   };
-  auto results = std::tuple_cat(std::move(before), std::tuple<branch_result<body>>(last()));
-  if constexpr (outermost) leave_join<count>(w, here);
-  return results;
+
+  if constexpr (I == 1) {
+    results_up_to<I, Bodies...> results{before(), last()};
+    if constexpr (outermost) leave_join<sizeof...(Bodies)>(w, here);
+    return results;
+  } else {
+    auto first_ones = before();
+    auto results = std::tuple_cat(std::move(first_ones), std::tuple<branch_result<body>>(last()));
+    if constexpr (outermost) leave_join<sizeof...(Bodies)>(w, here);
+    return results;
+  }
 }
 
 // Forks branch I, runs all before it, joins. `up` is the place that forks.
@@ -117,14 +179,12 @@ template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
     worker& w, place* up, std::remove_reference_t<Bodies>&... bodies) {
   join_frame<I, body_at<I, Bodies...>> here(pick<I>(bodies...), up);
-  if (stack_address(&here) < w.stack_limit) [[unlikely]]
-    refuse_recursion();
   std::uint32_t index = 0;
   if (!w.deque.push_below_bound(here, &index)) [[unlikely]]
     return join_at_bound<I, Bodies...>(w, up, static_cast<Bodies&&>(bodies)...);
   w.where = &here;
-  if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]]
-    return join_asked<I, Bodies...>(w, up, here, index, static_cast<Bodies&&>(bodies)...);
+  if (w.attention.stops_fork_at(stack_address(&here))) [[unlikely]]
+    return join_asked<true, I, Bodies...>(w, up, here, index, static_cast<Bodies&&>(bodies)...);
   return run_branches<true, I, Bodies...>(w, up, here, index, bodies...);
 }
 
@@ -135,23 +195,36 @@ results_up_to<I, Bodies...> join_at_bound(worker& w, place* up, Bodies... bodies
   add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
   join_frame<I, body_at<I, Bodies...>> here(pick<I>(bodies...), up);
   w.where = &here;
-  if (w.attention.load(memory_order_relaxed) != 0)
-    answer_before(w, here, here, false, I + 1 == sizeof...(Bodies) ? sizeof...(Bodies) : 0);
-  return run_branches<false, I, Bodies...>(w, up, here, 0, bodies...);
+  return join_asked<false, I, Bodies...>(w, up, here, 0, static_cast<Bodies&&>(bodies)...);
 }
 
-// Somebody wants this worker's attention: shares, or leaves by `cancelled` before any branch has run.
-template <std::size_t I, class... Bodies>
+// Somebody wants this worker's attention, or the stack ends: shares, or throws before any branch has run.
+template <bool Pushed, std::size_t I, class... Bodies>
 results_up_to<I, Bodies...> join_asked(worker& w, place* up, join_frame<I, body_at<I, Bodies...>>& here,
                                        std::uint32_t index, Bodies... bodies) {
-  answer_before(w, here, here, true, I + 1 == sizeof...(Bodies) ? sizeof...(Bodies) : 0);
-  return run_branches<true, I, Bodies...>(w, up, here, index, bodies...);
+  const bool stack_ends = w.attention.is_below_limit(stack_address(&here));
+  if (stack_ends || w.attention.load(memory_order_relaxed) != 0) {
+    try {
+      answer_before(w, stack_ends);
+    } catch (...) {
+      end_after_failure<Pushed, I, Bodies...>(w, here, true);
+      throw;
+    }
+  }
+  return run_branches<Pushed, I, Bodies...>(w, up, here, index, bodies...);
 }
 
 template <class... Bodies>
 [[gnu::noinline, gnu::cold]] auto join_serially(Bodies... bodies) {
   // Braces order the calls.
   return std::tuple<branch_result<Bodies>...>{call_branch(static_cast<Bodies&&>(bodies))...};
+}
+
+// Clang saves every register that a function with a handler uses at its entry, also on the way to a
+// recursion's leaf: the handlers stay in a function of their own. G++ saves them where they are used.
+template <class... Bodies>
+COPPICE_FORK_FUNCTION results_up_to<sizeof...(Bodies) - 1, Bodies...> fork_here(worker& w, Bodies... bodies) {
+  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(w, w.where, bodies...);
 }
 
 template <bool AllVoid, class... Bodies>
@@ -161,8 +234,8 @@ template <bool AllVoid, class... Bodies>
     auto results = join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
     if constexpr (!AllVoid) return results;
   } else {
-    auto results = join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where, bodies...);
-    if constexpr (!AllVoid) return results;
+    auto results = fork_here<Bodies...>(*w, static_cast<Bodies&&>(bodies)...);
+    if constexpr (!AllVoid) return as_tuple(std::move(results));
   }
 }
 

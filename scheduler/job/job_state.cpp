@@ -49,7 +49,7 @@ void job_state::set_stopped(stop_reason why) noexcept {
 }
 
 void job_state::tell_workers() noexcept {
-  // order(attention): seq_cst; pairs with the exchange in answer_quietly(): who sees the bit sees the stop.
+  // order(attention): seq_cst; pairs with the take in answer_quietly(): who sees the bit sees the stop.
   home.team.each_worker(
       [](worker_thread& w) { w.attention.fetch_or(attention_bit::look, memory_order_seq_cst); });
 }

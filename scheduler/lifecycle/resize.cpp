@@ -98,7 +98,7 @@ void scheduler_core::resize(unsigned workers) {
   team.cores.want(n);
   for (worker_thread* const w : to_start) w->wait_until_bound();
   for (std::size_t i = n; i < team.workers.size(); ++i)
-    // order(starving): seq_cst; pairs with the exchange in answer_quietly(): what it holds is for others.
+    // order(starving): seq_cst; pairs with the take in answer_quietly(): what it holds is for others.
     team.workers[i]->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
   team.wake_all();
 }

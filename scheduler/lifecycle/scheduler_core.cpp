@@ -130,7 +130,8 @@ bool scheduler_core::runs_on_this_thread() const noexcept {
 
 admission scheduler_core::admit(bool wait, const job_options& o) {
   if (inherited_over_fork()) return admission::stopped;
-  if (this_worker != nullptr && stack_address(&wait) < this_worker->stack_limit) refuse_recursion();
+  if (this_worker != nullptr && this_worker->attention.is_below_limit(stack_address(&wait)))
+    refuse_recursion();
   if (o.deadline) timer.start();
   {
     const std::lock_guard hold(lock_);

@@ -64,18 +64,18 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
   end_frame(f_, end_word);
 }
 
-bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexcept {
-  task_frame& t = *task_of(&here);
+bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused) noexcept {
+  task_frame& t = *task_of(&f);
   const bool cancellation = caught_cancellation(*t.job);
-  if (!cancellation) note_origin(w, here);
+  if (!cancellation) note_origin(w, refused ? *f.above_of_join() : f);
   // What runs meanwhile on this worker has origins of its own.
   exception_origin mine = take_origin(w);
   bool ended = true;
   if (!pushed || take_back_or_wait(w, f)) {
-    ended = !cancellation && !t.job->stops_at_failure() && !t.job->stopping();
+    ended = !refused && !cancellation && !t.job->stops_at_failure() && !t.job->stopping();
     if (ended) f.run(&f, w);
   } else {
-    w.where = &here;
+    w.where = &f;
     group_core::drop(w, held_by(f, *t.job));
   }
   bool value = false;
@@ -88,22 +88,13 @@ bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexce
     }
   }
   keep_origin(w, std::move(mine));
-  w.where = &here;
+  w.where = &f;
   return value;
 }
 
-void answer_before(worker& w, frame& f, place& here, bool pushed, std::uint32_t count) {
-  if (!answer_quietly(w)) return;
-  try {
-    throw cancelled{};
-  } catch (...) {
-    earlier_branch_failed(w, f, here, pushed);
-    if (count != 0) {
-      here.above_of_join()->next += count;
-      w.where = here.above_of_join();
-    }
-    throw;
-  }
+void answer_before(worker& w, bool stack_ends) {
+  if (answer_quietly(w)) throw cancelled{};
+  if (stack_ends) refuse_recursion();
 }
 
 bool take_back_or_join(worker& w, branch_head& f) noexcept {
@@ -116,8 +107,8 @@ bool take_back_or_join(worker& w, branch_head& f) noexcept {
   return false;
 }
 
-void own_branch_failed(worker& w, place& here) noexcept {
-  if (!caught_cancellation(*task_of(&here)->job)) note_origin(w, here);
+void own_branch_failed(worker& w) noexcept {
+  if (!caught_cancellation(*task_of(w.where)->job)) note_origin(w, *w.where);
 }
 
 void rethrow_failure(worker& w, failure* kept) {

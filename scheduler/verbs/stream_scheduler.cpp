@@ -36,7 +36,8 @@ class scheduler_stream final : public stream_pool {
         options_{options.name, error_policy::collect_all(), options.deadline, options.keep_errors,
                  options.shield} {
     const char here = 0;
-    if (this_worker != nullptr && stack_address(&here) < this_worker->stack_limit) refuse_recursion();
+    if (this_worker != nullptr && this_worker->attention.is_below_limit(stack_address(&here)))
+      refuse_recursion();
     if (outer_ != nullptr) outer_->acquire();
     if (options.deadline) home_.timer.start();
   }

@@ -39,7 +39,7 @@ bool worker_thread::ask(worker_thread& v, clock::time_point now) noexcept {
   if (!v.deque.has_private()) return false;
   asked_at_ = now;
   next_ask_ = now + ask_interval;
-  // order(attention): seq_cst; pairs with the exchange in answer_quietly().
+  // order(attention): seq_cst; pairs with the take in answer_quietly().
   v.attention.fetch_or(attention_bit::hungry, memory_order_seq_cst);
   return true;
 }

@@ -79,7 +79,7 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t wait_floor
     if (who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand) {
       // order(helper): release; pairs with the exchange in announce_shared().
       who->helper.store(this, memory_order_release);
-      // order(attention): seq_cst; pairs with the exchange in answer_quietly(): the helper comes first.
+      // order(attention): seq_cst; pairs with the take in answer_quietly(): the helper comes first.
       who->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
       if (expose(*who, true)) continue;
     }

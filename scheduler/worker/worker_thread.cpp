@@ -48,7 +48,7 @@ void worker_thread::enter(void* self) {
   if (lowest == 0 && me.stack_bytes_ != 0)
     lowest = stack_address(&self) - me.stack_bytes_ + std::min(reserve, me.stack_bytes_ / 4);
   const std::uintptr_t size = stack_address(&self) - lowest;
-  me.stack_limit = lowest == 0 ? 0 : lowest + std::min(reserve, size / 2);
+  me.attention.set_stack_limit(lowest == 0 ? 0 : lowest + std::min(reserve, size / 2));
   me.main_loop();
   this_worker = nullptr;
 }
@@ -266,7 +266,7 @@ void worker_thread::announce_shared() noexcept {
 // that a setter who comes in between is not lost.
 bool answer_quietly(worker& w) noexcept {
   // order(attention): seq_cst; pairs with the fetch_or in ask(), wait_for() and signal_stop().
-  const std::uint32_t asked = w.attention.exchange(0, memory_order_seq_cst);
+  const std::uint32_t asked = w.attention.take(memory_order_seq_cst);
   constexpr std::uint32_t share = attention_bit::hungry | attention_bit::starving;
   if ((asked & share) != 0) worker_thread::of(w).share_and_wake();
   if ((asked & attention_bit::look) == 0 || !current_job_is_stopping(w)) return false;

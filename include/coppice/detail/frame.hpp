@@ -25,9 +25,9 @@ using run_function = void (*)(frame*, worker&) noexcept;
 struct failure;
 
 // How a frame's state word is read: fresh (loose: and nobody asks for it by name), a worker's address with a
-// tag, or an end: a value, the address of a failure with a tag, or nothing because it was skipped. A child that
-// is held (verbs/held.hpp) or bundled (worker/bundle.hpp) is in nobody else's hands, and keeps the address of
-// the next one there.
+// tag, or an end: a value, the address of a failure with a tag, or nothing because it was skipped. A child
+// that is held (verbs/held.hpp) or bundled (worker/bundle.hpp) is in nobody else's hands, and keeps the
+// address of the next one there.
 enum class frame_tag : std::uintptr_t { running = 1, waited = 2, failed = 3 };
 
 struct frame {

@@ -52,20 +52,20 @@ class COPPICE_API stolen_branch {
   stolen_place here_;
 };
 
-// A branch has thrown before the later branch `f` of the same join: takes f back from the deque if it was
-// pushed, or waits for its thief, and runs it if the job's policy wants every branch run. In a handler. True:
-// f ended with a value that nobody will use.
-COPPICE_API bool earlier_branch_failed(worker& w, frame& f, place& here, bool pushed) noexcept;
-
-// Answers the attention word at the fork of `f`. If the job is cancelled: takes f back or waits for it, ends
-// the join of `count` branches (0: an outer level does) and throws cancelled.
-COPPICE_API void answer_before(worker& w, frame& f, place& here, bool pushed, std::uint32_t count);
-
-// The last branch of a join has thrown on the joiner's own thread. In a handler.
-COPPICE_API void own_branch_failed(worker& w, place& here) noexcept;
-
 // What every branch's frame begins with.
 struct branch_head : frame, place {};
+
+// A branch has thrown before the later branch `f` of the same join: takes f back from the deque if it was
+// pushed, or waits for its thief, and runs it if the job's policy wants every branch run, unless the fork was
+// refused. In a handler. True: f ended with a value that nobody will use.
+COPPICE_API bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused) noexcept;
+
+// Answers the attention word after a fork, whose frame is there already. Throws cancelled if the job is,
+// recursion_too_deep if the stack ends.
+COPPICE_API void answer_before(worker& w, bool stack_ends);
+
+// The last branch of a join has thrown on the joiner's own thread. In a handler.
+COPPICE_API void own_branch_failed(worker& w) noexcept;
 
 // All branches before this one have ended well: takes its frame back (true) or waits for its thief, and lets
 // go of children that waited for the earlier branches.

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 namespace coppice {
 inline namespace v0 {
@@ -50,8 +51,8 @@ struct place {
   }
   // Becomes the place of a branch that has no children yet.
   void enter(std::uint32_t new_low) noexcept {
-    low = new_low;
-    next = 0;
+    const std::uint32_t both[] = {new_low, 0};
+    std::memcpy(&low, both, sizeof(both));
   }
 };
 

@@ -89,7 +89,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   using node = spawn_node<std::decay_t<F>>;
   static_assert(sizeof(node) <= slab::node_bytes);
   const char here = 0;
-  if (stack_address(&here) < w.stack_limit) [[unlikely]]
+  if (w.attention.is_below_limit(stack_address(&here))) [[unlikely]]
     refuse_recursion();
   task_frame& parent = *task_of(w.where);
   if (parent.job->stops(*w.where) || (group != nullptr && group->stops(*w.where))) [[unlikely]] {

@@ -32,11 +32,44 @@ struct attention_bit {
   static constexpr std::uint32_t starving = 4;  // somebody sleeps and relies on the very next fork
 };
 
+// The attention bits above the lowest stack address at which the worker forks: a fork compares its own
+// address with the word, once for both. No address reaches the bits.
+class attention_word {
+ public:
+  // The bits. `order` is the caller's, and what it pairs with.
+  std::uint32_t load(std::memory_order order) const noexcept { return bits_of(word_.load(order)); }
+  std::uint32_t fetch_or(std::uint32_t bits, std::memory_order order) noexcept {
+    return bits_of(word_.fetch_or(std::uint64_t{bits} << shift, order));
+  }
+  // Clears the bits.
+  std::uint32_t take(std::memory_order order) noexcept { return bits_of(word_.fetch_and(addresses, order)); }
+  // Somebody wants attention, or the stack ends.
+  bool stops_fork_at(std::uintptr_t stack) const noexcept { return stack < word_.load(memory_order_relaxed); }
+  bool is_below_limit(std::uintptr_t stack) const noexcept {
+    return stack < (word_.load(memory_order_relaxed) & addresses);
+  }
+  // Owner.
+  void set_stack_limit(std::uintptr_t lowest) noexcept {
+    std::uint64_t seen = word_.load(memory_order_relaxed);
+    while ((seen & addresses) != lowest &&
+           !word_.compare_exchange_weak(seen, (seen & ~addresses) | lowest, memory_order_relaxed,
+                                        memory_order_relaxed)) {
+    }
+  }
+
+ private:
+  static constexpr unsigned shift = 60;
+  static constexpr std::uint64_t addresses = (std::uint64_t{1} << shift) - 1;
+  static std::uint32_t bits_of(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(word >> shift);
+  }
+  atomic<std::uint64_t> word_{0};
+};
+
 struct worker {
   // Owner only.
   split_deque deque;
   alignas(cache_line) place* where = nullptr;  // the innermost place of the running code
-  std::uintptr_t stack_limit = 0;              // a fork below this address refuses
   shard* counts = nullptr;                     // of counts_of
   job_core* counts_of = nullptr;
   bool counts_dirty = false;   // a task ended since the last look at the tally
@@ -48,7 +81,7 @@ struct worker {
   unsigned index = 0;
   atomic<std::uint64_t> inline_runs{0};  // children run at once because the deque was full
   // Written by anybody; on a line of its own, since the owner reads it at every fork.
-  alignas(cache_line) atomic<std::uint32_t> attention{0};
+  alignas(cache_line) attention_word attention;
 };
 
 // The worker of this thread; null on threads that are not workers. One definition in the library,
@@ -65,7 +98,7 @@ COPPICE_API void end_frame(frame& f, std::uintptr_t end_word) noexcept;
 // Throws recursion_too_deep.
 [[noreturn]] COPPICE_API void refuse_recursion();
 
-// An address on this thread's stack, comparable with worker::stack_limit.
+// An address on this thread's stack, comparable with the worker's limit.
 inline std::uintptr_t stack_address(const void* local) noexcept {
 #if defined(__SANITIZE_ADDRESS__)
   (void)local;  // locals may live on a fake stack
