@@ -27,9 +27,18 @@ if(COPPICE_SANITIZE)
   target_link_options(coppice_sanitizers INTERFACE -fsanitize=${COPPICE_SANITIZE})
 endif()
 
+# These four checks double the time in which a test compiles. The library and the examples keep them.
+add_library(coppice_fewer_checks INTERFACE)
+if(COPPICE_SANITIZE MATCHES "undefined")
+  target_compile_options(coppice_fewer_checks INTERFACE -fno-sanitize=null,alignment,object-size,vptr)
+endif()
+
 # coppice_own_target(<target>): each library and program of this project passes through here.
 function(coppice_own_target target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:coppice_warnings>
                                           $<BUILD_INTERFACE:coppice_sanitizers>)
+  if(COPPICE_FEWER_CHECKS)
+    target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:coppice_fewer_checks>)
+  endif()
 endfunction()
