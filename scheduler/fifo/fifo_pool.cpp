@@ -16,6 +16,8 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -152,7 +154,20 @@ stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
   join();
 
   lock.lock();
+  insist_on_conservation();
   return {ran() - ran_before_stop_, skipped_, rejected_ - rejected_before_stop_, still_running_};
+}
+
+// With the mutex held, and nobody left to run anything. A lost task is one that somebody waits for for ever.
+void fifo_pool::insist_on_conservation() const noexcept {
+  const unsigned long long ended = ran() + skipped_;
+  if (submitted_ == ended && queued_ == 0) return;
+  std::fprintf(
+      stderr,
+      "coppice: fifo_pool '%s' has lost count: of %llu tasks %llu ran or were skipped; this is an error "
+      "of the library (please report it), the program ends\n",
+      options_.name.c_str(), static_cast<unsigned long long>(submitted_), ended);
+  std::abort();
 }
 
 // With the mutex held, but not while closures die.

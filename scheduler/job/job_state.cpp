@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "job/conservation.hpp"
 #include "job/unobserved.hpp"
 #include "lifecycle/scheduler_core.hpp"
 #include "platform/deadline_clock.hpp"
@@ -268,6 +269,7 @@ std::shared_ptr<const job_report> job_state::make_report() noexcept {
   r->failed = n.failed;
   r->cancelled = n.cancelled;
   r->skipped = n.skipped;
+  insist_on_conservation(*r);
   r->errors_total = errors.total();
   if (options.stats) {
     try {

@@ -9,6 +9,7 @@
 #include <typeinfo>
 #include <utility>
 
+#include "job/conservation.hpp"
 #include "job/failure.hpp"
 #include "job/unobserved.hpp"
 
@@ -164,6 +165,7 @@ void stream_core::make_report() {
   r.failed = r.errors_total = failed_;
   r.cancelled = cancelled_;
   r.skipped = skipped_;
+  insist_on_conservation(r);
   std::vector<placed_error> sorted = errors_;
   std::sort(sorted.begin(), sorted.end(),
             [](const placed_error& a, const placed_error& b) { return a.sequence < b.sequence; });
