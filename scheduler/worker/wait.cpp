@@ -84,8 +84,7 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t wait_floor
       if (expose(*who, true)) continue;
     }
     {
-      // More workers than cores: they have none to give.
-      const lent_core meanwhile(all.spin.load(memory_order_relaxed) ? this : nullptr);
+      const lent_core meanwhile(this);
       condition.sleep(*this);
     }
     idle = false;
