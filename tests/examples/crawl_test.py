@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pathlib
+import pty
 import random
 import re
 import resource
@@ -504,6 +505,19 @@ class Test(unittest.TestCase):
         (server.www / "none.png").write_bytes(b"")
         text = self.text(server.url + "/index.html", "--check")
         self.assertRegex(text, r"^0 broken links in 3 pages")
+
+    def test_a_terminal_shows_progress_and_a_pipe_does_not(self):
+        server = self.small_site()
+        ours, theirs = pty.openpty()
+        done = subprocess.run([examples.PROGRAMS / "crawl", server.url + "/index.html"], stdout=subprocess.PIPE,
+                              stderr=theirs, check=False, env=LOCAL)
+        os.close(theirs)
+        shown = os.read(ours, 65536)
+        os.close(ours)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(shown, rb"^\r\x1b\[K\d+ pages, \d+ pages/s, \d+ in flight, \d+ waiting, \d+ errors?")
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)
+        self.assertEqual(examples.run_any("crawl", server.url + "/index.html", env=LOCAL).stderr, b"")
 
     def test_says_what_it_cannot_do(self):
         self.out.write_bytes(b"")
