@@ -243,7 +243,8 @@ def serial_crawl(start, depth=10**9):
             found = [(urllib.parse.urljoin(base, link), at + 1) for link in page.links]
         for link, there in found:
             target = urllib.parse.urldefrag(urllib.parse.urljoin(url, link))[0]
-            if urllib.parse.urlsplit(target)[:2] != origin[:2] or there > depth or depths.get(target, there + 1) <= there:
+            outside = urllib.parse.urlsplit(target)[:2] != origin[:2]
+            if outside or there > depth or depths.get(target, there + 1) <= there:
                 continue
             depths[target] = there
             if there == at:

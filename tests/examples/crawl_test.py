@@ -75,8 +75,10 @@ class Test(unittest.TestCase):
         for i in range(300):
             near = [f"p{j}.html" for j in (2 * i + 1, 2 * i + 2, chance.randrange(300)) if j < 300]
             odd = chance.sample(
-                ["moved", "twice", "gone", "broken", "query", "closed", "missing", "#top", "?", "mailto:a@b.org", "a%20b.html",
-                 "private/x.html", "http://elsewhere.example/", "sub/../p3.html", "image.png", "plain.txt", "nested/q.html",
+                ["moved", "twice", "gone", "broken", "query", "closed", "missing", "#top", "?", "mailto:a@b.org",
+                 "a%20b.html",
+                 "private/x.html", "http://elsewhere.example/", "sub/../p3.html", "image.png",
+                 "plain.txt", "nested/q.html",
                  "javascript:f()", "//other.example/x", "p4.html#part"], 2)
             server.page(f"p{i}.html", *near, *odd,
                         text='<img src="image.png" srcset="image.png 1x, big.png 2x"><script src="s.js"></script>')
@@ -135,8 +137,10 @@ class Test(unittest.TestCase):
             self.addCleanup(canary.close)
         server = self.nginx("location = /away { return 302 %s/there; }" % canaries[0].url)
         port = server.url.rsplit(":", 1)[1]
-        server.page("index.html", "away", canaries[0].url + "/x.html", canaries[1].url + "/y.html", f"http://localhost:{port}/z.html",
-                    text=f'<base href="{server.url}/"><img src="{canaries[1].url}/i.png"><iframe src="//127.0.0.2/"></iframe>')
+        server.page("index.html", "away", canaries[0].url + "/x.html", canaries[1].url + "/y.html",
+                    f"http://localhost:{port}/z.html",
+                    text=f'<base href="{server.url}/"><img src="{canaries[1].url}/i.png">'
+                         '<iframe src="//127.0.0.2/"></iframe>')
         report = self.crawl(server.url + "/index.html", "--out", self.out)
         self.assertEqual([canary.callers() for canary in canaries], [0, 0])
         self.assertEqual(set(server.requests()), {"/robots.txt", "/index.html", "/away"})
@@ -158,7 +162,8 @@ class Test(unittest.TestCase):
         server.page("index.html", "e404", "mid.html", "loop1", "nowhere", "on")
         server.page("mid.html", "e500", "e429", "dropped", "huge.html", "slow")
         server.page("huge.html", text="x" * 2_000_000)
-        report = self.crawl(server.url + "/index.html", "--out", self.out, "--retries", 1, "--backoff", 0.01, "--max-size", 1,
+        report = self.crawl(server.url + "/index.html", "--out", self.out, "--retries", 1, "--backoff", 0.01,
+                            "--max-size", 1,
                             "--timeout", 0.5, status=1)
         reasons = self.reasons(report)
         loop = next(name for name in reasons if name.startswith("loop"))
@@ -258,7 +263,8 @@ class Test(unittest.TestCase):
         server.page("index.html", "a.html")
         server.page("a.html")
         report = self.crawl(server.url + "/index.html", status=1)
-        self.assertRegex(report["error_list"][0]["reason"], "robots.txt cannot be had: .*self.signed certificate.*--ca FILE")
+        self.assertRegex(report["error_list"][0]["reason"],
+                         "robots.txt cannot be had: .*self.signed certificate.*--ca FILE")
         self.assertFalse((server.folder / "access.log").read_text().strip())
         report = self.crawl(server.url + "/index.html", "--ca", certificate[0])
         self.assertEqual(report["pages"], 2)
@@ -272,7 +278,8 @@ class Test(unittest.TestCase):
             server.page(name)
         for text, expected in [
             ("User-agent: *\nDisallow: /a\nAllow: /a/open\nDisallow: /*.php$\n", {"a/open.html", "c.php?x", "d.html"}),
-            ("User-agent: *\nDisallow: /\nUser-agent: coppice-crawl\nDisallow: /d\n", {"a/b.html", "a/open.html", "c.php", "c.php?x"}),
+            ("User-agent: *\nDisallow: /\nUser-agent: coppice-crawl\nDisallow: /d\n",
+             {"a/b.html", "a/open.html", "c.php", "c.php?x"}),
             ("", {"a/b.html", "a/open.html", "c.php", "c.php?x", "d.html"}),
         ]:
             (server.www / "robots.txt").write_text(text)
@@ -311,7 +318,8 @@ class Test(unittest.TestCase):
             before = server.paths()
             report = self.crawl(server.url, *options, status=1)
             self.assertEqual(self.reasons(report), {"": "robots.txt cannot be had: " + why})
-            self.assertEqual(server.paths() - before, {"/robots.txt": 2}, "nothing is asked for without knowing the rules")
+            self.assertEqual(server.paths() - before, {"/robots.txt": 2},
+                             "nothing is asked for without knowing the rules")
 
     def test_keeps_its_limits_for_a_host(self):
         full = threading.Event()
@@ -338,7 +346,10 @@ class Test(unittest.TestCase):
             handler.say(200, rules["text"] if path == "/robots.txt" else crawl_site.links("a", "b", "c", "d"))
 
         server = self.odd(answer)
-        for text, options, least in [("", ("--rate", 10), 0.1), ("User-agent: *\nCrawl-delay: 0.15\n", ("--rate", 1000), 0.15)]:
+        for text, options, least in [
+            ("", ("--rate", 10), 0.1),
+            ("User-agent: *\nCrawl-delay: 0.15\n", ("--rate", 1000), 0.15),
+        ]:
             rules["text"] = text
             server.asked.clear()
             self.crawl(server.url, *options)
@@ -445,7 +456,8 @@ class Test(unittest.TestCase):
         def answer(handler, path):
             if path in down:
                 return handler.say(503)
-            handler.say(200 if path in ("/", "/b", "/c") else 404, crawl_site.links("b", "gone") if path == "/" else crawl_site.links("c"))
+            found = crawl_site.links("b", "gone") if path == "/" else crawl_site.links("c")
+            handler.say(200 if path in ("/", "/b", "/c") else 404, found)
 
         server = self.odd(answer)
         report = self.crawl(server.url, "--out", self.out, "--retries", 0, status=1)
@@ -471,8 +483,13 @@ class Test(unittest.TestCase):
 
     def test_gives_up_when_the_disk_is_full(self):
         server, _ = self.slow_site(2000)
-        limit = lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))
-        done = subprocess.run([str(examples.PROGRAMS / "crawl"), server.url, "--out", str(self.out)], env=LOCAL, check=False,
+
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+        done = subprocess.run([str(examples.PROGRAMS / "crawl"), server.url, "--out", str(self.out)], env=LOCAL,
+                              check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit)
         self.assertEqual(done.returncode, 1, done)
         self.assertRegex(done.stderr.decode(), r"^crawl: .*out.sqlite: (database or disk is full|disk I/O error)")
@@ -524,13 +541,16 @@ class Test(unittest.TestCase):
         for arguments, message in [
             (("ftp://a/",), '"ftp://a/" is not a URL that can be crawled'),
             (("http://127.0.0.1:1/", "--out", self.out), "exists (go on with that crawl by --resume"),
-            (("http://127.0.0.1:1/", "--out", self.folder / "new", "--resume"), "does not exist, so there is nothing to resume"),
-            (("http://127.0.0.1:1/", "--out", "/nonexistent/x"), "opening /nonexistent/x: unable to open database file"),
+            (("http://127.0.0.1:1/", "--out", self.folder / "new", "--resume"),
+             "does not exist, so there is nothing to resume"),
+            (("http://127.0.0.1:1/", "--out", "/nonexistent/x"),
+             "opening /nonexistent/x: unable to open database file"),
         ]:
             done = examples.run_any("crawl", *map(str, arguments), env=LOCAL)
             self.assertEqual(done.returncode, 1)
             self.assertIn(message, done.stderr.decode())
-        for arguments in [(), ("http://a/", "--per-host", "0"), ("http://a/", "--resume"), ("http://a/", "--ca", "/nonexistent")]:
+        for arguments in [(), ("--per-host", "0", "http://a/"), ("--resume", "http://a/"),
+                          ("--ca", "/nonexistent", "http://a/")]:
             self.assertEqual(examples.run("crawl", *arguments, status=2), "")
         self.out.unlink()
         server = self.nginx()
