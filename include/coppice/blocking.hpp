@@ -26,7 +26,8 @@ class COPPICE_API standing_still {
 
  private:
   worker* const who_;
-  void* waits_[4];  // a measured_wait, where the job has statistics
+  struct clocks;  // where the job has statistics
+  void* clocks_[6];
 };
 
 }  // namespace detail

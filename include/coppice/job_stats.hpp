@@ -21,13 +21,15 @@ struct job_stats {
   std::uint64_t largest_live = 0;  ///< tasks that were spawned and had not ended, at most at a time
   std::uint64_t steals = 0;  ///< branches and tasks that ran on another worker than where they were made
   std::uint64_t pieces = 0;  ///< timed parts: tasks and stolen branches
+  std::uint64_t stands = 0;  ///< calls of blocking() that did not lie within another
   unsigned workers = 0;      ///< of the scheduler
   std::chrono::nanoseconds queued{0};  ///< from submit to the root's start
+  std::chrono::nanoseconds stood{0};   ///< time in blocking(), all tasks together; in neither work nor span
   std::chrono::nanoseconds work{
       0};  ///< time spent in the job's code, waits left out, all workers together: T1
   std::chrono::nanoseconds span{
       0};              ///< the longest chain of timed parts that wait for each other: T infinity
-  std::string advice;  ///< one sentence: too fine, too serial, starved, or what it made use of
+  std::string advice;  ///< one sentence: too fine, too serial, starved, waiting, or what it made use of
 
   /// How many workers can have work at a time, on average: work / span, at least 1.
   double parallelism() const noexcept {

@@ -32,6 +32,13 @@ std::string advice_on(const job_stats& s, std::chrono::nanoseconds elapsed) {
   const auto used = elapsed > s.queued ? static_cast<double>(s.work.count()) /
                                              static_cast<double>((elapsed - s.queued).count())
                                        : 0.0;
+  // What mostly stands still is not short of workers.
+  if (s.stands > 0 && s.stood > 4 * s.work && elapsed > s.queued)
+    return "waiting: on average " +
+           text_of(static_cast<double>(s.stood.count()) / static_cast<double>((elapsed - s.queued).count())) +
+           " of its tasks stood still in blocking(), so it takes as long as what they wait for (let more "
+           "stand "
+           "still at a time, if that can take more)";
   if (s.work < too_short) return "too short to say more";
   if (s.tasks >= 1000 && s.work < too_fine * s.tasks)
     return "too fine: a task did " + std::to_string(static_cast<std::uint64_t>(s.work.count()) / s.tasks) +
@@ -104,6 +111,8 @@ job_stats measure::sum(const task_counts& n, std::chrono::steady_clock::time_poi
   s.largest_live = largest_live_.load(memory_order_relaxed);
   s.steals = stolen_.load(memory_order_relaxed) + moved_.load(memory_order_relaxed);
   s.pieces = pieces_.load(memory_order_relaxed);
+  s.stands = stands_.load(memory_order_relaxed);
+  s.stood = std::chrono::nanoseconds(stood_.load(memory_order_relaxed));
   s.work = std::chrono::nanoseconds(work_.load(memory_order_relaxed));
   s.span = std::chrono::nanoseconds(span_.load(memory_order_relaxed));
   s.advice = advice_on(s, elapsed);

@@ -42,14 +42,20 @@ class measure {
   // Ends it. The position at its end, which `awaiting`, if there is any, will learn.
   void end(worker& w, piece& p, piece* awaiting) noexcept;
 
+  // A task was in blocking() for so long.
+  void stood_still(piece::ticks t) noexcept {
+    stands_.fetch_add(1, memory_order_relaxed);
+    stood_.fetch_add(t, memory_order_relaxed);
+  }
+
   void root_began() noexcept { root_began_.store(piece::now(), memory_order_relaxed); }
   // Of a job that is quiet. Throws std::bad_alloc.
   job_stats sum(const task_counts& n, std::chrono::steady_clock::time_point submitted, unsigned workers,
                 std::chrono::nanoseconds elapsed) const;
 
  private:
-  atomic<std::uint64_t> live_{0}, largest_live_{0}, depth_{0}, stolen_{0}, moved_{0}, pieces_{0};
-  atomic<piece::ticks> work_{0}, span_{0}, root_began_{0};
+  atomic<std::uint64_t> live_{0}, largest_live_{0}, depth_{0}, stolen_{0}, moved_{0}, pieces_{0}, stands_{0};
+  atomic<piece::ticks> work_{0}, span_{0}, stood_{0}, root_began_{0};
 };
 
 // What a watched worker runs, from and to the end of a task or stolen branch. Nothing on others.

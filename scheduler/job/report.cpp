@@ -111,8 +111,10 @@ std::ostream& operator<<(std::ostream& out, const job_report& r) {
     const job_stats& s = *r.stats;
     text += "  tree: depth " + std::to_string(s.depth) + ", at most " + std::to_string(s.largest_live) +
             " tasks at a time, " + counted(s.steals, "steal", "steals") + "; work " + duration_text(s.work) +
-            ", span " + duration_text(s.span) + ", in queue " + duration_text(s.queued) + "\n  " + s.advice +
-            '\n';
+            ", span " + duration_text(s.span) + ", in queue " + duration_text(s.queued);
+    if (s.stands != 0)
+      text += ", stood still " + counted(s.stands, "time", "times") + " for " + duration_text(s.stood);
+    text += "\n  " + s.advice + '\n';
   }
   if (r.errors_total != 0) {
     text += "  errors: " + std::to_string(r.errors_total);

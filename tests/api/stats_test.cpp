@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "support/check.hpp"
 #include "support/scale.hpp"
@@ -114,6 +115,28 @@ TEST_P(measuring, MixedTreesWithErrorsInnerJobsAndSkippedTasksKeepTheirCounts) {
     EXPECT_LE(s.depth, 2U);
     EXPECT_EQ(report.errors_total, 1U);
   }
+}
+
+TEST_P(measuring, StandingStillIsCountedOnceHoweverCallsNest) {
+  std::atomic<unsigned> begun{0};
+  const auto report = report_of(scheduler(),
+                                [&] {
+                                  for (unsigned i = 0; i < 10; ++i)
+                                    spawn([&] {
+                                      ++begun;
+                                      coppice::blocking([&] {
+                                        coppice::blocking([&] {
+                                          while (begun != 10) std::this_thread::yield();
+                                        });
+                                      });
+                                    });
+                                },
+                                {.stats = true});
+  EXPECT_EQ(report.stats->stands, 10U);
+  EXPECT_GT(report.stats->stood.count(), 0);
+  std::ostringstream out;
+  out << report;
+  EXPECT_NE(out.str().find("stood still 10 times for"), std::string::npos) << out.str();
 }
 
 TEST_P(measuring, TheStatisticsArePrintedWithOneSentenceOfAdvice) {

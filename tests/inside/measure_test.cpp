@@ -37,6 +37,17 @@ TEST(advice, SaysThatAJobWaitedInTheQueue) {
   EXPECT_TRUE(begins(advice_on(s, 53ms), "starved: it waited"));
 }
 
+TEST(advice, SaysHowManyTasksStoodStillWhereMostTimeWentThere) {
+  job_stats s = tree(100, 10ms, 1ms);
+  s.stands = 100;
+  s.stood = 600ms;
+  s.queued = 20ms;
+  EXPECT_TRUE(begins(advice_on(s, 80ms), "waiting: on average 10.0 of its tasks stood still"))
+      << advice_on(s, 80ms);
+  s.stood = 39ms;
+  EXPECT_TRUE(begins(advice_on(s, 80ms), "starved")) << "most of the work was its own";
+}
+
 TEST(advice, OneWorkerIsNotToldThatOthersHadNothing) {
   job_stats s = tree(1, 10ms, 10ms);
   s.workers = 1;
