@@ -1,0 +1,186 @@
+// Streams that feed streams, on both pools (D3).
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <coppice/coppice.hpp>
+#include <latch>
+#include <optional>
+#include <ranges>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "support/ledger.hpp"
+#include "support/streams.hpp"
+#include "support/tracked.hpp"
+
+namespace {
+
+using coppice::outcome;
+using coppice::result;
+using support::check_counts;
+using support::generated;
+using support::numbers;
+
+template <class Pool>
+class streams : public support::on_both_pools<Pool> {};
+TYPED_TEST_SUITE(streams, support::both_pools, support::pool_name);
+
+TYPED_TEST(streams, D3StagesComposeAndErrorsArriveAtTheEndWithStageAndIndex) {
+  auto& pool = this->pool();
+  auto parsed = pool.map(numbers(1000),
+                         [](int i) {
+                           if (i % 100 == 1) throw std::runtime_error("bad line");
+                           return std::to_string(i);
+                         },
+                         {.capacity = 16, .name = "parse"});
+  auto stored = pool.map(std::move(parsed),
+                         [](const std::string& text) {
+                           if (text.ends_with("50")) throw std::runtime_error("bad row");
+                           return std::stoi(text);
+                         },
+                         {.capacity = 8, .concurrency = 2, .name = "store"});
+  support::ledger seen(1000);
+  int bad_lines = 0, bad_rows = 0;
+  for (auto& r : stored) {
+    seen.enter(r.index);
+    if (r.ok()) {
+      EXPECT_EQ(static_cast<std::size_t>(r.value()), r.index) << "the index is the first source's";
+    } else if (r.error().name == "parse") {
+      ++bad_lines;
+      EXPECT_EQ(r.index % 100, 1u);
+      EXPECT_EQ(r.error().path, "root/" + std::to_string(r.index));
+    } else {
+      ++bad_rows;
+      EXPECT_EQ(r.error().name, "store");
+      EXPECT_EQ(r.index % 100, 50u);
+    }
+  }
+  EXPECT_TRUE(seen.exactly_once());
+  EXPECT_EQ(bad_lines, 10);
+  EXPECT_EQ(bad_rows, 10);
+  check_counts(stored.report());  // the errors stand in the order in which they came to this stage
+  EXPECT_EQ(stored.report().errors_total, 20u);
+}
+
+TYPED_TEST(streams, D3AStageMayTakeResultsToHandleErrors) {
+  auto& pool = this->pool();
+  auto halves = pool.map(numbers(10), [](int i) {
+    if (i % 2) throw i;
+    return i / 2;
+  });
+  int handled = 0;
+  for (auto& r :
+       pool.map(std::move(halves), [](result<int> half) { return half.ok() ? half.value() : -1; })) {
+    ASSERT_TRUE(r.ok());
+    if (r.value() == -1) ++handled;
+  }
+  EXPECT_EQ(handled, 5);
+}
+
+TYPED_TEST(streams, D3BackPressureReachesTheSource) {
+  auto& pool = this->pool();
+  std::atomic<int> taken = 0;
+  auto end = pool.map(pool.map(pool.map(generated([&taken]() -> std::optional<int> { return taken++; }) |
+                                            std::views::take(500),
+                                        [](int i) { return i; }, {.capacity = 3}),
+                               [](int i) { return i; }, {.capacity = 4}),
+                      [](int i) { return i; }, {.capacity = 5});
+  int read = 0;
+  while (end.next()) {
+    ++read;
+    EXPECT_LE(taken, read + 3 + 4 + 5);
+  }
+  EXPECT_EQ(read, 500);
+}
+
+TYPED_TEST(streams, D3DestroyingOrCancellingTheEndStopsTheSource) {
+  auto& pool = this->pool();
+  for (const bool cancel : {false, true}) {
+    std::atomic<int> taken = 0;
+    {
+      auto end = pool.map(pool.map(generated([&taken]() -> std::optional<int> { return taken++; }),
+                                   [](int i) { return i; }, {.capacity = 4}),
+                          [](int i) { return support::tracked(i); }, {.capacity = 4});
+      for (int i = 0; i < 10; ++i) EXPECT_TRUE(end.next());
+      if (cancel) {
+        EXPECT_TRUE(end.cancel("enough"));
+        while (end.next()) {
+        }
+        EXPECT_EQ(end.report().result, outcome::cancelled);
+      }
+    }
+    EXPECT_LE(taken, 10 + 4 + 4 + 2);
+  }
+}
+
+TYPED_TEST(streams, D3AStageThatIsStoppedEndsTheStagesBelow) {
+  auto& pool = this->pool();
+  auto end = pool.map(pool.map(std::views::iota(0), [](int i) { return i; },
+                               {.capacity = 4,
+                                .name = "late",
+                                .deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(5)}),
+                      [](int i) { return i; }, {.capacity = 4});
+  while (end.next()) {
+  }
+  EXPECT_EQ(end.report().result, outcome::deadline_exceeded);
+  EXPECT_NE(end.report().cancel->reason.find("stage \"late\""), std::string::npos);
+}
+
+TYPED_TEST(streams, D3AnEmptyStageHoldsNoWorker) {
+  auto& pool = this->pool(2);
+  std::latch open{1};
+  auto end = pool.map(pool.map(numbers(3),
+                               [&open](int i) {
+                                 if (i == 0) open.wait();
+                                 return i;
+                               },
+                               {.ordered = true, .concurrency = 1}),
+                      [](int i) { return i; });
+  EXPECT_EQ(pool.submit([] { return 1; }).get(), 1)
+      << "one worker stands in the first stage, the other is free";
+  open.count_down();
+  int read = 0;
+  while (end.next()) ++read;
+  EXPECT_EQ(read, 3);
+}
+
+TYPED_TEST(streams, D3StagesOfDifferentPoolsCompose) {
+  auto& pool = this->pool();
+  coppice::scheduler other({.workers = 1});
+  coppice::fifo_pool third({.workers = 1});
+  int sum = 0;
+  for (auto& r : pool.map(third.map(other.map(numbers(300), [](int i) { return i; }, {.capacity = 4}),
+                                    [](int i) { return i; }, {.capacity = 4}),
+                          [](int i) { return i; }, {.capacity = 4}))
+    sum += r.value();
+  EXPECT_EQ(sum, 44850);
+}
+
+// Nothing else would end what runs there: the window has room, and the stage is not destroyed.
+TEST(streams_of_stages, C20ACancelOfTheEndReachesTheCodeThatRunsInTheFirstStage) {
+  coppice::scheduler pool({.workers = 2});
+  std::latch running(1);
+  std::atomic<bool> stopped{false};
+  auto first = pool.map(std::views::iota(0),
+                        [&](int i) {
+                          if (i == 0) {
+                            running.count_down();
+                            while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+                            stopped = true;
+                          }
+                          return i;
+                        },
+                        {.capacity = 4});
+  auto end = pool.map(std::move(first), [](int i) { return i; });
+  running.wait();
+  EXPECT_TRUE(end.cancel("enough"));
+  while (!stopped) std::this_thread::yield();
+  while (end.next()) {
+  }
+  EXPECT_EQ(end.report().result, outcome::cancelled);
+}
+
+}  // namespace

@@ -1,0 +1,166 @@
+// How streams end before their source does: cancels, deadlines, stops, readers that leave.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <coppice/coppice.hpp>
+#include <cstdint>
+#include <latch>
+#include <optional>
+#include <ranges>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include "support/streams.hpp"
+#include "support/tracked.hpp"
+
+namespace {
+
+using coppice::outcome;
+using coppice::results;
+using support::check_counts;
+using support::generated;
+using support::numbers;
+
+template <class Pool>
+class streams : public support::on_both_pools<Pool> {};
+TYPED_TEST_SUITE(streams, support::both_pools, support::pool_name);
+
+TYPED_TEST(streams, A5C33CancelEndsTheStreamAndWhatIsFinishedCanBeRead) {
+  auto& pool = this->pool();
+  auto stream = pool.map(std::views::iota(0), [](int i) { return i; }, {.capacity = 8});
+  EXPECT_TRUE(stream.next());
+  EXPECT_TRUE(stream.cancel("enough"));
+  EXPECT_FALSE(stream.cancel("again"));
+  std::uint64_t read = 1;
+  while (stream.next()) ++read;
+  const auto& report = stream.report();
+  check_counts(report);
+  EXPECT_EQ(report.spawned, read);
+  EXPECT_LE(read, 1u + 8u + 1u);
+  EXPECT_EQ(report.result, outcome::cancelled);
+  EXPECT_EQ(report.cancel->reason, "enough");
+  EXPECT_EQ(report.cancel->by, "outside");
+}
+
+TYPED_TEST(streams, C22ACancelThatComesTooLateLosesNothing) {
+  auto& pool = this->pool();
+  auto stream = pool.map(numbers(5), [](int i) { return i; });
+  while (stream.next()) {
+  }
+  EXPECT_FALSE(stream.cancel());
+  EXPECT_EQ(stream.report().result, outcome::completed);
+}
+
+TYPED_TEST(streams, C21ADeadlineThatHasPassedTakesNothing) {
+  auto& pool = this->pool();
+  auto stream = pool.map(std::views::iota(0), [](int i) { return i; },
+                         {.deadline = std::chrono::steady_clock::now() - std::chrono::seconds(1)});
+  EXPECT_FALSE(stream.next());
+  EXPECT_EQ(stream.report().result, outcome::deadline_exceeded);
+  EXPECT_EQ(stream.report().spawned, 0u);
+}
+
+TYPED_TEST(streams, C21ADeadlineEndsAStreamWithoutEnd) {
+  auto& pool = this->pool();
+  auto stream =
+      pool.map(std::views::iota(0), [](int i) { return i; },
+               {.capacity = 4, .deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(20)});
+  std::uint64_t read = 0;
+  while (stream.next()) ++read;
+  EXPECT_EQ(stream.report().result, outcome::deadline_exceeded);
+  EXPECT_EQ(stream.report().spawned, read);
+}
+
+TYPED_TEST(streams, A4AReaderThatNeverReadsHoldsNobodyUp) {
+  auto& pool = this->pool(2);
+  auto stream = pool.map(std::views::iota(0), [](int i) { return support::tracked(i); }, {.capacity = 10});
+  EXPECT_EQ(pool.submit([] { return 1; }).get(), 1);
+}
+
+TYPED_TEST(streams, A4AReaderThatLeavesEarlyStopsTheSource) {
+  auto& pool = this->pool();
+  std::atomic<int> taken = 0;
+  {
+    auto stream = pool.map(generated([&taken]() -> std::optional<int> { return taken++; }),
+                           [](int i) { return support::tracked(i); }, {.capacity = 4, .ordered = true});
+    for (auto& r : stream) {
+      if (r.index == 20) break;
+    }
+  }
+  const int then = taken;
+  EXPECT_LE(then, 20 + 4 + 4 + 1);
+  pool.submit([] {}).get();
+  EXPECT_EQ(taken, then) << "source and function are gone with the reader";
+}
+
+TYPED_TEST(streams, C35AStopEndsTheStreamAndWhatWasTakenCanBeRead) {
+  for (const auto mode : {coppice::stop_mode::drain, coppice::stop_mode::cancel}) {
+    typename std::conditional_t<std::is_same_v<TypeParam, coppice::scheduler>, coppice::scheduler_options,
+                                coppice::fifo_options>
+        options;
+    options.workers = 2;
+    TypeParam pool(options);
+    auto stream = pool.map(std::views::iota(0), [](int i) { return i; }, {.capacity = 8});
+    EXPECT_TRUE(stream.next());
+    pool.stop(mode);
+    std::uint64_t read = 1;
+    while (stream.next()) ++read;
+    EXPECT_EQ(stream.report().spawned, read);
+    EXPECT_EQ(stream.report().result, outcome::cancelled);
+    EXPECT_THROW((void)pool.map(numbers(1), [](int i) { return i; }), coppice::scheduler_stopped);  // C-34
+  }
+}
+
+TYPED_TEST(streams, C33AStreamMayBeReadWhenItsPoolIsGone) {
+  auto stream =
+      this->pool().map(std::views::iota(0), [](int i) { return support::tracked(i); }, {.capacity = 8});
+  auto stages = this->pool().map(this->pool().map(numbers(50), [](int i) { return i; }, {.capacity = 4}),
+                                 [](int i) { return i; }, {.capacity = 2});
+  this->close();
+  std::uint64_t read = 0;
+  while (stream.next()) ++read;
+  EXPECT_LE(read, 8u);
+  EXPECT_EQ(stream.report().result, outcome::cancelled);
+  read = 0;
+  while (stages.next()) ++read;
+  EXPECT_EQ(stages.report().spawned, read);
+  EXPECT_LE(read, 6u);
+}
+
+TYPED_TEST(streams, C27ErrorsThatNobodyReadGoToTheHandler) {
+  static std::atomic<int> heard;
+  heard = 0;
+  coppice::set_unobserved_error_handler(
+      [](const coppice::job_report& report) { heard += static_cast<int>(report.errors_total); });
+  {
+    std::latch failed{1};
+    auto stream = this->pool(1).map(numbers(2), [&failed](int i) {
+      if (i == 1) failed.count_down();
+      if (i == 0) throw std::runtime_error("unread");
+    });
+    failed.wait();
+  }
+  coppice::set_unobserved_error_handler(nullptr);
+  EXPECT_EQ(heard, 1);
+}
+
+TYPED_TEST(streams, C30ReadingAStreamInItsOwnFunctionIsTold) {
+  auto& pool = this->pool(2);
+  results<int> own;
+  std::latch given{1};
+  own = pool.map(numbers(1),
+                 [&](int i) {
+                   given.wait();
+                   (void)own.next();
+                   return i;
+                 },
+                 {.name = "self"});
+  given.count_down();
+  auto r = own.next();
+  ASSERT_TRUE(r && !r->ok());
+  EXPECT_NE(r->error().message.find("stream \"self\""), std::string::npos) << r->error().message;
+}
+
+}  // namespace

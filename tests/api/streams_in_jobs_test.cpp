@@ -1,0 +1,170 @@
+// Streams that are made and read by tasks, and by workers of FIFO pools.
+#include <gtest/gtest.h>
+
+#include <coppice/coppice.hpp>
+#include <cstdint>
+#include <latch>
+#include <ranges>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/streams.hpp"
+#include "support/workers.hpp"
+
+namespace {
+
+using coppice::outcome;
+using support::numbers;
+
+class streams_in_jobs : public support::on_workers {};
+SUPPORT_ON_EACH_NUMBER_OF_WORKERS(streams_in_jobs);
+
+TEST_P(streams_in_jobs, ATaskReadsAStreamOfItsOwnScheduler) {
+  auto& s = scheduler();
+  const long sum = s.run([&s] {
+    long total = 0;
+    for (auto& r : s.map(numbers(500), [](int i) { return long{i}; }, {.capacity = 8})) total += r.value();
+    return total;
+  });
+  EXPECT_EQ(sum, 124750);
+}
+
+TEST_P(streams_in_jobs, ATaskReadsAStageThatAnotherPoolFeeds) {
+  // The only worker stands still until something comes; then it is the one who has to work on it.
+  auto& s = scheduler();
+  coppice::fifo_pool other({.workers = 1});
+  const long sum = s.run([&] {
+    long total = 0;
+    auto fed = other.map(numbers(2000),
+                         [](int i) {
+                           std::this_thread::yield();
+                           return i;
+                         },
+                         {.capacity = 1});
+    auto stage = s.map(std::move(fed), [](int i) { return i; }, {.capacity = 2});
+    for (auto& r : s.map(std::move(stage), [](int i) { return long{i}; }, {.capacity = 2}))
+      total += r.value();
+    return total;
+  });
+  EXPECT_EQ(sum, 1999000);
+}
+
+TEST_P(streams_in_jobs, StreamsAndStagesNest) {
+  auto& s = scheduler();
+  const long sum = s.run([&s] {
+    long total = 0;
+    auto rows = s.map(numbers(20), [&s](int i) {
+      long row = 0;
+      for (auto& r : s.map(s.map(numbers(20), [](int k) { return k; }, {.capacity = 2}),
+                           [i](int k) { return long{i} * k; }, {.capacity = 2}))
+        row += r.value();
+      return row;
+    });
+    for (auto& r : rows) total += r.value();
+    return total;
+  });
+  EXPECT_EQ(sum, 190 * 190);
+}
+
+TEST_P(streams_in_jobs, AFunctionMayForkAndItsErrorsKeepTheirPlace) {
+  auto& s = scheduler();
+  auto stream = s.map(numbers(40), [](int i) {
+    auto [a, b] = coppice::join([i] { return i; },
+                                [i] {
+                                  if (i == 17) throw std::runtime_error("right branch");
+                                  return i;
+                                });
+    return a + b;
+  });
+  std::vector<int> values(40);
+  for (auto& r : stream) {
+    if (r.index == 17) {
+      EXPECT_EQ(r.error().path, "root/17/1");
+      EXPECT_EQ(r.error().message, "right branch");
+    } else {
+      EXPECT_EQ(r.value(), 2 * static_cast<int>(r.index));
+    }
+  }
+}
+
+TEST_P(streams_in_jobs, ThePathOfAnInputIsItsPlace) {
+  auto& s = scheduler();
+  for (auto& r : s.map(numbers(20), [](int) { return coppice::this_task::path(); }))
+    EXPECT_EQ(r.value(), "root/" + std::to_string(r.index));
+}
+
+TEST_P(streams_in_jobs, C20CancellingTheJobCancelsTheStreamsMadeInIt) {
+  auto& s = scheduler();
+  std::latch made{1};
+  auto job = s.submit([&] {
+    auto stream = s.map(std::views::iota(0),
+                        [](int i) {
+                          coppice::this_task::throw_if_stopped();
+                          return i;
+                        },
+                        {.capacity = 4});
+    made.count_down();
+    std::uint64_t read = 0;
+    while (stream.next()) ++read;
+    EXPECT_EQ(stream.report().spawned, read);
+    EXPECT_EQ(stream.report().result, outcome::cancelled);
+  });
+  made.wait();
+  job.cancel("enough");
+  job.wait();
+}
+
+TEST_P(streams_in_jobs, C14ACancelReachesTheCodeThatRuns) {
+  auto& s = scheduler();
+  std::latch running{1};
+  auto stream = s.map(numbers(1), [&running](int i) {
+    running.count_down();
+    while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+    coppice::this_task::throw_if_stopped();
+    return i;
+  });
+  running.wait();
+  stream.cancel("stop it");
+  auto r = stream.next();
+  ASSERT_TRUE(r && !r->ok());
+  EXPECT_NE(r->error().message.find("stop it"), std::string::npos);
+  EXPECT_THROW(r->value(), coppice::job_cancelled);
+  EXPECT_FALSE(stream.next());
+  EXPECT_EQ(stream.report().cancelled, 1u);
+  EXPECT_EQ(stream.report().result, outcome::cancelled);
+}
+
+TEST(streams_of_fifo, C32AWorkerThatReadsAStreamOfItsOwnPoolIsTold) {
+  coppice::fifo_pool pool({.workers = 1});
+  std::string told;
+  pool.submit([&] {
+        auto stream = pool.map(numbers(3), [](int i) { return i; }, {.name = "inner"});
+        try {
+          (void)stream.next();
+        } catch (const coppice::would_deadlock& e) {
+          told = e.what();
+        }
+      })
+      .get();
+  EXPECT_NE(told.find("worker 0 runs task 0 and waits for a result of stream \"inner\""), std::string::npos)
+      << told;
+}
+
+TEST(streams_of_fifo, C32HelpingReadsAStreamOfTheOwnPool) {
+  for (const unsigned workers : {1u, 2u, 8u}) {
+    coppice::fifo_pool pool({.workers = workers, .on_recursion = coppice::recursion::help});
+    const int sum = pool.submit([&pool] {
+                          int total = 0;
+                          for (auto& r : pool.map(numbers(300), [](int i) { return i; }, {.capacity = 4}))
+                            total += r.value();
+                          return total;
+                        })
+                        .get();
+    EXPECT_EQ(sum, 44850);
+  }
+}
+
+}  // namespace
