@@ -46,8 +46,10 @@ struct scheduler_options {
   /// How many root tasks may wait for a worker before `submit` blocks and `try_submit` says full.
   std::size_t injection_capacity = 1024;
 
-  /// How many threads may be lent while others stand still in `blocking()`. At the bound
-  /// `blocking()` blocks its worker and counts it; it never fails.
+  /// How many workers may stand still at a time, in `blocking()` and in waits, with their cores lent to spare
+  /// workers. Those are made when there is work for them, with a stack as the others', and kept. At the
+  /// bound, and where the system has no more threads, `blocking()` keeps its core and counts it; it never
+  /// fails.
   unsigned max_spare_workers = 256;
 
   /// When all workers have stood still for so long although jobs have not ended, what each of them runs,

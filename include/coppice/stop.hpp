@@ -40,7 +40,7 @@ struct running_task {
   /// from 0.
   std::string path;
   std::string name;                ///< as given by the user; often empty
-  unsigned worker = 0;             ///< who runs it; the same number as in the thread's name
+  unsigned worker = 0;             ///< who runs it, as this_task::worker() says
   std::chrono::nanoseconds age{};  ///< for how long it had been running
 };
 
