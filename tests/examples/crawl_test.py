@@ -558,6 +558,11 @@ class Test(unittest.TestCase):
         self.crawl(server.url + "/index.html", "--out", self.out)
         done = examples.run_any("crawl", server.url + "/other.html", "--out", str(self.out), "--resume", env=LOCAL)
         self.assertIn(f"that crawl began at {server.url}/index.html, not at", done.stderr.decode())
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([examples.PROGRAMS / "crawl", server.url + "/index.html"], env=LOCAL, check=False,
+                                  stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual((done.returncode, done.stderr), (1, b"crawl: No space left on device\n"))
+        self.assertIn("Usage: crawl", examples.run("crawl", "--help"))
 
     def test_of_a_host_that_is_not_there_says_so(self):
         canary = crawl_site.Canary("127.0.0.1")
