@@ -7,6 +7,7 @@
 #include <coppice/coppice.hpp>
 #include <cstdlib>
 #include <latch>
+#include <regex>
 #include <string>
 #include <thread>
 
@@ -40,6 +41,61 @@ TEST_F(standing_still, C30TheWatchdogNamesWhatEveryWorkerRuns) {
   for (const char* word : {"\"still\" stands still", "reader", "writer", "root/0", "root/1", "job \"locked\"",
                            "submitters blocked"})
     EXPECT_NE(said.find(word), std::string::npos) << word << " in\n" << said;
+}
+
+// Each worker's task, name, path, age and deque; who sleeps, what is queued, who is blocked.
+TEST_F(standing_still, C30TheWatchdogSaysAllThatItKnowsOfAFullScheduler) {
+  testing::internal::CaptureStderr();
+  coppice::scheduler s({.workers = 1, .injection_capacity = 2, .stall_after = 100ms, .name = "full"});
+  std::atomic<bool> ready{false};
+  std::latch never(1);
+  auto job = s.submit(
+      [&] {
+        coppice::task_group group;
+        group.spawn(
+            [&] {
+              for (int i = 0; i < 3; ++i) coppice::spawn([] {});
+              while (!ready) std::this_thread::yield();  // at work until all is as it is to be
+              never.wait();
+            },
+            "keeper");
+        group.wait();
+      },
+      {.name = "hog"});
+  support::submitters outside(s, 4, [] {});
+  while (!outside.all_blocked()) std::this_thread::yield();
+  const auto before = s.stats().stalls;
+  ready = true;
+  while (s.stats().stalls == before) std::this_thread::yield();
+  never.count_down();
+  job.get();
+  outside.join();
+  s.stop();
+  const std::string said = testing::internal::GetCapturedStderr();
+  const std::regex all(
+      "coppice: scheduler \"full\" stands still: 3 of its jobs have not ended, and its workers did next to "
+      "nothing for 100 ms\n"
+      "  worker 0: root/0 \\(keeper\\) of job \"hog\" for [0-9]+ ms, 3 frames in its deque\n"
+      "  0 workers asleep, 2 jobs queued, 2 submitters blocked\n");
+  EXPECT_TRUE(std::regex_search(said, all)) << said;
+}
+
+TEST_F(standing_still, C30TheWatchdogCountsWhoSleeps) {
+  testing::internal::CaptureStderr();
+  coppice::scheduler s({.workers = 3, .stall_after = 20ms, .name = "asleep"});
+  std::latch never(1);
+  auto job = s.submit([&] { never.wait(); }, {.name = "one"});
+  while (s.stats().stalls == 0) std::this_thread::yield();
+  never.count_down();
+  job.get();
+  s.stop();
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(
+      std::regex_search(said, std::regex("worker [0-2]: root of job \"one\" for [0-9]+ ms, 0 frames")))
+      << said;
+  EXPECT_TRUE(std::regex_search(said, std::regex("worker [0-2]: no task, 0 frames"))) << said;
+  EXPECT_TRUE(std::regex_search(said, std::regex("[12] workers asleep, 0 jobs queued, 0 submitters")))
+      << said;
 }
 
 TEST_F(standing_still, C30NothingIsSaidOfAnIdleScheduler) {
