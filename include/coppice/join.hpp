@@ -215,28 +215,20 @@ results_up_to<I, Bodies...> join_asked(worker& w, place* up, join_frame<I, body_
 }
 
 template <class... Bodies>
-[[gnu::noinline, gnu::cold]] auto join_serially(Bodies... bodies) {
+COPPICE_COLD results_up_to<sizeof...(Bodies) - 1, Bodies...> join_serially(Bodies... bodies) {
   // Braces order the calls.
-  return std::tuple<branch_result<Bodies>...>{call_branch(static_cast<Bodies&&>(bodies))...};
+  return {call_branch(static_cast<Bodies&&>(bodies))...};
 }
 
-// Clang saves every register that a function with a handler uses at its entry, also on the way to a
-// recursion's leaf: the handlers stay in a function of their own. G++ saves them where they are used.
+// A function of its own, with its results in registers. A recursive function that forks stays small: the
+// compilers look into it for its leaves before they call it, and save no registers there. What has handlers
+// inlined saves them at its entry with clang, and g++ does not inline it into itself.
 template <class... Bodies>
-COPPICE_FORK_FUNCTION results_up_to<sizeof...(Bodies) - 1, Bodies...> fork_here(worker& w, Bodies... bodies) {
-  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(w, w.where, bodies...);
-}
-
-template <bool AllVoid, class... Bodies>
-[[gnu::always_inline]] inline auto join_bodies(Bodies... bodies) {
+[[gnu::noinline]] results_up_to<sizeof...(Bodies) - 1, Bodies...> fork_here(Bodies... bodies) {
   worker* const w = this_worker;
-  if (w == nullptr) [[unlikely]] {
-    auto results = join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
-    if constexpr (!AllVoid) return results;
-  } else {
-    auto results = fork_here<Bodies...>(*w, static_cast<Bodies&&>(bodies)...);
-    if constexpr (!AllVoid) return as_tuple(std::move(results));
-  }
+  if (w == nullptr) [[unlikely]]
+    return join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
+  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where, bodies...);
 }
 
 }  // namespace detail
@@ -258,9 +250,10 @@ template <class F, class G, class... Rest>
   constexpr bool all_void = std::is_void_v<std::invoke_result_t<F>> &&
                             std::is_void_v<std::invoke_result_t<G>> &&
                             (std::is_void_v<std::invoke_result_t<Rest>> && ...);
-  return detail::join_bodies<all_void, detail::branch_argument<F>, detail::branch_argument<G>,
-                             detail::branch_argument<Rest>...>(static_cast<F&&>(f), static_cast<G&&>(g),
-                                                               static_cast<Rest&&>(rest)...);
+  auto results = detail::fork_here<detail::branch_argument<F>, detail::branch_argument<G>,
+                                   detail::branch_argument<Rest>...>(static_cast<F&&>(f), static_cast<G&&>(g),
+                                                                     static_cast<Rest&&>(rest)...);
+  if constexpr (!all_void) return detail::as_tuple(std::move(results));
 }
 
 }  // namespace v0

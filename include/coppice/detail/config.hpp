@@ -18,13 +18,6 @@
 // A lambda that is a part of its function.
 #define COPPICE_INLINE __attribute__((always_inline))
 
-// What a fork's function is to its caller; join.hpp says why.
-#if defined(__clang__)
-#define COPPICE_FORK_FUNCTION [[gnu::noinline]]
-#else
-#define COPPICE_FORK_FUNCTION [[gnu::always_inline]] inline
-#endif
-
 namespace coppice {
 inline namespace v0 {
 namespace detail {
