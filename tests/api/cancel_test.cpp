@@ -149,6 +149,28 @@ TEST_P(cancelling, C14C28StopCallbacksAreCalledUnderNoLock) {
   checked(job);
 }
 
+// One job's end takes the others along: by a callback of its stop, by a task of it, by the task itself.
+TEST_P(cancelling, C19AJobMayBeCancelledByAStopCallbackAndByATaskOfAnotherJob) {
+  std::latch running{3};
+  const auto until_stopped = [&] {
+    running.count_down();
+    support::fork_until([] { return false; });  // left by `cancelled` only
+  };
+  coppice::scheduler other({.workers = 3});
+  auto first = other.submit(until_stopped, {.name = "first"});
+  auto second = other.submit(until_stopped, {.name = "second"});
+  auto third = other.submit(until_stopped, {.name = "third"});
+  running.wait();
+  const std::stop_callback take_along(first.stop_token(),
+                                      [&] { EXPECT_TRUE(second.cancel("with the first")); });
+  scheduler().run([&] { EXPECT_TRUE(third.cancel("by a task")); });
+  EXPECT_TRUE(first.cancel("enough"));
+  EXPECT_EQ(checked(second).cancel->reason, "with the first");
+  EXPECT_EQ(checked(third).cancel->reason, "by a task");
+  EXPECT_EQ(checked(first).result, coppice::outcome::cancelled);
+  EXPECT_EQ(second.wait().result, coppice::outcome::cancelled);
+}
+
 TEST_P(cancelling, C15ARunningTaskFinishesAndAQueuedJobNeverStarts) {
   std::latch release{1};
   std::atomic<unsigned> standing{0};

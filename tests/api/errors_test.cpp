@@ -240,6 +240,49 @@ TEST_P(failing, C23GetThrowsJobErrorAlsoForASingleErrorAndWaitNever) {
   EXPECT_THROW(job.get(), coppice::job_error) << "each time";
 }
 
+template <class Thrown>
+std::string what_of(coppice::job<void>& job) {
+  try {
+    job.get();
+  } catch (const Thrown& e) {
+    return e.what();
+  }
+  return "nothing was thrown";
+}
+
+// One worker: which tasks were not run is known.
+TEST(failing_in_words, C23TheSummarySaysWhatFailedWhereHowManyAndWhatWasNotRun) {
+  coppice::scheduler s({.workers = 1});
+  auto failed = s.submit(
+      [] {
+        for (const char* name : {"read", "sort", "parse"})
+          coppice::spawn([] { throw std::runtime_error("bad header"); }, name);
+      },
+      {.name = "index"});
+  EXPECT_EQ(
+      what_of<coppice::job_error>(failed),
+      "job \"index\" failed: 1 error in 4 tasks, at root/2 (parse): bad header [std::runtime_error]; 2 tasks "
+      "were not run because of it");
+  auto several = s.submit(
+      [] {
+        for (int i = 0; i < 3; ++i) coppice::spawn([] { throw 42; });
+      },
+      support::collecting());
+  EXPECT_EQ(what_of<coppice::job_error>(several),
+            "job failed: 3 errors in 4 tasks, the first at root/0: int");
+  auto cancelled = s.submit(
+      [] {
+        coppice::spawn([] {});
+        coppice::this_task::cancel_job("the window was closed");
+        coppice::this_task::throw_if_stopped();
+      },
+      {.name = "preview"});
+  EXPECT_EQ(what_of<coppice::job_cancelled>(cancelled),
+            "job \"preview\" cancelled by root: the window was closed; 1 task was not run because of it; 1 "
+            "was left "
+            "half done");
+}
+
 TEST_P(failing, C23TheReportOutlivesTheJobInTheException) {
   std::unique_ptr<coppice::job_error> kept;
   try {
