@@ -72,15 +72,17 @@ void scheduler_core::resize(unsigned workers) {
     const std::lock_guard hold(team.lock);
     team.spin.store(!plan.oversubscribed(), memory_order_relaxed);
     team.topology = std::move(plan);
-    team.plan_number.fetch_add(1, memory_order_relaxed);
+    // order(victims): seq_cst; pairs with the loads in look_around_anew(), as the exchange below.
+    team.plan_number.fetch_add(1, memory_order_seq_cst);
     // order(wanted): seq_cst; pairs with the load in is_surplus(): stored before sleepers are looked for.
     team.wanted.store(n, memory_order_seq_cst);
     for (unsigned i = 0; i < n; ++i)
       if (team.workers[i]->has_left) to_start.push_back(team.workers[i].get());
   }
   for (unsigned i = 0; i < lists.size(); ++i)
-    // order(victims): acq_rel; pairs with the exchange in take_new_place().
-    delete team.workers[i]->new_victims.exchange(lists[i].release(), memory_order_acq_rel);
+    // order(victims): seq_cst; pairs with the load in look_around_anew() and the exchange in
+    // take_new_place(): it is there before a new worker runs.
+    delete team.workers[i]->new_victims.exchange(lists[i].release(), memory_order_seq_cst);
   try {
     for (worker_thread* const w : to_start) {
       start(*w);

@@ -92,6 +92,7 @@ void loans::mark(const worker_thread& w, bool has_frames) noexcept {
 // Of a core with a sleeper: the sleeper is parked where it sleeps, and the core is vacant.
 bool loans::displace_sleeper(core& c) noexcept {
   using rest = worker_thread::rest;
+  if (closed_) return false;  // nobody would wake it
   for (worker_thread* h = c.holders; h != nullptr; h = h->next_holder) {
     rest seen = rest::asleep;
     // order(resting): seq_cst; pairs with the exchanges in crew.cpp and end_own_sleep(): one of them ends the
@@ -108,10 +109,10 @@ bool loans::displace_sleeper(core& c) noexcept {
   return false;
 }
 
-// Its own core if nobody runs there; else one where nobody runs; else its own.
+// Its own core if nobody runs there and it is wanted; else one where nobody runs; else its own.
 unsigned loans::core_for(const worker_thread& back) noexcept {
   const unsigned own = back.core.load(memory_order_relaxed);
-  if (cores_[own].held == 0 || displace_sleeper(cores_[own])) return own;
+  if (own < wanted_ && (cores_[own].held == 0 || displace_sleeper(cores_[own]))) return own;
   if (vacant_ != 0)
     for (unsigned i = 0; i < wanted_; ++i)
       if (cores_[i].vacant) return i;
@@ -202,7 +203,7 @@ void loans::lend(worker_thread& me) noexcept {
   // Should it fork, it says so: forks_standing().
   // order(attention): relaxed; the own word, read after the own pushes.
   me.attention.fetch_or(attention_bit::hungry, memory_order_relaxed);
-  look_for_work(me);
+  look_for_work(me, me.core.load(memory_order_relaxed));
 }
 
 void loans::take_back(worker_thread& me) noexcept {
@@ -234,7 +235,7 @@ void loans::take_back(worker_thread& me) noexcept {
   }
   if (me.core.load(memory_order_relaxed) != before) me.bind_to_core();
   // Its own frames, and the keeper's, are stealable already: whoever is parked now may have to come.
-  if (keeper != nullptr) look_for_work(me);
+  if (keeper != nullptr) look_for_work(me, no_core);
 }
 
 void loans::forks_standing(worker_thread& me) noexcept {
@@ -267,12 +268,12 @@ bool loans::retire(worker_thread& me) noexcept {
 
 // ---- others -----------------------------------------------------------------------------------------
 
-// A lender has announced its core. Work that is there has woken nobody; private work is asked for, as a
+// A core was announced: `lent`, or any. Work that is there has woken nobody; private work is asked for, as a
 // sleeper does it. The barrier, which makes sure that no push is missed, takes longer than the rest: not for
 // each loan.
-void loans::look_for_work(worker_thread& lender) noexcept {
-  if (lender.deque.has_shared() || lender.anything_visible())
-    return serve(lender.core.load(memory_order_relaxed));
+void loans::look_for_work(worker_thread& lender, unsigned lent) noexcept {
+  lender.look_around_anew();
+  if (lender.deque.has_shared() || lender.anything_visible()) return serve(lent, true);
   if (!all_.idle.someone_to_wake() || all_.idle.sleepers() != 0 || present() == 0) return;
   lender.ask_all_to_share(lender.barrier_is_due());
   if (lender.expose_someone(true) || lender.anything_visible()) serve();
@@ -304,12 +305,12 @@ worker_thread* loans::make(unsigned number) noexcept {
 
 // One core at a time: who is given it looks for work, and wakes the next when it has found some.
 void loans::serve() noexcept {
-  if (all_.idle.someone_to_wake()) serve(no_core);
+  if (all_.idle.someone_to_wake()) serve(no_core, true);
 }
 
 // `lent`: a core that its holder has just left, and gives away though others search: the one who takes it
-// there wakes no other CPU.
-void loans::serve(unsigned lent) noexcept {
+// there wakes no other CPU. Unless it `may_make` a worker, only somebody who is parked is given a core.
+void loans::serve(unsigned lent, bool may_make) noexcept {
   worker_thread* w = nullptr;
   unsigned number = 0;
   {
@@ -323,7 +324,7 @@ void loans::serve(unsigned lent) noexcept {
       while (!cores_[number].vacant) ++number;
     }
     w = take_parked(number);
-    if (w == nullptr && promised_ == most_) return;
+    if (w == nullptr && (!may_make || promised_ == most_)) return;
     // From here on somebody searches.
     all_.idle.begin_search();
     ++counted_.borrowings;
@@ -345,8 +346,8 @@ void loans::serve(unsigned lent) noexcept {
       hold(*w, number);
   }
   if (w == nullptr) {
-    // The sleepers are who is left.
-    if (all_.idle.end_search()) all_.wake_sleeper(nullptr);
+    // The sleepers are who is left, and whoever has parked meanwhile and relied on this search.
+    if (all_.idle.end_search() && !all_.wake_sleeper(nullptr)) serve(no_core, false);
     return;
   }
   w->bind_to_core();

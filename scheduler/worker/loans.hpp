@@ -109,7 +109,7 @@ class loans {
 
   static constexpr unsigned no_core = ~0U;
 
-  void serve(unsigned lent) noexcept;
+  void serve(unsigned lent, bool may_make) noexcept;
   void hold(worker_thread& w, unsigned core) noexcept;
   void let_go(worker_thread& w) noexcept;
   void park(worker_thread& w) noexcept;
@@ -123,7 +123,7 @@ class loans {
   worker_thread* take_keeper(unsigned core) noexcept;
   worker_thread* make(unsigned core) noexcept;
   void take_back_promise(unsigned core) noexcept;
-  void look_for_work(worker_thread& lender) noexcept;
+  void look_for_work(worker_thread& lender, unsigned lent) noexcept;
 
   crew& all_;
   const unsigned most_;

@@ -47,25 +47,36 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t wait_floor
   // spin.
   bool idle = false;
   clock::time_point since{};
+  // Has shared for this waiter, and so has given nobody a core for it: what this one does not take itself, it
+  // passes on before it does anything else.
+  worker_thread* shared_for_me = nullptr;
+  const auto pass_on = [&] {
+    worker_thread* const from = std::exchange(shared_for_me, nullptr);
+    if (from != nullptr && from->deque.has_shared()) all.wake_one(this);
+  };
   const standing_floor here(*this, wait_floor);
   while (!condition.met()) {
     if (frame* const f = pop_above(wait_floor)) {
+      pass_on();
       f->run(f, *this);
       idle = false;
       continue;
     }
     if (frame* const f = condition.take_unstarted()) {
+      pass_on();
       f->run(f, *this);
       flush_counts(*this);
       idle = false;
       continue;
     }
     if (frame* const f = help_with(condition)) {
+      pass_on();
       run_as_strand(*f);
       flush_counts(*this);
       idle = false;
       continue;
     }
+    pass_on();
     flush_counts(*this);
     const auto now = clock::now();
     if (!idle) since = now;
@@ -76,19 +87,28 @@ void worker_thread::wait_for(wait_condition& condition, std::uint32_t wait_floor
     }
     const void* strand = nullptr;
     worker_thread* const who = condition.runner(strand);
-    if (who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand) {
+    const bool asks = who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand;
+    if (asks) {
       // order(helper): release; pairs with the exchange in announce_shared().
       who->helper.store(this, memory_order_release);
       // order(attention): seq_cst; pairs with the take in answer_quietly(): the helper comes first.
       who->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
-      if (expose(*who, true)) continue;
     }
-    {
+    const bool exposed = asks && expose(*who, true);
+    if (!exposed) {
       const lent_core meanwhile(this);
       condition.sleep(*this);
+      idle = false;
     }
-    idle = false;
+    // What is shared after the wait is for everybody.
+    worker_thread* seen = this;
+    // order(helper): seq_cst; pairs with the exchange in announce_shared(): of what was shared for this
+    // waiter, nothing is missed.
+    if (asks &&
+        !who->helper.compare_exchange_strong(seen, nullptr, memory_order_seq_cst, memory_order_seq_cst))
+      shared_for_me = who;
   }
+  pass_on();
 }
 
 namespace {

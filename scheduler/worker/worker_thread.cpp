@@ -108,13 +108,26 @@ bool worker_thread::is_surplus() const noexcept {
   return number >= all.number_wanted();
 }
 
-// False: it is wanted again, or may be wanted for another core.
+// False: it is wanted again, or may be wanted for another core; or the crew closes, which frees those that
+// are parked without a core to be left.
 bool worker_thread::leave() noexcept {
   const std::lock_guard hold(all.lock);
+  // order(closing): relaxed; whoever was parked has read it behind `resting`.
+  if (all.closing.load(memory_order_relaxed)) return false;
   if (is_spare() || index < all.number_wanted() || !is_surplus()) return false;
   has_left = true;
   all.cores.leave(*this);
   return true;
+}
+
+// There may be another plan, or a spare worker is on another core.
+void worker_thread::look_around_anew() noexcept {
+  // order(victims): seq_cst; pairs with the exchanges in resize(), as the next one: a lender that has
+  // announced its core looks at workers that are new, unless they see the core.
+  if (new_victims.load(memory_order_seq_cst) != nullptr) take_new_place();
+  if (is_spare() && (looked_from_ != core.load(memory_order_relaxed) ||
+                     looked_in_plan_ != all.plan_number.load(memory_order_seq_cst)))
+    look_around_from_core();
 }
 
 void worker_thread::take_new_place() noexcept {
@@ -163,23 +176,21 @@ frame* worker_thread::next() noexcept {
   flush_counts(*this);
   strand_of.store(nullptr, memory_order_relaxed);
   all.idle.begin_search();
-  if (finds_poor_work()) sleep();
+  // One that is one too many on its core may have frames yet.
+  if (finds_poor_work() && deque.empty_for_owner()) sleep();
   return search_and_sleep();
 }
 
 // A searcher until it finds a frame. Null: it leaves.
 frame* worker_thread::search_and_sleep() noexcept {
   for (;;) {
-    if (is_surplus() && leave()) {
+    if (is_surplus() && deque.empty_for_owner() && leave()) {
       // Whoever made work visible meanwhile has relied on this searcher.
       if (all.idle.end_search()) all.wake_one(this);
       return nullptr;
     }
     if (one_too_many() || is_surplus()) all.cores.retire(*this);
-    if (new_victims.load(memory_order_relaxed) != nullptr) take_new_place();
-    if (is_spare() && (looked_from_ != core.load(memory_order_relaxed) ||
-                       looked_in_plan_ != all.plan_number.load(memory_order_relaxed)))
-      look_around_from_core();
+    look_around_anew();
     // What it left when it gave up a core.
     frame* f = deque.empty_for_owner() ? nullptr : deque.pop();
     if (f != nullptr) {
@@ -252,9 +263,10 @@ void worker_thread::share_all_and_wake() noexcept {
 }
 
 void worker_thread::announce_shared() noexcept {
-  // order(helper): acq_rel; pairs with the release in wait_for().
-  worker_thread* const waiter = helper.exchange(nullptr, memory_order_acq_rel);
-  // A waiter that has lent its core takes part itself; nobody else is to be given that core for it.
+  // order(helper): seq_cst; pairs with the store and the exchange in wait_for().
+  worker_thread* const waiter = helper.exchange(nullptr, memory_order_seq_cst);
+  // A waiter that has lent its core takes part itself; nobody else is to be given that core for it. It passes
+  // on what it does not take.
   if (waiter == nullptr)
     all.wake_one(this);
   else

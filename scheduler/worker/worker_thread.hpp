@@ -112,6 +112,8 @@ class worker_thread : public worker {
   // Shares for somebody who does not answer. The last look before a sleep waits for the lock of a deque, any
   // other gives up.
   bool expose_someone(bool before_sleep) noexcept;
+  // Workers that are new are among its victims from now on.
+  void look_around_anew() noexcept;
   // Not for each loan; the caller is one that lends.
   bool barrier_is_due() noexcept;
   void sleep_until_awake() noexcept;

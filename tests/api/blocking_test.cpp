@@ -259,6 +259,42 @@ TEST_P(blocking, ResizeWhileTasksStandStill) {
   });
 }
 
+// The second worker is parked where it sleeps, on a core that is not wanted any more when the crew closes.
+TEST(blocking_and_resize, WorkersWithoutACoreLeaveAfterTheirCoreIsGone) {
+  for (int repetition = 0; repetition < 20; ++repetition) {
+    coppice::scheduler s({.workers = 2});
+    std::atomic<bool> first_over{false}, last_over{false}, last_runs{false};
+    std::latch second_goes(1), third_goes(1);
+    std::atomic<unsigned> begun{0};
+    const auto run_until = [&](std::atomic<bool>& over) {
+      ++begun;
+      while (!over) std::this_thread::yield();
+    };
+    const auto wait_until_standing = [&](unsigned n) {
+      while (s.stats().standing != n) std::this_thread::yield();
+    };
+    auto first = s.submit([&] { run_until(first_over); });
+    while (begun != 1) std::this_thread::yield();
+    auto second = s.submit([&] { coppice::blocking([&] { second_goes.wait(); }); });
+    wait_until_standing(1);
+    auto third = s.submit([&] {
+      coppice::blocking([&] { third_goes.wait(); });
+      last_runs = true;
+      run_until(last_over);
+    });
+    wait_until_standing(2);
+    const auto parks = s.stats().parks;
+    second_goes.count_down();
+    second.get();
+    while (s.stats().parks == parks) std::this_thread::yield();
+    third_goes.count_down();
+    while (!last_runs) std::this_thread::yield();
+    s.resize(1);
+    last_over = true;
+    first_over = true;
+  }
+}
+
 TEST_P(blocking, IsSaidInDescribe) {
   std::latch release(1);
   auto job = scheduler().submit([&] { coppice::blocking([&] { release.wait(); }); });

@@ -69,6 +69,39 @@ TEST_F(waits_lend, AJoinWhoseBranchWasStolen) {
   job.get();
 }
 
+// The thief remembers whom to wake when it shares. After the wait that is nobody's core but the vacant one's.
+TEST_F(waits_lend, WhatTheThiefSharesAfterTheWaitIsRunOnTheLentCore) {
+  for (int repetition = 0; repetition < 50; ++repetition) {
+    some_schedulers s;
+    std::atomic<bool> stolen{false};
+    const auto wait_until_standing = [&](unsigned n) {
+      while (s.two.stats().standing != n) std::this_thread::yield();
+    };
+    auto job = s.two.submit([&] {
+      coppice::join(
+          [&] {
+            while (!stolen) std::this_thread::yield();
+          },
+          [&] {
+            stolen = true;
+            wait_until_standing(1);
+          });
+      coppice::blocking([&] { s.release.wait(); });
+    });
+    while (!stolen) std::this_thread::yield();
+    while (s.two.stats().loans != 2) std::this_thread::yield();
+    s.two.run([&] {
+      std::atomic<bool> ran{false};
+      coppice::task_group group;
+      group.spawn([&] { ran = true; });
+      while (!ran) std::this_thread::yield();
+      group.wait();
+    });
+    s.release.count_down();
+    job.get();
+  }
+}
+
 TEST_F(waits_lend, AGroupWhoseChildWasStolen) {
   some_schedulers s;
   std::atomic<bool> stolen{false};
