@@ -1,5 +1,7 @@
 #include "storm.hpp"
 
+#include <condition_variable>
+#include <mutex>
 #include <sstream>
 
 #include "support/random.hpp"
@@ -27,6 +29,15 @@ void busy_for(std::chrono::nanoseconds time) {
   }
 }
 
+void stand_still_for(std::chrono::nanoseconds time) {
+  std::mutex lock;
+  std::condition_variable never;
+  std::unique_lock hold(lock);
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (never.wait_until(hold, until) != std::cv_status::timeout) {
+  }
+}
+
 const std::vector<storm>& all_storms() {
   static const std::vector<storm> all{{"schedulers_come_and_go", &schedulers_come_and_go},
                                       {"submit_and_stop", &submit_and_stop},
@@ -37,7 +48,9 @@ const std::vector<storm>& all_storms() {
                                       {"branches_that_meet", &branches_that_meet},
                                       {"long_leaf", &long_leaf},
                                       {"two_schedulers", &two_schedulers},
-                                      {"more_workers_than_cores", &more_workers_than_cores}};
+                                      {"more_workers_than_cores", &more_workers_than_cores},
+                                      {"stand_still_and_resize", &stand_still_and_resize},
+                                      {"stand_still_and_stop", &stand_still_and_stop}};
   return all;
 }
 

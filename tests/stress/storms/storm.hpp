@@ -48,6 +48,8 @@ class round {
 
 /// Keeps this thread busy for some time.
 void busy_for(std::chrono::nanoseconds time);
+/// Stands still for some time, as in a call to a disk or a server.
+void stand_still_for(std::chrono::nanoseconds time);
 
 struct storm {
   const char* name;
@@ -73,5 +75,7 @@ void branches_that_meet(round& r);
 void long_leaf(round& r);
 void two_schedulers(round& r);
 void more_workers_than_cores(round& r);
+void stand_still_and_resize(round& r);
+void stand_still_and_stop(round& r);
 
 }  // namespace storms
