@@ -171,6 +171,16 @@ TEST_P(cancelling, C19AJobMayBeCancelledByAStopCallbackAndByATaskOfAnotherJob) {
   EXPECT_EQ(second.wait().result, coppice::outcome::cancelled);
 }
 
+TEST_P(cancelling, C14AWaitInACancelledJobThrowsAlsoIfItLostNothing) {
+  const auto report = report_of(scheduler(), [] {
+    coppice::task_group group;
+    EXPECT_NO_THROW(group.wait());
+    coppice::this_task::cancel_job("enough");
+    EXPECT_THROW(group.wait(), coppice::cancelled);
+  });
+  EXPECT_EQ(report.result, coppice::outcome::completed);
+}
+
 TEST_P(cancelling, C15ARunningTaskFinishesAndAQueuedJobNeverStarts) {
   std::latch release{1};
   std::atomic<unsigned> standing{0};

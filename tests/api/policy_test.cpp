@@ -283,6 +283,41 @@ TEST(policies_of_one, C24AfterStopsAtTheErrorThatUsesTheBudgetUp) {
   EXPECT_NE(report.cancel->reason.find("too many errors"), std::string::npos) << report.cancel->reason;
 }
 
+// One worker runs the children one after the other, once the root has ended.
+void ten_failures() {
+  for (int i = 0; i < 10; ++i) spawn([] { throw failure("each"); });
+}
+
+TEST(policies_of_one, C24WithOneWorkerABudgetIsUsedUpToTheError) {
+  coppice::scheduler s({.workers = 1});
+  for (const std::uint64_t budget : {1U, 5U, 10U}) {
+    const auto report = report_of(s, ten_failures, {.errors = error_policy::after(budget)});
+    EXPECT_EQ(report.errors_total, budget);
+    EXPECT_EQ(report.skipped, 10U - budget);
+    EXPECT_TRUE(report.cancel);
+  }
+  EXPECT_FALSE(report_of(s, ten_failures, {.errors = error_policy::after(11)}).cancel);
+}
+
+TEST(policies_of_one, C24ADecisionSeesTheTaskThatFailedCounted) {
+  static std::vector<coppice::error_count> seen;
+  seen.clear();
+  coppice::scheduler s({.workers = 1});
+  const auto report =
+      report_of(s, ten_failures,
+                {.errors = error_policy::when([](const coppice::task_error&, const coppice::error_count& n) {
+                   seen.push_back(n);
+                   return n.errors == 3;
+                 })});
+  ASSERT_EQ(seen.size(), 3U) << "not asked again once it has stopped the job";
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(seen[i].errors, i + 1);
+    EXPECT_EQ(seen[i].ended, i + 2) << "the root and the failed ones";
+    EXPECT_EQ(seen[i].spawned, 11U);
+  }
+  EXPECT_EQ(report.skipped, 7U);
+}
+
 TEST_P(policies, AfterRunsEveryBranchAndTaskWhileTheBudgetLasts) {
   std::atomic<int> ran{0};
   const auto report = report_of(scheduler(),
