@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <coppice/coppice.hpp>
+#include <latch>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -27,6 +28,33 @@ using support::tracked;
 
 class stopping : public support::on_workers {};
 SUPPORT_ON_EACH_NUMBER_OF_WORKERS(stopping);
+
+// What was skipped before the stop began is not its work: of jobs that had ended, and of one that runs.
+TEST_P(stopping, C35TheReportCountsFromWhereTheStopBegan) {
+  const auto lose_two = [] {
+    coppice::this_task::cancel_job("enough");
+    EXPECT_FALSE(coppice::spawn([] {}));
+    EXPECT_FALSE(coppice::spawn([] {}));
+  };
+  auto ended = scheduler().submit(lose_two);
+  EXPECT_EQ(ended.wait().skipped, 2U);
+  std::latch lost(1), closed(1);
+  auto runs = scheduler().submit([&] {
+    lose_two();
+    lost.count_down();
+    closed.wait();
+  });
+  lost.wait();
+  std::thread stopper([&] {
+    const auto report = scheduler().stop();
+    EXPECT_EQ(report.skipped, 0U);
+    EXPECT_GE(report.ran, 1U) << "the root that was running";
+  });
+  support::wait_until_closed(scheduler());
+  closed.count_down();
+  stopper.join();
+  EXPECT_EQ(runs.wait().skipped, 2U);
+}
 
 TEST_P(stopping, C34ASubmissionToAStoppedSchedulerIsRefusedAndTheCallableUntouched) {
   scheduler().stop();
