@@ -9,8 +9,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <latch>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "child.hpp"
 #include "support/process.hpp"
@@ -53,6 +55,20 @@ TEST(no_binding, WhereTheKernelForbidsIt) {
   EXPECT_TRUE(holds_in_child([] {
     faults::refuse_system_call(SYS_sched_setaffinity, EPERM);
     return runs_unpinned_and_says("EPERM: not permitted");
+  }));
+}
+
+TEST(no_binding, SpareWorkersRunUnboundWhereTheKernelForbidsIt) {
+  EXPECT_TRUE(holds_in_child([] {
+    faults::refuse_system_call(SYS_sched_setaffinity, EPERM);
+    coppice::scheduler s({.workers = 2});
+    std::latch release(1);
+    auto job = s.submit([&] {
+      for (int i = 0; i < 8; ++i) coppice::spawn([&] { coppice::blocking([&] { release.wait(); }); });
+    });
+    while (s.stats().standing != 8) std::this_thread::yield();
+    release.count_down();
+    return CLAIM(job.wait().succeeded == 9);
   }));
 }
 

@@ -12,9 +12,11 @@
 #include <chrono>
 #include <coppice/coppice.hpp>
 #include <cstdio>
+#include <latch>
 #include <memory>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "child.hpp"
@@ -107,6 +109,60 @@ TEST_F(no_thread, AnInnerJobWhoseInheritedDeadlineNobodyCouldWatchIsStopped) {
       in_an_hour);
   EXPECT_EQ(result, coppice::outcome::deadline_exceeded);
   EXPECT_EQ(other.run([] { return 1; }), 1);
+}
+
+TEST_F(no_thread, ASpareWorkerThatCannotStartLeavesACoreVacantUntilALaterLook) {
+  for (int repetition = 0; repetition < 20; ++repetition) {
+    coppice::scheduler s({.workers = 1});
+    std::latch release(1);
+    std::atomic<unsigned> ran{0};
+    auto standing = s.submit([&] {
+      return coppice::blocking([&] {
+        release.wait();
+        return 1;
+      });
+    });
+    while (s.stats().standing != 1) std::this_thread::yield();
+    creations_left = 0;
+    auto left_alone = s.submit([&] { ++ran; });
+    EXPECT_EQ(creations_left, -1) << "a spare worker was asked for";
+    EXPECT_TRUE(has_text(s.describe(), "1 could not be (no thread or no memory)")) << s.describe();
+    EXPECT_EQ(ran, 0U);
+    EXPECT_EQ(s.stats().spares, 0U);
+    if (repetition % 2 == 0) {
+      // Work that comes later makes it try again.
+      s.submit([&] { ++ran; }).get();
+      left_alone.wait();
+      EXPECT_EQ(ran, 2U);
+      EXPECT_EQ(s.stats().spares, 1U);
+    }
+    release.count_down();
+    EXPECT_EQ(standing.get(), 1);
+    EXPECT_EQ(left_alone.wait().succeeded, 1U);
+  }
+  std::printf("faults injected: 20\n");
+}
+
+// Others are there: whoever is refused a thread leaves the work to them.
+TEST_F(no_thread, WorkOfALenderThatIsRefusedASpareWorkerIsRunByOthers) {
+  coppice::scheduler s({.workers = 3});
+  std::atomic<int> faults{0};
+  for (int repetition = 0; repetition < 50; ++repetition) {
+    std::atomic<unsigned> ran{0};
+    creations_left = repetition % 3;
+    s.run([&] {
+      coppice::task_group group;
+      for (int i = 0; i < 10; ++i)
+        group.spawn([&] {
+          coppice::blocking([] { std::this_thread::yield(); });
+          ++ran;
+        });
+      group.wait();
+    });
+    if (creations_left.exchange(-1) < 0) ++faults;
+    ASSERT_EQ(ran, 10U);
+  }
+  std::printf("faults injected: %d\n", faults.load());
 }
 
 // A user who may have a few threads and no more. False: it cannot be arranged here.
