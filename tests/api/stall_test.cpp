@@ -55,7 +55,8 @@ TEST_F(standing_still, C30TheWatchdogSaysAllThatItKnowsOfAFullScheduler) {
         group.spawn(
             [&] {
               for (int i = 0; i < 3; ++i) coppice::spawn([] {});
-              while (!ready) std::this_thread::yield();  // at work until all is as it is to be
+              while (!ready) {  // at work until all is as it is to be: no yield, which others would take
+              }
               never.wait();
             },
             "keeper");
