@@ -38,6 +38,24 @@ MODEL(SubmittedWorkIsRunWhileTheOnlyWorkerStandsStill, (crew_within(1))) {
   all_done.wait();
 }
 
+MODEL(WorkThatComesAfterTheLoanIsRun, (crew_within(0))) {
+  gate stands, opened, all_done;
+  const auto stands_still = [&](worker& w) {
+    standing(w, [&] {
+      stands.open();
+      opened.wait();
+    });
+    all_done.open();
+  };
+  const auto opens = [&](worker&) { opened.open(); };
+  work a(stands_still), b(opens);
+  running_crew crew(1, 0, 1);
+  crew.submit(a);
+  stands.wait();
+  crew.submit(b);
+  all_done.wait();
+}
+
 MODEL(FramesOfALenderAreRunByASpareWorker, (crew_within(1))) {
   gate child_ran, all_done;
   const auto child = [&](worker&) { child_ran.open(); };
@@ -61,6 +79,29 @@ MODEL(WhatALenderForksIsRunByASpareWorker, (crew_within(1))) {
     standing(w, [&] {
       push(w, c);
       child_ran.wait();
+    });
+    all_done.open();
+  };
+  work r(root);
+  running_crew crew(1, 0, 1);
+  crew.submit(r);
+  all_done.wait();
+}
+
+// The first fork answers what was asked before; the others are private, but for the loan.
+MODEL(LaterFramesOfALenderAreRunToo, (crew_within(0))) {
+  gate second_ran, third_ran, all_done;
+  const auto first = [](worker&) {};
+  const auto second = [&](worker&) { second_ran.open(); };
+  const auto third = [&](worker&) { third_ran.open(); };
+  work a(first), b(second), c(third);
+  const auto root = [&](worker& w) {
+    push(w, a);
+    push(w, b);
+    standing(w, [&] {
+      second_ran.wait();
+      push(w, c);
+      third_ran.wait();
     });
     all_done.open();
   };
@@ -117,24 +158,32 @@ MODEL(WhoComesBackToAUsedCoreLosesNoWork,
 
 // As many as may stand still do: the next one keeps its core, which is lent as soon as another comes back.
 MODEL(TheCoreOfAKeeperIsLentWhenAnotherComesBack, (crew_within(0))) {
-  gate first_goes, second_goes, first_stands, all_done;
+  gate first_stands, first_goes, first_is_back, second_stands, second_goes, all_done;
   const auto first = [&](worker& w) {
     standing(w, [&] {
       first_stands.open();
       first_goes.wait();
     });
+    first_is_back.open();
     second_goes.wait();  // not lent: somebody else must have a core
     all_done.open();
   };
-  const auto second = [&](worker& w) { standing(w, [&] { second_goes.wait(); }); };
+  const auto second = [&](worker& w) {
+    standing(w, [&] {
+      second_stands.open();
+      second_goes.wait();
+    });
+  };
   const auto last = [&](worker&) { second_goes.open(); };
   work a(first), b(second), c(last);
   running_crew crew(2, 0, 1);
   crew.submit(a);
   first_stands.wait();
   crew.submit(b);
-  crew.submit(c);
+  second_stands.wait();
   first_goes.open();
+  first_is_back.wait();
+  crew.submit(c);
   all_done.wait();
 }
 

@@ -1,43 +1,56 @@
-/* Standing still: a worker that blocks lends its core to a spare worker, and gets one again when it returns.
+/* Standing still: a worker that blocks lends its core, another takes it when there is work, and who comes back
+ * goes on at once. scheduler/worker/loans.cpp and what search, sleep and wake-up do for it, in steps.
  *
- * This is the design, not yet the implementation: the implementation will follow this model.
+ * What the code does under the lock of `loans` is one step here; so is each access outside of it. Work is made
+ * visible without the lock. One word counts searchers, sleepers and vacant cores.
  *
- * A core is held by the workers that run on it: none (the core is free), one, or more when somebody has come
- * back. All workers are alike; WORKERS = CORES + SPARES of them exist. `team` is one lock: it guards who holds
- * which core, who is parked, and how many stand still. Work is made visible without it.
+ *   lend      makes the private frames visible. Under the lock: if fewer than SPARES stand still, lets go of the
+ *             core; else keeps it (a keeper). Then looks for work, and gives its own core away if it sees some.
+ *   return    under the lock: takes its old core if nobody runs there or a sleeper does, who is parked where he
+ *             sleeps; else another vacant core, or a sleeper's; else its old one as one too many. If there is a
+ *             keeper, he lets go of his core first. Then looks for work.
+ *   serve     under the lock: if there is a vacant core, nobody searches (or the core is the lender's own) and
+ *             somebody is parked or can be made, counts him as a searcher and gives him the core. A worker that
+ *             is made comes, or is refused (FAULTS), in a later step; he runs when he is told so, later again.
+ *   wake      reads the word. Wakes a sleeper, else serves.
+ *   search    parks if his core has one too many and that takes long, or nothing is to be found. Finds a frame,
+ *             and wakes the next if he was the last searcher; or announces his sleep, looks again, and sleeps.
+ *   park      under the lock, unless the crew has closed. Then counts as a searcher no more, and wakes the next
+ *             if he was the last one.
+ *   close     wakes all who sleep; then, under the lock, takes all who are parked; then lets these go on.
  *
- *   blocking  makes all its private frames visible. If fewer than SPARES stand still, it counts as standing,
- *             lends its core, and matches; else it keeps its core and blocks with it.
- *   return    stands no longer and goes on at once on its old core, which then has one worker too many if a
- *             spare runs there. If somebody had to keep his core, lends that one's, and matches.
- *   look for  first parks if its core has one too many (it retires). Finds a frame, or parks.
- *   work
- *   park      under the lock: lets go of the core; leaves if the scheduler has closed, else counts as parked and
- *             matches.
- *   match     under the lock: if there is work, a free core and a parked worker, the worker gets the core.
- *
- * Whoever makes one of the three available (work, a core, a worker) looks at the other two afterwards: so none
- * of the three waits for the others unseen. As many workers may stand still as there are spares, so for each
- * core there is a worker that does not stand still.
+ * Left out: more or fewer cores; private frames of others, and asking for them (parking.pml, loan_model.cpp);
+ * forks of those who stand still. A transient value of the word within a locked part is not seen.
  *
  * Frames come from outside, one after the other. Each runs, or blocks for some time, or blocks until every frame
  * has begun; the first one to begin forks a private child before.
  *
- * Property: every frame begins and ends; every worker leaves after the scheduler has closed, and leaves no work;
- * more than CORES workers run only after somebody came back to a core in use, and until one of the two looks for
- * work; nobody ever runs without a core; at the end all cores are free. Under weak fairness all of this happens (LIVENESS).
+ * Property: every frame begins and ends; every worker leaves after the crew has closed, and leaves no work; a
+ * core is given to one worker at a time, so more than CORES workers run only after somebody came back to a core
+ * in use; nobody runs or sleeps without a core, nobody sleeps where another runs; at the end nobody is counted.
+ * Since frames wait for each other, a vacant core beside visible work and a worker who could have it is a
+ * deadlock. Under weak fairness all of this happens (LIVENESS).
  *
- * MUTANT  1  blocking looks for work first and lets go of its core afterwards
- *         2  blocking keeps its private frames to itself
- *         3  nobody looks for a match when he parks
- *         4  a worker that retires does not match: two on one core may both retire
- *         5  nobody retires
- *         6  the bound of spares is looked at without the lock
+ * MUTANT  1  a lender looks for work first and lets go of its core afterwards
+ *         2  a lender keeps its private frames to itself
+ *         3  who parks wakes nobody
+ *         4  who is parked where he sleeps keeps to himself what he has seen
+ *         5  a searcher on a core in use goes to sleep there
+ *         6  the bound of those who stand still is looked at without the lock
  *         7  the one who comes back to a core in use is not counted there
- *         8  whoever submits looks for a match first and submits afterwards
- *         9  who parks does not look whether the scheduler has closed meanwhile
- *        10  the match takes a core that is in use
- *        11  who comes back does not lend the core of one that had to keep his
+ *         8  whoever submits wakes first and submits afterwards
+ *         9  who parks does not look whether the crew has closed
+ *        10  a core in use is given away
+ *        11  who comes back does not take the core of one that had to keep his
+ *        12  a vacant core is not counted in the word
+ *        13  who is given a core by a lender is not told
+ *        14  who is given a core runs before he counts as a searcher
+ *        15  who is refused a worker wakes nobody (FAULTS)
+ *        16  who is refused a worker wakes sleepers, but nobody who has parked meanwhile (FAULTS)
+ *        17  a lender does not look for work
+ *        18  a sleeper who is parked is not found among the parked
+ *        19  a sleeper who is parked stays counted as asleep
+ *        20  the crew closes without those who are parked
  */
 #ifndef MUTANT
 #define MUTANT 0
@@ -51,38 +64,176 @@
 #ifndef SUBMITTED
 #define SUBMITTED 2
 #endif
+#ifndef FAULTS
+#define FAULTS 0
+#endif
 #define WORKERS (CORES + SPARES)
 #define TOTAL (SUBMITTED + 1)
-#define no_core 9
+#if MUTANT == 20
+#define closes_parked false
+#else
+#define closes_parked true
+#endif
+#define nobody 9
 
-byte holders[CORES]; /* workers that run on a core */
+mtype = { awake, asleep, being_woken, retired };
+mtype resting[WORKERS];
+byte held[CORES]; /* workers that run or sleep on a core, or are being made for it */
+bool vacant[CORES];
+byte core[WORKERS]; /* held, or held last */
+bool holds[WORKERS];
 bool parked[WORKERS];
-byte core[WORKERS]; /* which a worker has been given */
 bool keeps[WORKERS]; /* stands still on its core */
 byte standing;
-byte surplus; /* workers that came back to a core in use, and nobody has retired for them */
-byte returns; /* how many have come back */
+byte promised, made; /* spare workers; a promise is one that is made or being made */
+byte surplus;        /* workers that came back to a core in use, and nobody has parked or lent for them */
+bool closed;
 
-byte work;    /* visible frames */
+byte searchers, sleepers, vacancies; /* the word */
+
+byte work; /* visible frames */
 byte started, ended;
 byte waiting; /* frames that block until every frame has begun */
-bool forked;  /* the one child */
+byte refused, left;
+bool forked; /* the one child */
 bool closing;
 
-inline check_cores() {
-  assert(holders[0] + (CORES > 1 -> holders[CORES - 1] : 0) <= CORES + surplus)
+#define crowded(w) (held[core[w]] > 1)
+#if MUTANT == 5
+#define stays_for_crowd(w) false
+#else
+#define stays_for_crowd(w) crowded(w)
+#endif
+#if WORKERS == 2
+#define someone_is_parked (parked[0] || parked[1])
+#elif WORKERS == 3
+#define someone_is_parked (parked[0] || parked[1] || parked[2])
+#else
+#define someone_is_parked (parked[0] || parked[1] || parked[2] || parked[3])
+#endif
+/* Where the system refuses a worker, what waits for others is not helped. */
+#define in_vain (refused != 0 && vacancies != 0 && !someone_is_parked && sleepers + searchers == 0)
+#define someone_to_wake (searchers == 0 && sleepers + vacancies != 0)
+
+/* ---- under the lock, within a step */
+
+inline set_vacant(c, v) {
+  if
+  :: vacant[c] != v ->
+     vacant[c] = v;
+#if MUTANT != 12
+     if
+     :: v -> vacancies++
+     :: else -> vacancies--
+     fi
+#endif
+  :: else
+  fi
 }
 
-/* Under the lock; one step. */
-inline match() {
-  atomic {
-    if
-    :: work != 0 ->
+inline let_go(w) {
+  assert(holds[w] && held[core[w]] != 0);
+  holds[w] = false;
+  held[core[w]]--;
+  if
+  :: held[core[w]] == 0 -> set_vacant(core[w], true)
+  :: held[core[w]] != 0 && surplus != 0 -> surplus--
+  :: else
+  fi
+}
+
+inline hold(w, c) {
+  assert(!holds[w]);
+  set_vacant(c, false);
+  core[w] = c;
+  holds[w] = true;
+  held[c]++
+}
+
+#if WORKERS == 2
+#define all_holders (holds[0] + holds[1])
+#elif WORKERS == 3
+#define all_holders (holds[0] + holds[1] + holds[2])
+#else
+#define all_holders (holds[0] + holds[1] + holds[2] + holds[3])
+#endif
+
+inline check_cores() {
+  assert(held[0] + (CORES > 1 -> held[CORES - 1] : 0) == all_holders + promised - made);
+  assert(held[0] + (CORES > 1 -> held[CORES - 1] : 0) <= CORES + surplus)
+}
+
+/* d is the sleeper of core c who is parked, or WORKERS. */
+inline displace_sleeper(c) {
+  d = 0;
+  do
+  :: d < WORKERS && !(holds[d] && core[d] == c && resting[d] == asleep) -> d++
+  :: else -> break
+  od;
+  if
+  :: d < WORKERS ->
+     resting[d] = retired;
+#if MUTANT != 19
+     sleepers--;
+#endif
+     let_go(d);
+     parked[d] = (MUTANT != 18)
+  :: else
+  fi
+}
+
+/* ---- the way to somebody who can run: wake, serve. `own`: the lender's core, or `nobody`. */
+
+#define SERVING \
+  byte c, t, d, own = nobody, chosen = nobody; \
+  bool may_make = true, woken, is_new, last
+
+inline rouse(w) {
+  if
+  :: atomic { resting[w] == asleep -> resting[w] = being_woken }
+     atomic { sleepers--; searchers++ }
+     resting[w] = awake;
+     woken = true
+  :: resting[w] != asleep
+  fi
+}
+
+inline wake_sleeper() {
+  woken = false;
+  if
+  :: someone_to_wake && sleepers != 0 ->
+     t = 0;
+     do
+     :: t < WORKERS && !woken -> rouse(t); t++
+     :: else -> break
+     od;
+     t = 0
+  :: else
+  fi
+}
+
+inline serve() {
+  do
+  :: atomic {
        c = 0;
-       do
-       :: c < CORES && holders[c] != 0 && MUTANT != 10 -> c++
-       :: else -> break
-       od;
+       if
+#if MUTANT == 10
+       :: closed || (own == nobody && !someone_to_wake) -> c = CORES
+#else
+       :: closed || vacancies == 0 || (own == nobody && !someone_to_wake) -> c = CORES
+#endif
+       :: else ->
+          if
+          :: own != nobody -> c = (vacant[own] -> own : CORES)
+          :: else ->
+             do
+#if MUTANT != 10
+             :: c < CORES && !vacant[c] -> c++
+#endif
+             :: else -> break
+             od
+          fi
+       fi;
        t = 0;
        do
        :: t < WORKERS && !parked[t] -> t++
@@ -90,141 +241,330 @@ inline match() {
        od;
        if
        :: c < CORES && t < WORKERS ->
-          holders[c]++;
-          core[t] = c;
           parked[t] = false;
-          check_cores()
+          hold(t, c);
+          chosen = t;
+#if MUTANT != 14
+          searchers++
+#endif
+       :: c < CORES && t == WORKERS && may_make && promised < SPARES ->
+          promised++;
+          set_vacant(c, false);
+          held[c]++;
+          is_new = true;
+          searchers++
        :: else
-       fi
-    :: else
-    fi;
-    c = 0;
-    t = 0
-  }
+       fi;
+       check_cores();
+       own = nobody;
+       t = 0
+     }
+     if
+     :: is_new ->
+        atomic {
+          is_new = false;
+          if
+          :: chosen = CORES + made;
+             made++;
+             core[chosen] = c;
+             holds[chosen] = true
+          :: refused < FAULTS ->
+             refused++;
+             promised--;
+             held[c]--;
+             if
+             :: held[c] == 0 -> set_vacant(c, true)
+             :: held[c] != 0 && surplus != 0 -> surplus--
+             :: else
+             fi
+          fi
+        }
+     :: else -> is_new = false; if :: chosen == nobody -> break :: else fi
+     fi;
+     if
+     :: chosen != nobody ->
+#if MUTANT != 13
+        resting[chosen] = awake;
+#endif
+#if MUTANT == 14
+        searchers++;
+#endif
+        atomic { chosen = nobody; c = 0; break }
+     :: else ->
+        atomic { searchers--; last = (searchers == 0) }
+#if MUTANT == 15
+        last = false;
+#endif
+        if
+        :: last ->
+           wake_sleeper();
+#if MUTANT == 16
+           break
+#else
+           if
+           :: !woken -> may_make = false
+           :: else -> break
+           fi
+#endif
+        :: else -> break
+        fi
+     fi
+  od;
+  atomic { may_make = true; own = nobody; last = false; c = 0 }
 }
 
-/* Under the lock, within a step. */
-inline let_go() {
-  assert(holders[core[me]] != 0);
-  holders[core[me]]--;
+inline wake_one() {
   if
-  :: holders[core[me]] != 0 && surplus != 0 -> surplus--
+  :: someone_to_wake ->
+     wake_sleeper();
+     if
+     :: !woken -> serve()
+     :: else
+     fi;
+     woken = false
   :: else
-  fi;
-  core[me] = no_core
+  fi
+}
+
+inline end_search() {
+  atomic { searchers--; last = (searchers == 0) }
+  if
+  :: last -> last = false; wake_one()
+  :: else
+  fi
+}
+
+/* ---- a worker */
+
+inline share_all() {
+#if MUTANT != 2
+  if
+  :: private != 0 ->
+     atomic { work = work + private; private = 0 }
+     wake_one()
+  :: else
+  fi
+#else
+  skip
+#endif
 }
 
 inline stand_still() {
   if
   :: true /* for some time */
   :: atomic { waiting < WORKERS - 1 -> waiting++ }
-     atomic { started == TOTAL -> waiting-- }
+     atomic { started == TOTAL || in_vain -> waiting-- }
   fi
 }
 
-/* Under the lock, within a step: worker w lends its core, which it names until it returns. */
-inline lend(w) {
-  standing++;
-  assert(standing <= SPARES && holders[core[w]] != 0);
-  holders[core[w]]--;
-  if
-  :: holders[core[w]] != 0 && surplus != 0 -> surplus--
-  :: else
-  fi
-}
-
-inline blocking() {
-#if MUTANT != 2
-  atomic { work = work + private; private = 0 }
-#endif
+inline count_lender() {
   if
 #if MUTANT == 6
-  :: standing < SPARES ->
-     atomic { lend(me) }
-#elif MUTANT == 1
-  :: standing < SPARES ->
-     match();
-     atomic {
-       if
-       :: standing < SPARES -> lend(me)
-       :: else -> keeps[me] = true
-       fi
-     }
+  :: true ->
 #else
-  :: atomic { standing < SPARES -> lend(me) }
-     match()
+  :: standing < SPARES ->
 #endif
-  :: atomic { standing == SPARES -> keeps[me] = true }
-     match()
+     standing++;
+     assert(standing <= SPARES);
+     let_go(me)
+  :: else -> keeps[me] = true
+  fi
+}
+
+inline look_for_work(lent) {
+  if
+  :: work != 0 -> own = lent; serve()
+  :: work == 0
+  fi
+}
+
+inline lend() {
+  share_all();
+#if MUTANT == 1
+  look_for_work(core[me]);
+#endif
+#if MUTANT == 6
+  if
+  :: standing < SPARES -> atomic { count_lender() }
+  :: standing == SPARES -> atomic { keeps[me] = true }
   fi;
-  stand_still();
+#else
+  atomic { count_lender() }
+#endif
+#if MUTANT != 1 && MUTANT != 17
+  if
+  :: !keeps[me] -> look_for_work(core[me])
+  :: else
+  fi
+#endif
+}
+
+inline take_back() {
   atomic {
     if
     :: keeps[me] -> keeps[me] = false
     :: else ->
        standing--;
-       if
-       :: holders[core[me]] == 0 -> holders[core[me]]++
-       :: else ->
-#if MUTANT != 7
-          holders[core[me]]++;
-#endif
-          surplus++;
-          returns++
-       fi;
-       check_cores();
+       t = WORKERS;
 #if MUTANT != 11
        t = 0;
        do
-       :: t < WORKERS && !keeps[t] -> t++
+       :: t < WORKERS && !(keeps[t] && core[t] == core[me]) -> t++
        :: else -> break
        od;
        if
-       :: t < WORKERS -> keeps[t] = false; lend(t)
+       :: t == WORKERS ->
+          t = 0;
+          do
+          :: t < WORKERS && !keeps[t] -> t++
+          :: else -> break
+          od
        :: else
        fi;
-       t = 0
+       if
+       :: t < WORKERS -> keeps[t] = false; standing++; let_go(t)
+       :: else
+       fi;
 #endif
+       last = (t < WORKERS);
+       t = 0;
+       c = core[me];
+       if
+       :: held[c] == 0
+       :: else ->
+          displace_sleeper(c);
+          if
+          :: d == WORKERS && vacancies != 0 ->
+             c = 0;
+             do
+             :: !vacant[c] -> c++
+             :: else -> break
+             od
+          :: d == WORKERS && vacancies == 0 && sleepers != 0 ->
+             c = 0;
+             do
+             :: c < CORES ->
+                displace_sleeper(c);
+                if
+                :: d < WORKERS -> break
+                :: else -> c++
+                fi
+             :: else -> c = core[me]; break
+             od
+          :: else
+          fi
+       fi;
+       if
+       :: held[c] != 0 -> surplus++
+       :: else
+       fi;
+#if MUTANT == 7
+       if
+       :: held[c] != 0 -> holds[me] = true; core[me] = c
+       :: else -> hold(me, c)
+       fi;
+#else
+       hold(me, c);
+#endif
+       c = 0;
+       d = 0;
+       check_cores()
     fi
   }
-  match()
+  if
+  :: last -> last = false; look_for_work(nobody)
+  :: else
+  fi
 }
 
 proctype worker(byte me) {
-  byte c, t, private, seen;
-  bool retires;
-pool:
+  SERVING;
+  byte private;
   if
-  :: atomic { !parked[me] && core[me] != no_core -> skip }
-  :: atomic { !parked[me] && core[me] == no_core -> goto left }
+  :: atomic { resting[me] == awake && holds[me] -> if :: me < CORES -> searchers++ :: else fi }
+  :: atomic { closed && me >= CORES + promised -> goto leave } /* never made */
   fi;
-look:
+search:
   if
-  :: holders[core[me]] > 1 && MUTANT != 5 -> retires = true; goto park
-  :: atomic { holders[core[me]] <= 1 || MUTANT == 5 -> seen = returns }
+  :: crowded(me) -> goto retire /* for long */
+  :: true
   fi;
+found:
   if
   :: atomic { private != 0 -> private-- }
-  :: atomic { private == 0 && work != 0 -> work--; assert(holders[core[me]] == 1 || returns != seen) }
-  :: private == 0 && work == 0 ->
-park:
-     atomic {
-       let_go();
-       check_cores();
-       if
-       :: closing && MUTANT != 9 -> goto left
-       :: else -> parked[me] = true
-       fi
-     }
-     if
-     :: MUTANT == 3 || (MUTANT == 4 && retires)
-     :: else -> match()
-     fi;
-     retires = false;
-     goto pool
+     end_search();
+     goto begin
+  :: atomic { private == 0 && work != 0 -> work-- }
+     end_search();
+     goto begin
+  :: private == 0 && work == 0
   fi;
+  if
+  :: closing -> atomic { searchers--; goto leave }
+#if MUTANT == 5
+  :: !closing
+#else
+  :: !closing && crowded(me) -> goto retire
+  :: !closing && !crowded(me)
+#endif
+  fi;
+
+  /* sleep */
+  resting[me] = asleep;
+  atomic { searchers--; sleepers++ }
+  if
+  :: work != 0 || closing || stays_for_crowd(me) ->
+     if
+     :: atomic { resting[me] == asleep -> resting[me] = awake }
+        atomic { sleepers--; searchers++ }
+#if MUTANT == 4
+     :: resting[me] != asleep
+#else
+     :: resting[me] == retired -> wake_one()
+     :: resting[me] != asleep && resting[me] != retired
+#endif
+     fi
+  :: else
+  fi;
+  if
+  :: resting[me] == asleep -> assert(resting[me] != asleep || held[core[me]] == 1)
+  :: resting[me] != asleep
+  fi;
+  resting[me] == awake;
+  goto search;
+
+retire:
+  share_all();
   atomic {
-    assert(core[me] != no_core && holders[core[me]] != 0);
+    if
+#if MUTANT == 9
+    :: held[core[me]] < 2 -> last = false
+#else
+    :: closed || held[core[me]] < 2 -> last = false
+#endif
+    :: else ->
+       let_go(me);
+       resting[me] = retired;
+       parked[me] = true;
+       last = true
+    fi
+  }
+  if
+  :: last ->
+     last = false;
+#if MUTANT == 3
+     searchers--;
+#else
+     end_search();
+#endif
+     resting[me] == awake
+  :: else
+  fi;
+  goto found;
+
+begin:
+  atomic {
+    assert(holds[me] && held[core[me]] != 0 && resting[me] == awake);
     started++;
     if
     :: !forked -> forked = true; private++
@@ -233,54 +573,82 @@ park:
   }
   if
   :: true
-  :: blocking()
+  :: true -> /* the guard keeps apart the choices that lend() begins with */
+     lend();
+     stand_still();
+     take_back()
   fi;
   ended++;
-  goto look;
-left:
-  assert(work == 0 && private == 0)
+  /* The next one of its own, unless it is one too many for long. */
+  if
+  :: atomic { private != 0 -> private--; goto begin }
+  :: private == 0 || crowded(me) -> searchers++; goto search
+  fi;
+leave:
+  atomic { assert(private == 0 && work == 0); left++ }
 }
 
-proctype submitter() {
-  byte c, t, n;
+proctype outside() {
+  SERVING;
+  byte n;
+  bool leaving[WORKERS];
   do
   :: n < SUBMITTED ->
 #if MUTANT == 8
-     match();
+     wake_one();
      work++;
 #else
      work++;
-     match();
+     wake_one();
 #endif
      n++
   :: else -> break
   od;
   /* The stop: it may have been asked for at any time, and waits until the last frame has ended. */
   ended == TOTAL;
-  atomic { /* closing, under the lock: who is parked leaves */
-    closing = true;
+  closing = true;
+  n = 0;
+  do
+  :: n < WORKERS -> rouse(n); n++
+  :: else -> break
+  od;
+  atomic {
+    closed = true;
     n = 0;
     do
-    :: n < WORKERS -> parked[n] = false; n++
+    :: n < WORKERS -> leaving[n] = parked[n] && closes_parked; parked[n] = false; n++
     :: else -> break
     od
   }
+  promised == made; /* those that are being made come first */
+  n = 0;
+  do
+  :: n < WORKERS ->
+     if
+     :: leaving[n] -> searchers++; resting[n] = awake
+     :: else
+     fi;
+     n++
+  :: else -> break
+  od;
+  left == WORKERS;
+  assert(searchers == 0 && sleepers == 0 && work == 0 && ended == TOTAL)
 }
 
 init {
+  byte w;
   atomic {
-    core[0] = no_core;
-    parked[0] = true;
-    core[1] = no_core;
-    parked[1] = true;
-#if WORKERS > 2
-    core[2] = no_core;
-    parked[2] = true;
-#endif
-#if WORKERS > 3
-    core[3] = no_core;
-    parked[3] = true;
-#endif
+    w = 0;
+    do
+    :: w < WORKERS ->
+       if
+       :: w < CORES -> resting[w] = awake; core[w] = w; holds[w] = true; held[w] = 1
+       :: else -> resting[w] = retired
+       fi;
+       w++
+    :: else -> break
+    od;
+    w = 0;
     run worker(0);
     run worker(1);
 #if WORKERS > 2
@@ -289,10 +657,10 @@ init {
 #if WORKERS > 3
     run worker(3);
 #endif
-    run submitter()
+    run outside()
   }
 }
 
 #ifdef LIVENESS
-ltl all_end { <> (closing && ended == TOTAL && holders[0] + holders[CORES - 1] == 0) }
+ltl all_end { <> (closed && ended == TOTAL && searchers + sleepers == 0) }
 #endif
