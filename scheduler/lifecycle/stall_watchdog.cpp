@@ -83,9 +83,8 @@ std::string stall_watchdog::report() const {
   const auto door = team.injection.now();
   text += "  " + std::to_string(team.idle.sleepers()) + " workers asleep, " + std::to_string(door.queued) +
           " jobs queued, " + std::to_string(door.blocked) +
-          " submitters blocked\n  (a task that waits for a lock, a future or I/O keeps its worker: give the "
-          "scheduler "
-          "more workers, or wait outside of it)\n";
+          " submitters blocked\n  (a task that waits for a lock, a future or I/O keeps its core from "
+          "others: let it wait within coppice::blocking())\n";
   return text;
 }
 
