@@ -114,6 +114,7 @@ class walker {
     out_.path[n.id] = to_text(here.path);
     switch (n.what) {
       case kind::sequence:
+      case kind::standing:
         for (const node& c : n.children) walk(c, here);
         break;
       case kind::join: {

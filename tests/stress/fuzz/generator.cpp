@@ -24,6 +24,8 @@ class generator {
     constexpr std::array<unsigned, 5> crews{1, 2, 3, 8, 64};
     program_.workers = shape_.workers != 0 ? shape_.workers : crews.at(below(crews.size()));
     program_.other_workers = 1 + below(3);
+    constexpr std::array<unsigned, 4> spares{0, 1, 3, 256};
+    program_.spares = spares.at(below(spares.size()));
     program_.injection_capacity = chance(3) ? 1 : 1024;
     program_.look_at_paths = chance(4);
     law_ = static_cast<law>(below(4));
@@ -217,6 +219,12 @@ class generator {
         node n = empty(kind::left_group);
         n.amount = fails_in_ != 0 && chance(3) ? 1 : 0;
         fill(n, budget, fan(budget), s);
+        return n;
+      }
+      case 14: {
+        node n = empty(kind::standing);
+        n.amount = below(4);
+        fill(n, budget, 1 + below(3), s);
         return n;
       }
       default:

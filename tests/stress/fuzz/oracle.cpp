@@ -229,6 +229,7 @@ class interpreter {
       case kind::leaf:
         return leaf(n);
       case kind::sequence:
+      case kind::standing:
         for (const node& c : n.children) v = then(v, execute(c, here));
         return v;
       case kind::join: {

@@ -17,6 +17,7 @@ constexpr const char* prelude = R"(#include <atomic>
 #include <iostream>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -142,6 +143,11 @@ class printer {
       case kind::leaf:
         out_ << "  busy(" << n.amount << ");\n";
         break;
+      case kind::standing:
+        out_ << "  coppice::blocking([] {\n";
+        for (const node& c : n.children) out_ << "    " << function_of(c) << "();\n";
+        out_ << "    for (int i = 0; i < " << n.amount << "; ++i) std::this_thread::yield();\n  });\n";
+        break;
       case kind::sequence:
         for (const node& c : n.children) out_ << "  " << function_of(c) << "();\n";
         break;
@@ -227,8 +233,10 @@ class printer {
   void main_function() {
     out_ << "int main() {\n  for (int i = 0; i < 1000 && differences == 0; ++i) {\n"
          << "    coppice::scheduler mine({.workers = " << program_.workers
-         << ", .injection_capacity = " << program_.injection_capacity << "});\n"
-         << "    coppice::scheduler second({.workers = " << program_.other_workers << "});\n"
+         << ", .injection_capacity = " << program_.injection_capacity
+         << ", .max_spare_workers = " << program_.spares << "});\n"
+         << "    coppice::scheduler second({.workers = " << program_.other_workers
+         << ", .max_spare_workers = " << program_.spares << "});\n"
          << "    home = &mine;\n    other = &second;\n    entered = 0;\n";
     for (const node& r : program_.roots) out_ << "    job_" << r.id << " = " << submit(r) << ";\n";
     for (std::size_t i = 0; i < program_.roots.size(); ++i)

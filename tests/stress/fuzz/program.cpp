@@ -7,8 +7,8 @@ namespace fuzz {
 
 const char* to_string(kind k) noexcept {
   constexpr std::array<const char*, kinds> names{
-      "leaf",   "sequence", "join",  "group",       "left_group", "spawn", "spawn_into", "loop",
-      "reduce", "job",      "await", "cancel_kept", "attempt",    "raise", "fail",       "cancel_own"};
+      "leaf", "sequence", "join",        "group",   "left_group", "spawn", "spawn_into", "loop",    "reduce",
+      "job",  "await",    "cancel_kept", "attempt", "raise",      "fail",  "cancel_own", "standing"};
   return names.at(static_cast<std::size_t>(k));
 }
 
@@ -142,6 +142,7 @@ bool valid(const node& n, const reach& r) {
       if (count != 0 && n.target != nothing) return false;
       break;
     case kind::sequence:
+    case kind::standing:
     case kind::left_group:
       break;
   }

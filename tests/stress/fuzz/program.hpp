@@ -31,8 +31,9 @@ enum class kind : std::uint8_t {
   raise,        ///< throws
   fail,         ///< this_task::fail
   cancel_own,   ///< this_task::cancel_job
+  standing,     ///< within blocking: the children one after the other, then `amount` yields
 };
-inline constexpr std::size_t kinds = 16;
+inline constexpr std::size_t kinds = 17;
 const char* to_string(kind) noexcept;
 
 /// What becomes of the handle of a job that a task submits.
@@ -68,6 +69,7 @@ struct program {
   std::uint64_t seed = 0;
   unsigned workers = 1;
   unsigned other_workers = 1;
+  unsigned spares = 256;  ///< max_spare_workers of both schedulers
   std::size_t injection_capacity = 1024;
   bool look_at_paths = false;                    ///< each node asks for its path
   std::vector<node> roots = {};                  ///< jobs

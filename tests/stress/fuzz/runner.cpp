@@ -13,11 +13,11 @@
 
 namespace fuzz {
 
-coppice::scheduler& stage::scheduler(unsigned workers, std::size_t injection_capacity) {
-  auto& s = made_[{workers, injection_capacity}];
+coppice::scheduler& stage::scheduler(unsigned workers, std::size_t injection_capacity, unsigned spares) {
+  auto& s = made_[{workers, injection_capacity, spares}];
   if (s == nullptr)
-    s = std::make_unique<coppice::scheduler>(
-        coppice::scheduler_options{.workers = workers, .injection_capacity = injection_capacity});
+    s = std::make_unique<coppice::scheduler>(coppice::scheduler_options{
+        .workers = workers, .injection_capacity = injection_capacity, .max_spare_workers = spares});
   return *s;
 }
 
@@ -357,6 +357,13 @@ class performance {
         for (const node& c : n.children) v = then(v, execute(c));
         return v;
       }
+      case kind::standing:
+        return coppice::blocking([&] {
+          std::uint64_t v = start_value(n.id);
+          for (const node& c : n.children) v = then(v, execute(c));
+          for (std::uint32_t i = 0; i < n.amount; ++i) std::this_thread::yield();
+          return v;
+        });
       case kind::join:
         return n.id % 2 == 0 ? join<bare_branch>(n) : join<tracked_branch>(n);
       case kind::group:
@@ -420,13 +427,16 @@ bool detaches(const program& p) {
 
 observation run(const program& p, stage& on) {
   if (!detaches(p)) {
-    performance all(p, on.scheduler(p.workers, p.injection_capacity),
-                    on.scheduler(p.other_workers, 1 + p.injection_capacity));
+    performance all(p, on.scheduler(p.workers, p.injection_capacity, p.spares),
+                    on.scheduler(p.other_workers, 1 + p.injection_capacity, p.spares));
     all.perform();
     return all.report();
   }
-  coppice::scheduler home({.workers = p.workers, .injection_capacity = p.injection_capacity, .name = "home"});
-  coppice::scheduler other({.workers = p.other_workers, .name = "other"});
+  coppice::scheduler home({.workers = p.workers,
+                           .injection_capacity = p.injection_capacity,
+                           .max_spare_workers = p.spares,
+                           .name = "home"});
+  coppice::scheduler other({.workers = p.other_workers, .max_spare_workers = p.spares, .name = "other"});
   performance all(p, home, other);
   all.perform();
   all.await_detached();

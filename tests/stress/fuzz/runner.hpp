@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 #include "observation.hpp"
@@ -15,10 +16,10 @@ namespace fuzz {
 /// Schedulers that programs run on, one after the other: made when asked for, kept for the next program.
 class stage {
  public:
-  coppice::scheduler& scheduler(unsigned workers, std::size_t injection_capacity);
+  coppice::scheduler& scheduler(unsigned workers, std::size_t injection_capacity, unsigned spares);
 
  private:
-  std::map<std::pair<unsigned, std::size_t>, std::unique_ptr<coppice::scheduler>> made_;
+  std::map<std::tuple<unsigned, std::size_t, unsigned>, std::unique_ptr<coppice::scheduler>> made_;
 };
 
 /// Runs the program to its end. A program with detached jobs gets schedulers of its own, which are stopped.
