@@ -104,7 +104,8 @@ class job_core::ends final : public wait_condition {
   bool met() noexcept override { return job_.done(); }
   worker_thread* runner(const void*& strand) noexcept override {
     strand = &job_.root;
-    return static_cast<worker_thread*>(frame::runner_of(job_.root.state.load(memory_order_relaxed)));
+    // order(run): acquire; pairs with the release in frame::begin().
+    return static_cast<worker_thread*>(frame::runner_of(job_.root.state.load(memory_order_acquire)));
   }
   frame* take_unstarted() noexcept override {
     return queue_.remove(job_state::of(job_)) ? &job_.root : nullptr;

@@ -191,7 +191,8 @@ void job_state::watch_deadline() noexcept {
 }
 
 void job_state::describe_running(std::vector<running_task>& out) const {
-  const worker* const runner = frame::runner_of(job.root.state.load(memory_order_relaxed));
+  // order(run): acquire; pairs with the release in frame::begin().
+  const worker* const runner = frame::runner_of(job.root.state.load(memory_order_acquire));
   if (runner == nullptr) return;
   out.push_back({"root", options.name, runner->index, clock::now() - submitted});
 }

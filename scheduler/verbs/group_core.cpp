@@ -37,7 +37,8 @@ class group_core::all_children_end final : public wait_condition {
   bool met() noexcept override { return g_.over(); }
   worker_thread* runner(const void*& strand) noexcept override {
     strand = &g_;
-    return static_cast<worker_thread*>(g_.runner_.load(memory_order_relaxed));
+    // order(run): acquire; pairs with the release in the store of the runner.
+    return static_cast<worker_thread*>(g_.runner_.load(memory_order_acquire));
   }
   void sleep(worker_thread& me) noexcept override {
     // The owner's part goes into remote_, with the bit that says so: now the last child brings it to zero.
@@ -66,7 +67,8 @@ void group_core::child_starts_strand(worker& w) noexcept {
   worker_thread& me = worker_thread::of(w);
   // From the frame's name to the group's, unless nobody is to leap here.
   if (me.strand_of.load(memory_order_relaxed) != nullptr) me.strand_of.store(this, memory_order_relaxed);
-  runner_.store(&w, memory_order_relaxed);
+  // order(run): release; pairs with the acquire in all_children_end::runner().
+  runner_.store(&w, memory_order_release);
 }
 
 std::uint32_t group_core::floor_of(const worker& w) noexcept {

@@ -119,7 +119,8 @@ class stolen_frame_ends final : public wait_condition {
   bool met() noexcept override { return f_.ended(); }
   worker_thread* runner(const void*& strand) noexcept override {
     strand = &f_;
-    if (worker* const w = frame::runner_of(f_.state.load(memory_order_relaxed))) thief_ = w;
+    // order(run): acquire; pairs with the release in frame::begin().
+    if (worker* const w = frame::runner_of(f_.state.load(memory_order_acquire))) thief_ = w;
     return static_cast<worker_thread*>(thief_);
   }
   void sleep(worker_thread& me) noexcept override {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <coppice/coppice.hpp>
 #include <latch>
 #include <memory>
@@ -292,6 +293,25 @@ TEST(blocking_and_resize, WorkersWithoutACoreLeaveAfterTheirCoreIsGone) {
     s.resize(1);
     last_over = true;
     first_over = true;
+  }
+}
+
+// The spare worker is made after the stop has closed the door: nothing but the name of who runs the root
+// orders that before the stop that reads it. The thread sanitizer judges.
+TEST(blocking_and_stop, NamesARootThatASpareWorkerRuns) {
+  for (int repetition = 0; repetition < 5; ++repetition) {
+    coppice::scheduler s({.workers = 1});
+    const auto stand_until_stopped = [] {
+      while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+    };
+    auto lender = s.submit([&] {
+      while (s.try_submit([] {}).status != coppice::admission::stopped) std::this_thread::yield();
+      coppice::blocking(stand_until_stopped);
+    });
+    auto other = s.submit(stand_until_stopped, {.name = "on a spare worker"});
+    s.stop_until(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
+    support::check(lender.wait());
+    support::check(other.wait());
   }
 }
 

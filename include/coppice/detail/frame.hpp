@@ -69,9 +69,10 @@ struct frame {
     return failed ? reinterpret_cast<failure*>(word & ~tags) : nullptr;  // NOLINT(performance-no-int-to-ptr)
   }
 
-  // order(run): relaxed; the runner's name is a hint to the waiter, nothing is read through it but its deque.
+  // order(run): release; pairs with the acquire loads of who asks for the runner: that may be a spare worker,
+  // which was made after the frame.
   void begin(const worker& who) noexcept {
-    state.store(tagged(&who, frame_tag::running), memory_order_relaxed);
+    state.store(tagged(&who, frame_tag::running), memory_order_release);
   }
   // order(end): acquire; pairs with the exchange in end_frame(): what the runner did is seen.
   bool ended() const noexcept { return is_end(state.load(memory_order_acquire)); }
