@@ -269,13 +269,12 @@ bool loans::retire(worker_thread& me) noexcept {
 // ---- others -----------------------------------------------------------------------------------------
 
 // A core was announced: `lent`, or any. Work that is there has woken nobody; private work is asked for, as a
-// sleeper does it. The barrier, which makes sure that no push is missed, takes longer than the rest: not for
-// each loan.
+// sleeper does it.
 void loans::look_for_work(worker_thread& lender, unsigned lent) noexcept {
   lender.look_around_anew();
   if (lender.deque.has_shared() || lender.anything_visible()) return serve(lent, true);
   if (!all_.idle.someone_to_wake() || all_.idle.sleepers() != 0 || present() == 0) return;
-  lender.ask_all_to_share(lender.barrier_is_due());
+  lender.ask_all_to_share();
   if (lender.expose_someone(true) || lender.anything_visible()) serve();
 }
 

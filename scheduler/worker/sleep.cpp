@@ -28,7 +28,7 @@ bool worker_thread::anything_visible() noexcept {
   return all.cores.any_extra(0, [this](worker_thread& w) { return &w != this && w.deque.has_shared(); });
 }
 
-void worker_thread::ask_all_to_share(bool exactly) noexcept {
+void worker_thread::ask_all_to_share() noexcept {
   const auto ask = [this](worker_thread& w) {
     // order(resting): relaxed; a worker that is taken for awake is asked for nothing, one that is taken for
     // asleep has announced that and looks for itself.
@@ -40,14 +40,7 @@ void worker_thread::ask_all_to_share(bool exactly) noexcept {
   for (const victim& v : victims) ask(*v.who);
   all.cores.any_extra(0, ask);
   // Every fork from here on sees the bit; the push of every earlier one is seen by whoever looks now.
-  if (exactly && all.can_expose) platform::barrier_on_every_thread();
-}
-
-bool worker_thread::barrier_is_due() noexcept {
-  const auto now = clock::now();
-  if (now < next_barrier_) return false;
-  next_barrier_ = now + barrier_interval;
-  return true;
+  if (all.can_expose) platform::barrier_on_every_thread();
 }
 
 void worker_thread::sleep_until_awake() noexcept {
@@ -74,7 +67,7 @@ void worker_thread::sleep() noexcept {
   const bool others_work = all.idle.sleepers() < all.cores.present();
   // A rest ends by the clock, so it may leave alone what lies about.
   const bool rests = others_work && (fruitless_ > 1 || finds_poor_work());
-  if (others_work && !rests) ask_all_to_share(true);
+  if (others_work && !rests) ask_all_to_share();
   // order(closing): seq_cst; pairs with the store of whoever closes the crew.
   const bool sees_work = rests && finds_poor_work() ? !all.injection.empty() : anything_visible();
   const bool stay_awake = sees_work || all.closing.load(memory_order_seq_cst) || is_surplus() || crowded() ||

@@ -106,16 +106,14 @@ class worker_thread : public worker {
   // Before a wait that no helping shortens: everything becomes stealable.
   void share_all_and_wake() noexcept;
   bool anything_visible() noexcept;
-  // Asks all that run to share at their next fork. `exactly`: of what was pushed before, nothing is missed by
-  // whoever looks next, at the price of a barrier on every thread.
-  void ask_all_to_share(bool exactly) noexcept;
+  // Asks all that run to share at their next fork. Of what was pushed before, nothing is missed by whoever
+  // looks next: that takes a barrier on every thread.
+  void ask_all_to_share() noexcept;
   // Shares for somebody who does not answer. The last look before a sleep waits for the lock of a deque, any
   // other gives up.
   bool expose_someone(bool before_sleep) noexcept;
   // Workers that are new are among its victims from now on.
   void look_around_anew() noexcept;
-  // Not for each loan; the caller is one that lends.
-  bool barrier_is_due() noexcept;
   void sleep_until_awake() noexcept;
   // This thread or another one: it has been given a core.
   void bind_to_core() noexcept;
@@ -208,9 +206,6 @@ class worker_thread : public worker {
   static constexpr std::chrono::microseconds share_interval{10};
   static constexpr std::chrono::microseconds look_interval{2};
 
-  // A barrier takes 11 to 21 us (2-core x86-64 virtual machine, 2026-11): at most some 2 % of a core.
-  static constexpr std::chrono::milliseconds barrier_interval{1};
-
   static constexpr unsigned nowhere = ~0U;
 
   platform::futex_word bound_{0};
@@ -227,7 +222,6 @@ class worker_thread : public worker {
   std::uint32_t fruitless_ = 0;     // wakes and, past the bound, poor strands
   std::chrono::steady_clock::time_point next_ask_{};
   std::chrono::steady_clock::time_point asked_at_{};
-  std::chrono::steady_clock::time_point next_barrier_{};
 };
 
 // While it lives, what its worker runs is apart from what lies in the deque already.
