@@ -1,5 +1,6 @@
 // The watchdog, which says what stands still (C-30), and what a stop says was still running (C-35).
 #include <gtest/gtest.h>
+#include <regex.h>
 
 #include <algorithm>
 #include <atomic>
@@ -7,7 +8,6 @@
 #include <coppice/coppice.hpp>
 #include <cstdlib>
 #include <latch>
-#include <regex>
 #include <string>
 #include <thread>
 
@@ -18,6 +18,15 @@
 namespace {
 
 using namespace std::chrono_literals;
+
+// By the system's matcher: g++ 12's <regex> warns of itself under the sanitizers.
+bool matches(const std::string& text, const char* pattern) {
+  regex_t compiled;
+  if (regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB) != 0) return false;
+  const bool found = regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
+  regfree(&compiled);
+  return found;
+}
 
 class standing_still : public support::without_leaks {};
 
@@ -73,17 +82,18 @@ TEST_F(standing_still, C30TheWatchdogSaysAllThatItKnowsOfAFullScheduler) {
   outside.join();
   s.stop();
   const std::string said = testing::internal::GetCapturedStderr();
-  const std::regex all(
+  EXPECT_TRUE(matches(
+      said,
       "coppice: scheduler \"full\" stands still: 3 of its jobs have not ended, and its workers did next to "
       "nothing for 100 ms\n"
       "  worker 0: root/0 \\(keeper\\) of job \"hog\" for [0-9]+ ms, 3 frames in its deque\n"
-      "  0 workers asleep, 2 jobs queued, 2 submitters blocked\n");
-  EXPECT_TRUE(std::regex_search(said, all)) << said;
+      "  0 workers asleep, 2 jobs queued, 2 submitters blocked\n"))
+      << said;
 }
 
 TEST_F(standing_still, C30TheWatchdogCountsWhoSleeps) {
   testing::internal::CaptureStderr();
-  coppice::scheduler s({.workers = 3, .stall_after = 20ms, .name = "asleep"});
+  coppice::scheduler s({.workers = 3, .stall_after = 100ms, .name = "asleep"});
   std::latch never(1);
   auto job = s.submit([&] { never.wait(); }, {.name = "one"});
   while (s.stats().stalls == 0) std::this_thread::yield();
@@ -91,12 +101,9 @@ TEST_F(standing_still, C30TheWatchdogCountsWhoSleeps) {
   job.get();
   s.stop();
   const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_TRUE(
-      std::regex_search(said, std::regex("worker [0-2]: root of job \"one\" for [0-9]+ ms, 0 frames")))
-      << said;
-  EXPECT_TRUE(std::regex_search(said, std::regex("worker [0-2]: no task, 0 frames"))) << said;
-  EXPECT_TRUE(std::regex_search(said, std::regex("[12] workers asleep, 0 jobs queued, 0 submitters")))
-      << said;
+  EXPECT_TRUE(matches(said, "worker [0-2]: root of job \"one\" for [0-9]+ ms, 0 frames")) << said;
+  EXPECT_TRUE(matches(said, "worker [0-2]: no task, 0 frames")) << said;
+  EXPECT_TRUE(matches(said, "[12] workers asleep, 0 jobs queued, 0 submitters")) << said;
 }
 
 TEST_F(standing_still, C30NothingIsSaidOfAnIdleScheduler) {
