@@ -23,7 +23,7 @@ void deadline_timer::watch(job_core& job, time_point when) {
 }
 
 void deadline_timer::forget(job_core& job, time_point when) noexcept {
-  std::unique_lock hold(lock_);
+  unique_lock hold(lock_);
   if (watched_.erase({when, &job}) == 0) return;
   hold.unlock();
   job.release();
@@ -46,7 +46,7 @@ void deadline_timer::run() noexcept {
         timer.changed_.notify_all();
       },
       this);
-  std::unique_lock hold(lock_);
+  unique_lock hold(lock_);
   while (!stopping_) {
     if (watched_.empty()) {
       changed_.wait(hold);

@@ -41,7 +41,7 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
         "coppice: scheduler \"" + options.name +
         "\" was asked to stop by a task that it runs, and would wait for that task for ever (stop it "
         "from another thread)");
-  std::unique_lock hold(lock_);
+  unique_lock hold(lock_);
   if (phase_ == phase::open) {
     phase_ = phase::stopping;
     ran_before_stop_ = ran_;

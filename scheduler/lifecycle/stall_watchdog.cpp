@@ -28,7 +28,7 @@ void stall_watchdog::stop() noexcept {
 }
 
 void stall_watchdog::run() noexcept {
-  std::unique_lock hold(lock_);
+  unique_lock hold(lock_);
   while (!stopping_) {
     changed_.wait_until(hold, clock::now() + after_);
     if (stopping_) return;

@@ -6,7 +6,7 @@ namespace detail {
 
 injection_queue::outcome injection_queue::reserve(bool wait,
                                                   const std::chrono::steady_clock::time_point* deadline) {
-  std::unique_lock hold(lock_);
+  unique_lock hold(lock_);
   const auto may_go_on = [&] { return closed_ || admitted_ < capacity_; };
   if (wait) ++blocked_;
   struct counted {

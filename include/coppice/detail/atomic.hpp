@@ -16,11 +16,23 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
+// A mutex whose lock polls for about a microsecond before it has the system put the thread to sleep. All
+// locks here are held for less than that, and a sleep with its wake costs several, of which the holder pays
+// one. Where the C library has no such kind it is an ordinary mutex.
+class adaptive_mutex : public std::mutex {
+ public:
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+  adaptive_mutex() noexcept { *native_handle() = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP; }
+#endif
+};
+
 #ifndef COPPICE_POLICY
 
 template <class T>
 using atomic = std::atomic<T>;
-using mutex = std::mutex;
+using mutex = adaptive_mutex;
+// What a condition variable takes.
+using unique_lock = std::unique_lock<std::mutex>;
 
 // What there is one of in a process. The tests make it anew for each run that they explore.
 template <class T>

@@ -214,7 +214,7 @@ class basic_split_deque {
   // whoever sleeps next relies on this look, and the lock's holder may expose nothing.
   template <class Barrier>
   std::uint32_t expose(Barrier&& barrier, bool wait = false) noexcept {
-    std::unique_lock hold(lock_, std::defer_lock);
+    unique_lock hold(lock_, std::defer_lock);
     if (wait)
       hold.lock();
     else if (!hold.try_lock())

@@ -191,6 +191,7 @@ namespace detail {
 template <class T>
 using atomic = model::atomic<T>;
 using mutex = model::mutex;
+using unique_lock = std::unique_lock<model::mutex>;
 template <class T>
 using process_wide = model::process_wide<T>;
 using condition_variable = model::condition_variable;
