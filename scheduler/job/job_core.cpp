@@ -13,6 +13,22 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
+namespace {
+
+// Where a job's memory begins, and its private part, lie before it.
+constexpr std::size_t block_at = sizeof(void*);
+constexpr std::size_t state_at =
+    (block_at + sizeof(job_state) + alignof(job_state) - 1) / alignof(job_state) * alignof(job_state);
+constexpr std::size_t before_job = state_at;
+static_assert(alignof(job_state) <= cache_line);
+
+void** place_of_block(void* job) noexcept {
+  return reinterpret_cast<void**>(static_cast<std::byte*>(job) - block_at);
+}
+void* place_of_state(void* job) noexcept { return static_cast<std::byte*>(job) - state_at; }
+
+}  // namespace
+
 job_core::job_core(scheduler_core& home, job_options&& options)
     : root{{&job_core::run_root, frame::fresh},
            {place::link(nullptr, place_kind::task), 0, 0},
@@ -23,12 +39,27 @@ job_core::job_core(scheduler_core& home, job_options&& options)
            nullptr},
       policy_(options.errors),
       measured_(nullptr),
-      state_(std::make_unique<job_state>(*this, home, std::move(options))) {
+      state_(::new (place_of_state(this)) job_state(*this, home, std::move(options))) {
   measured_ = state_->measured.get();
   if (measured_ != nullptr) looks_.store(look_measured, memory_order_relaxed);
 }
 
-job_core::~job_core() { delete root.get_extra(); }
+job_core::~job_core() {
+  delete root.get_extra();
+  state_->~job_state();
+}
+
+void* job_core::operator new(std::size_t bytes) {
+  // Aligned by hand: the system's allocators are slow where they have to do it.
+  void* const all = ::operator new(before_job + bytes + cache_line - __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+  const auto address = reinterpret_cast<std::uintptr_t>(all) + before_job;
+  auto* const job =
+      static_cast<std::byte*>(all) + before_job + (cache_line - address % cache_line) % cache_line;
+  *place_of_block(job) = all;
+  return job;
+}
+
+void job_core::operator delete(void* job) noexcept { ::operator delete(*place_of_block(job)); }
 
 // A loop, not a recursion: the deepest of many nested jobs may hold the last reference on each of them.
 void job_core::release() noexcept {
@@ -188,10 +219,7 @@ void job_core::wait_elsewhere(worker_thread& me) {
 void job_core::wait() {
   if (state_->inherited_over_fork() && done()) return;
   refuse_inherited(*state_);
-  {
-    const std::lock_guard hold(state_->lock);
-    state_->observed = true;
-  }
+  state_->observed.store(true, memory_order_relaxed);
   if (done()) return;
   refuse_endless_wait(*this);
   if (this_worker == nullptr) {
@@ -237,21 +265,21 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
     while (!done())
       if (!sleep_until_done(&when)) break;
   }
-  const std::lock_guard hold(state_->lock);
-  state_->observed = state_->observed || done();
-  return done();
+  if (!done()) return false;
+  state_->observed.store(true, memory_order_relaxed);
+  return true;
 }
 
-const job_report& job_core::report() const noexcept { return *state_->report; }
+const job_report& job_core::report() const noexcept { return state_->report; }
 
-void job_core::throw_report() const {
-  switch (state_->report->result) {
+void job_core::throw_report() {
+  switch (state_->report.result) {
     case outcome::cancelled:
-      throw job_cancelled(state_->report);
+      throw job_cancelled(state_->share_report());
     case outcome::deadline_exceeded:
-      throw job_deadline_exceeded(state_->report);
+      throw job_deadline_exceeded(state_->share_report());
     default:
-      throw job_error(state_->report);
+      throw job_error(state_->share_report());
   }
 }
 
@@ -261,38 +289,33 @@ void job_core::detach() noexcept {
   {
     const std::lock_guard hold(state_->lock);
     state_->detached = true;
-    ended = state_->report != nullptr;
+    ended = state_->reported;
   }
   if (ended) state_->tell_if_unobserved();
 }
 
 void job_core::abandon() noexcept {
   if (state_->inherited_over_fork()) return release();
-  bool waited_for = false;
-  {
-    const std::lock_guard hold(state_->lock);
-    waited_for = state_->observed;
-  }
+  bool is_left = false;
   if (!done()) {
+    const bool waited_for = state_->observed.load(memory_order_relaxed);
     state_->stop_now(stop_reason::cancelled, "its handle was destroyed");
     try {
       wait();
-      if (!waited_for) {
-        const std::lock_guard hold(state_->lock);
-        state_->observed = false;
-      }
+      state_->observed.store(waited_for, memory_order_relaxed);
     } catch (...) {
       // A task that destroys the handle of its own job: the scheduler joins it.
+      state_->observed.store(waited_for, memory_order_relaxed);
       const std::lock_guard hold(state_->lock);
       state_->detached = true;
+      is_left = !state_->reported;
     }
   }
-  if (done()) {
+  if (!is_left) {
     state_->tell_if_unobserved();
     drop_value();
     // The exceptions die here, on the handle's thread, whoever still counts for the job.
-    const std::lock_guard hold(state_->lock);
-    const auto gone = std::exchange(state_->report, nullptr);
+    state_->leave_report();
   }
   release();
 }

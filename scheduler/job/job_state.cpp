@@ -260,27 +260,41 @@ void job_state::record(error_set&& failures, const place& by) noexcept {
   }
 }
 
-std::shared_ptr<const job_report> job_state::make_report() noexcept {
-  auto r = std::move(reserved);
+// Runs code of users, the texts of their errors, if there are any: then in no lock.
+void job_state::make_report() noexcept {
   const auto now = clock::now();
-  r->elapsed = now - submitted;
+  report.elapsed = now - submitted;
   const task_counts n = job.counts.counts();
-  r->spawned = n.spawned;
-  r->succeeded = n.succeeded;
-  r->failed = n.failed;
-  r->cancelled = n.cancelled;
-  r->skipped = n.skipped;
-  insist_on_conservation(*r);
-  r->errors_total = errors.total();
+  report.spawned = n.spawned;
+  report.succeeded = n.succeeded;
+  report.failed = n.failed;
+  report.cancelled = n.cancelled;
+  report.skipped = n.skipped;
+  insist_on_conservation(report);
   if (options.stats) {
     try {
-      r->stats = measured->sum(n, submitted, home.team.number_wanted(), r->elapsed);
+      report.stats = measured->sum(n, submitted, home.team.number_wanted(), report.elapsed);
     } catch (const std::bad_alloc&) {
       // No memory for the advice: no statistics.
     }
   }
+  report.errors_total = errors.total();
+  if (report.errors_total != 0) describe_errors();
+  if (cancelled_by) {
+    cancelled_by->until_quiet = now - cancelled_by->when;
+    report.cancel = std::move(cancelled_by);
+  }
+  if (report.errors_total != 0)
+    report.result = outcome::failed;
+  else if (report.skipped + report.cancelled == 0 || reason() == stop_reason::none)
+    report.result = outcome::completed;
+  else
+    report.result = reason() == stop_reason::deadline ? outcome::deadline_exceeded : outcome::cancelled;
+}
+
+void job_state::describe_errors() noexcept {
   try {
-    r->kinds = errors.kinds();
+    report.kinds = errors.kinds();
   } catch (const std::bad_alloc&) {
     // Not told apart.
   }
@@ -288,59 +302,76 @@ std::shared_ptr<const job_report> job_state::make_report() noexcept {
   if (kept.size() > options.keep_errors) kept.resize(options.keep_errors);
   for (const failure& f : kept) {
     try {
-      r->errors.push_back(detail::describe(f));
+      report.errors.push_back(detail::describe(f));
     } catch (...) {
       break;  // no memory for the texts: the count stands
     }
   }
-  if (cancelled_by) {
-    cancelled_by->until_quiet = now - cancelled_by->when;
-    r->cancel = std::move(cancelled_by);
-  }
-  if (r->errors_total != 0)
-    r->result = outcome::failed;
-  else if (r->skipped + r->cancelled == 0 || reason() == stop_reason::none)
-    r->result = outcome::completed;
-  else
-    r->result = reason() == stop_reason::deadline ? outcome::deadline_exceeded : outcome::cancelled;
-  return r;
 }
 
 void job_state::tell_if_unobserved() noexcept {
-  std::shared_ptr<const job_report> untold;
-  {
-    const std::lock_guard hold(lock);
-    if (!observed && report != nullptr && report->errors_total != 0) untold = report;
-    observed = true;
-  }
-  if (untold != nullptr) tell_unobserved(*untold);
+  // order(observed): relaxed; whoever asks has seen the report, and of two who ask one tells.
+  if (!observed.exchange(true, memory_order_relaxed) && report.errors_total != 0) tell_unobserved(report);
+}
+
+std::shared_ptr<const job_report> job_state::share_report() {
+  struct reader {
+    job_core& job;
+    explicit reader(job_core& j) noexcept : job(j) {
+      job.acquire();
+      of(job).readers.fetch_add(1, memory_order_relaxed);
+    }
+    reader(const reader&) = delete;
+    reader& operator=(const reader&) = delete;
+    ~reader() {
+      of(job).leave_report();
+      job.release();
+    }
+  };
+  const auto shared = std::make_shared<reader>(job);
+  return {shared, &report};
+}
+
+void job_state::leave_report() noexcept {
+  // order(readers): acq_rel; pairs with itself: the last one follows all that the others read.
+  if (readers.fetch_sub(1, memory_order_acq_rel) != 1) return;
+  const std::vector<task_error> gone = std::move(report.errors);
+}
+
+bool job_state::publish_report(bool& tell) noexcept {
+  reported = true;
+  tell = detached;
+  // order(done): release; pairs with the acquire in job_core::done().
+  return job.done_.exchange(job_core::is_over, memory_order_release) == job_core::is_awaited;
 }
 
 // On the worker that found the job quiet; once.
 void job_state::finish() noexcept {
+  if (options.deadline) home.timer.forget(job, *options.deadline);
+  leave_parent();
+  bool tell = false;
+  bool awaited = false;
+  bool all_is_well = false;
   {
     const std::lock_guard hold(lock);
     closed = true;
+    all_is_well = errors.total() == 0 && !cancelled_by;
+    if (all_is_well) {
+      make_report();
+      awaited = publish_report(tell);
+    }
   }
-  if (options.deadline) home.timer.forget(job, *options.deadline);
-  leave_parent();
-  std::shared_ptr<const job_report> made = make_report();
-  bool tell = false;
-  bool awaited = false;
-  {
+  if (!all_is_well) {
+    make_report();
     const std::lock_guard hold(lock);
-    report = std::move(made);
-    tell = detached;
-    // order(done): release; pairs with the acquire in job_core::done().
-    awaited = job.done_.exchange(job_core::is_over, memory_order_release) == job_core::is_awaited;
+    awaited = publish_report(tell);
   }
   if (awaited) platform::futex_wake_all(job.done_);
   workers_elsewhere.wake_all();
   if (tell) {
     tell_if_unobserved();
     job.drop_value();
-    const std::lock_guard hold(lock);
-    report = nullptr;
+    leave_report();
   }
   home.job_ended(*this);
   job.release();

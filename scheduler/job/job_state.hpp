@@ -35,9 +35,8 @@ struct job_state : injected {
         home(s),
         options(std::move(o)),
         errors(options.keep_errors),
-        reserved(std::make_shared<job_report>()),
         measured(options.stats || is_watched(s) ? std::make_unique<measure>() : nullptr) {
-    reserved->name = options.name;
+    report.name = options.name;
   }
 
   job_core& job;
@@ -54,12 +53,14 @@ struct job_state : injected {
   std::optional<cancel_record> cancelled_by;
   std::optional<task_path> first_failure;  // what is later than this is stopped
   std::stop_source stop{std::nostopstate};
-  std::shared_ptr<job_report> reserved;      // made beforehand, so that a job can always end
-  const std::unique_ptr<measure> measured;   // null unless asked for
-  std::shared_ptr<const job_report> report;  // null until the job is done
-  bool closed = false;                       // found quiet: the record is final, a cancel comes too late
-  bool observed = false;                     // somebody has waited, or was told
+  const std::unique_ptr<measure> measured;  // null unless asked for
+  job_report report;                        // complete when `reported`; then read without the lock
+  bool closed = false;                      // found quiet: the record is final, a cancel comes too late
+  bool reported = false;
   bool detached = false;
+  atomic<bool> observed{false};  // somebody has waited, or was told
+  // Who reads the report: the handle, or for a detached job the scheduler; exceptions with it in them.
+  atomic<std::uint32_t> readers{1};
 
   wait_node waits{job};  // under the lock of all waits
 
@@ -88,6 +89,10 @@ struct job_state : injected {
   void leave_parent() noexcept;
   void finish() noexcept;
   void tell_if_unobserved() noexcept;
+  // For an exception: shared with the handle, and kept with the job's memory. Throws std::bad_alloc.
+  std::shared_ptr<const job_report> share_report();
+  // The last reader is gone: exceptions die with it, whoever still holds the job.
+  void leave_report() noexcept;
   task_extra& extra_of(task_frame& t);  // under lock; throws bad_alloc
 
   // Records the failures of a task that are the job's own, and stops the job if its policy says so.
@@ -104,7 +109,10 @@ struct job_state : injected {
   void stop_right_of(const task_path& failed) noexcept;
   void tell_workers() noexcept;
   void signal_stop(std::stop_source& source) noexcept;
-  std::shared_ptr<const job_report> make_report() noexcept;
+  void make_report() noexcept;
+  void describe_errors() noexcept;
+  // Under the lock. True: somebody sleeps until the job is done.
+  bool publish_report(bool& tell) noexcept;
 };
 
 }  // namespace detail

@@ -70,11 +70,16 @@ class COPPICE_API job_core {
   std::stop_token stop_token();
   void detach() noexcept;
   const job_report& report() const noexcept;  // requires done()
-  [[noreturn]] void throw_report() const;     // requires done() and not completed
+  [[noreturn]] void throw_report();           // requires done() and not completed
   void abandon() noexcept;                    // the handle goes: cancels and joins if nobody has waited
 
   void acquire() noexcept { references_.fetch_add(1, memory_order_relaxed); }
   void release() noexcept;
+
+  // A job is one block of memory: the private part lies before the rest, and what workers write starts a
+  // line.
+  static void* operator new(std::size_t bytes);
+  static void operator delete(void* job) noexcept;
 
   task_frame root;
   tally counts;
@@ -105,7 +110,7 @@ class COPPICE_API job_core {
   static constexpr std::uint32_t look_measured = 1, look_running = 2;
   atomic<std::uint32_t> looks_{0};
   measure* measured_;
-  std::unique_ptr<job_state> state_;
+  job_state* const state_;  // made and destroyed with this
 };
 
 // Admission, in two steps: a callable is moved only when there is room for it.
