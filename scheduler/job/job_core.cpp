@@ -188,7 +188,11 @@ void job_core::wait_elsewhere(worker_thread& me) {
   me.all.waits_elsewhere.enter(here);
   standing anywhere{me, nullptr};
   stand_elsewhere(anywhere);
-  state_->workers_elsewhere.enter(there);
+  {
+    // Under the lock under which the job ends.
+    const std::lock_guard hold(state_->lock);
+    state_->workers_elsewhere.enter(there);
+  }
   const auto descends = [this](const injected& other) {
     job_core& waiting = static_cast<const job_state&>(other).job;
     return descends_from(&waiting, *this) || waits_for(*this, waiting);

@@ -1,7 +1,7 @@
 // A job's private part: what happens to a job once, or rarely.
 //
 // Who writes what. Everything under `lock`, but `options` (constant), `submitted` (before launch) and the
-// links of the scheduler's list (under the scheduler's lock). No user code runs under the lock.
+// links of the injection queue (under its lock). No user code runs under the lock.
 #pragma once
 
 #include <chrono>
@@ -69,10 +69,6 @@ struct job_state : injected {
   job_state* first_child = nullptr;     // under this job's lock
   job_state* sibling_before = nullptr;  // under the parent's lock
   job_state* sibling_after = nullptr;
-
-  // The scheduler's list of jobs that are not quiet.
-  job_state* live_before = nullptr;
-  job_state* live_after = nullptr;
 
   static job_state& of(job_core& j) noexcept { return *j.state_; }
   static const job_state& of(const job_core& j) noexcept { return *j.state_; }

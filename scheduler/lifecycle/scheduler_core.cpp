@@ -59,10 +59,7 @@ scheduler_core::~scheduler_core() {
   streams->shut();
 }
 
-std::uint64_t scheduler_core::live_jobs() const {
-  const std::lock_guard hold(lock_);
-  return live_count_;
-}
+std::uint64_t scheduler_core::live_jobs() const { return team.injection.now().live; }
 
 void scheduler_core::was_running(running_task&& task) {
   constexpr std::size_t most = 256;
@@ -133,14 +130,7 @@ admission scheduler_core::admit(bool wait, const job_options& o) {
   if (this_worker != nullptr && this_worker->attention.is_below_limit(stack_address(&wait)))
     refuse_recursion();
   if (o.deadline) timer.start();
-  {
-    const std::lock_guard hold(lock_);
-    if (phase_ != phase::open) {
-      ++rejected_;
-      return admission::stopped;
-    }
-    ++pending_;
-  }
+  if (!door_.enter()) return reject();
   injection_queue::outcome got{};
   // Another scheduler's worker does not wait either: this one's workers may be waiting for what it runs.
   if (this_worker != nullptr)
@@ -152,16 +142,25 @@ admission scheduler_core::admit(bool wait, const job_options& o) {
     got = team.injection.reserve_anyway() ? injection_queue::outcome::reserved
                                           : injection_queue::outcome::closed;
   if (got == injection_queue::outcome::reserved) return admission::accepted;
+  if (got == injection_queue::outcome::closed) return reject();
   leave_door();
-  if (got == injection_queue::outcome::full) return admission::full;
-  const std::lock_guard hold(lock_);
-  ++rejected_;
+  return admission::full;
+}
+
+admission scheduler_core::reject() noexcept {
+  {
+    const std::lock_guard hold(lock_);
+    ++rejected_;
+  }
+  leave_door();
   return admission::stopped;
 }
 
 void scheduler_core::leave_door() noexcept {
+  if (door_.leave_if_open()) return;
   const std::lock_guard hold(lock_);
-  if (--pending_ == 0) changed_.notify_all();
+  door_.leave();
+  changed_.notify_all();
 }
 
 void scheduler_core::withdraw() noexcept {
@@ -177,12 +176,7 @@ void scheduler_core::launch(job_core& job) noexcept {
 
 bool scheduler_core::open_for_step() {
   if (inherited_over_fork()) return false;
-  {
-    const std::lock_guard hold(lock_);
-    if (phase_ != phase::open) return false;
-    ++pending_;
-  }
-  if (team.injection.reserve_unbounded() == injection_queue::outcome::reserved) return true;
+  if (door_.enter() && team.injection.reserve_unbounded() == injection_queue::outcome::reserved) return true;
   leave_door();
   return false;
 }
@@ -196,42 +190,26 @@ void scheduler_core::launch(job_core& job, bool bounded, job_core* outer) noexce
   job_state& s = job_state::of(job);
   s.bounded = bounded;
   s.submitted = clock::now();
-  {
-    const std::lock_guard hold(lock_);
-    --pending_;
-    ++jobs_;
-    ++live_count_;
-    s.live_after = live_;
-    if (live_ != nullptr) live_->live_before = &s;
-    live_ = &s;
-    if (pending_ == 0) changed_.notify_all();
-  }
   if (outer != nullptr) s.adopt_by(*outer);
   s.watch_deadline();
   team.injection.commit(s);
   team.wake_one(nullptr);
   team.waits_elsewhere.wake_all();
+  leave_door();
 }
 
 void scheduler_core::job_ended(job_state& job) noexcept {
   const task_counts n = job.job.counts.counts();
+  if (!team.injection.ended(job, n.succeeded + n.failed + n.cancelled, n.skipped) || !door_.closed()) return;
   const std::lock_guard hold(lock_);
-  (job.live_before != nullptr ? job.live_before->live_after : live_) = job.live_after;
-  if (job.live_after != nullptr) job.live_after->live_before = job.live_before;
-  --live_count_;
-  ran_ += n.succeeded + n.failed + n.cancelled;
-  skipped_ += n.skipped;
-  if (live_count_ == 0) changed_.notify_all();
+  changed_.notify_all();
 }
 
 scheduler_stats scheduler_core::stats() const {
   if (inherited_over_fork()) refuse_inherited();
   scheduler_stats s;
   s.workers = team.number_wanted();
-  {
-    const std::lock_guard hold(lock_);
-    s.jobs = jobs_;
-  }
+  s.jobs = team.injection.now().committed;
   s.stalls = watchdog.reports();
   team.each_worker([&s](const worker_thread& w) {
     const worker_counters& c = w.stats;

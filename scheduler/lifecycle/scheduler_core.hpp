@@ -1,6 +1,9 @@
-// The scheduler's core: options, crew, timer, the list of jobs that are not quiet, the way down.
+// The scheduler's core: options, crew, timer, the way in and the way down. Jobs that are not quiet are in the
+// crew's injection queue.
 //
-// Who writes what. `phase_`, the list and the counters of stops: under `lock_`. shutdown.md holds the states.
+// Who writes what. `phase_` and the counters of stops: under `lock_`. Who comes to the door or
+// leaves it counts in the door; a stop closes that under the lock and waits for those who are in it.
+// shutdown.md holds the states.
 #pragma once
 
 #include <chrono>
@@ -16,6 +19,7 @@
 #include <vector>
 
 #include "lifecycle/deadline_timer.hpp"
+#include "lifecycle/door.hpp"
 #include "lifecycle/stall_watchdog.hpp"
 #include "platform/fork.hpp"
 #include "platform/waiting.hpp"
@@ -48,6 +52,7 @@ class scheduler_core {
   bool open_for_step();
   void launch_step(job_core& job, job_core* outer) noexcept;
   void leave_door() noexcept;
+  admission reject() noexcept;
   void job_ended(job_state& job) noexcept;
 
   // Drains until `when` (null: for ever), then cancels; with cancel at once.
@@ -84,14 +89,8 @@ class scheduler_core {
   mutable mutex lock_;
   condition_variable changed_;
   phase phase_ = phase::open;
-  job_state* live_ = nullptr;
-  std::uint64_t live_count_ = 0;
-  std::uint64_t pending_ = 0;  // submitters between the door and the list: a stop waits for them
-  std::uint64_t jobs_ = 0;
+  door door_;  // submitters on their way to the queue: a stop waits for them
   std::uint64_t rejected_ = 0;
-  // Totals of jobs that have ended, for the difference that a stop reports.
-  std::uint64_t ran_ = 0;
-  std::uint64_t skipped_ = 0;
   std::uint64_t ran_before_stop_ = 0;
   std::uint64_t skipped_before_stop_ = 0;
   stop_report report_;

@@ -11,27 +11,42 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
+namespace {
+
+std::uint64_t ran(const task_counts& n) noexcept { return n.succeeded + n.failed + n.cancelled; }
+
+// Jobs with a reference on each.
+struct held_jobs {
+  std::vector<job_core*> all;
+  held_jobs() = default;
+  held_jobs(const held_jobs&) = delete;
+  held_jobs& operator=(const held_jobs&) = delete;
+  ~held_jobs() {
+    for (job_core* const job : all) job->release();
+  }
+  void add(job_core& job) {
+    all.push_back(&job);
+    job.acquire();
+  }
+};
+
+}  // namespace
+
 void scheduler_core::cancel_all() {
-  std::vector<job_core*> jobs;
+  held_jobs jobs;
   {
     const std::lock_guard hold(lock_);
-    // What can throw comes first: then nothing is held yet, and nobody was told anything.
-    jobs.reserve(live_count_);
     std::vector<running_task> running = report_.still_running;
-    for (job_state* s = live_; s != nullptr; s = s->live_after) {
-      s->ask_what_runs();
-      s->describe_running(running);
-    }
+    team.injection.for_each_live([&](injected& i) {
+      auto& s = static_cast<job_state&>(i);
+      s.ask_what_runs();
+      s.describe_running(running);
+      jobs.add(s.job);
+    });
     report_.still_running = std::move(running);
-    for (job_state* s = live_; s != nullptr; s = s->live_after) {
-      s->job.acquire();
-      jobs.push_back(&s->job);
-    }
   }
-  for (job_core* const job : jobs) {
+  for (job_core* const job : jobs.all)
     job_state::of(*job).stop_now(stop_reason::cancelled, "the scheduler was stopped");
-    job->release();
-  }
 }
 
 stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock::time_point* when) {
@@ -44,23 +59,25 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
   unique_lock hold(lock_);
   if (phase_ == phase::open) {
     phase_ = phase::stopping;
-    ran_before_stop_ = ran_;
-    skipped_before_stop_ = skipped_;
-    for (job_state* s = live_; s != nullptr; s = s->live_after) {
-      const task_counts n = s->job.counts.counts();
-      ran_before_stop_ += n.succeeded + n.failed + n.cancelled;
+    door_.close();
+    const injection_queue::state before = team.injection.for_each_live([this](injected& i) {
+      const task_counts n = static_cast<job_state&>(i).job.counts.counts();
+      ran_before_stop_ += ran(n);
       skipped_before_stop_ += n.skipped;
-    }
+    });
+    ran_before_stop_ += before.ran;
+    skipped_before_stop_ += before.skipped;
     hold.unlock();
     team.injection.close();  // who is blocked at the door leaves
     hold.lock();
   }
-  const auto all_quiet = [this] { return live_count_ == 0 && pending_ == 0; };
+  // Nobody in the door, then no job: who was in it has left one behind.
+  const auto all_quiet = [this] { return door_.nobody() && live_jobs() == 0; };
   if (mode == stop_mode::drain && when != nullptr && !changed_.wait_until(hold, *when, all_quiet))
     mode = stop_mode::cancel;
   if (mode == stop_mode::cancel) {
     // Those at the door come in yet: they are cancelled like the rest.
-    changed_.wait(hold, [this] { return pending_ == 0; });
+    changed_.wait(hold, [this] { return door_.nobody(); });
     hold.unlock();
     cancel_all();
     hold.lock();
@@ -73,8 +90,9 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
     timer.stop();
     watchdog.stop();
     hold.lock();
-    report_.ran = ran_ - ran_before_stop_;
-    report_.skipped = skipped_ - skipped_before_stop_;
+    const injection_queue::state after = team.injection.now();
+    report_.ran = after.ran - ran_before_stop_;
+    report_.skipped = after.skipped - skipped_before_stop_;
     phase_ = phase::stopped;
     changed_.notify_all();
   }

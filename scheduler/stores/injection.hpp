@@ -1,12 +1,14 @@
-// The injection queue: root tasks on their way from outside threads to the workers. First in, first out,
-// bounded.
+// The injection queue: root tasks on their way from outside threads to the workers, and those that have been
+// taken and whose jobs have not ended. First in, first out, bounded.
 //
 // The bound is for outsiders: a worker's own submissions are always taken in, or it could wait for itself.
 // Admission comes in two steps, reserve and commit, so that a callable is moved only when there is room for
 // it.
 //
-// Everything is under one lock: a root is the coarsest thing there is, and the lock also lets a worker that
-// waits for a job take that job's root out of the middle.
+// A root is in one of two lists from its commit to the end of its job: queued or taken. Both are under one
+// lock, so that a job costs three visits in all; the lock also lets a worker that waits for a job take that
+// job's root out of the middle. `room_taken_` counts what is reserved or queued; it grows without the lock
+// while nobody is blocked, and shrinks under it, where the blocked ones look.
 #pragma once
 
 #include <chrono>
@@ -14,6 +16,7 @@
 #include <coppice/detail/frame.hpp>
 #include <coppice/stop.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 
 #include "platform/waiting.hpp"
@@ -22,7 +25,13 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-struct injected;
+// What the lists link; base class of a job.
+struct injected {
+  injected* before = nullptr;
+  injected* after = nullptr;
+  bool queued = false;  // under the lock
+  bool bounded = true;  // counts against the capacity
+};
 
 class injection_queue {
  public:
@@ -32,7 +41,7 @@ class injection_queue {
   // Waits for room until the deadline, if `wait`.
   outcome reserve(bool wait, const std::chrono::steady_clock::time_point* deadline);
   // A worker's reservation: no bound.
-  outcome reserve_unbounded();
+  outcome reserve_unbounded() const noexcept { return closed() ? outcome::closed : outcome::reserved; }
   // Beyond the bound, for a job that will not wait for a worker's time. False: closed.
   bool reserve_anyway() noexcept;
   void cancel_reservation() noexcept;
@@ -44,48 +53,78 @@ class injection_queue {
   template <class Predicate>
   injected* take_if(const Predicate& wanted) noexcept {
     const std::lock_guard hold(lock_);
-    for (injected* job = first_; job != nullptr; job = next_of(*job)) {
+    for (injected* job = queued_.first; job != nullptr; job = job->after) {
       if (!wanted(*job)) continue;
-      unlink(*job);
+      mark_taken(*job);
       return job;
     }
     return nullptr;
   }
+  // The job of a root that was taken has ended, with so many tasks. True: none is left.
+  bool ended(injected& job, std::uint64_t ran, std::uint64_t skipped) noexcept;
+
   struct state {
     std::size_t queued, blocked;
+    std::uint64_t live;          // queued or taken
+    std::uint64_t committed;     // ever
+    std::uint64_t ran, skipped;  // tasks of the jobs that have ended
   };
   state now() const noexcept {
     const std::lock_guard hold(lock_);
-    return {queued_.load(memory_order_relaxed), blocked_};
+    return {waiting_.load(memory_order_relaxed),
+            blocked_.load(memory_order_relaxed),
+            live_,
+            committed_,
+            ran_,
+            skipped_};
   }
-  bool empty() const noexcept { return queued_.load(memory_order_seq_cst) == 0; }
+  // Of those that are queued or taken, and the state at that moment. `f` is called under the lock, and may
+  // throw.
+  template <class F>
+  state for_each_live(F&& f) const {
+    const std::lock_guard hold(lock_);
+    for (const list* l : {&queued_, &taken_})
+      for (injected* job = l->first; job != nullptr; job = job->after) f(*job);
+    return {waiting_.load(memory_order_relaxed),
+            blocked_.load(memory_order_relaxed),
+            live_,
+            committed_,
+            ran_,
+            skipped_};
+  }
+  bool empty() const noexcept { return waiting_.load(memory_order_seq_cst) == 0; }
 
   // No reservation succeeds any more; who waits for one wakes up.
   void close() noexcept;
 
  private:
-  static injected* next_of(const injected& job) noexcept;
-  void unlink(injected& job) noexcept;
+  struct list {
+    injected* first = nullptr;
+    injected* last = nullptr;
+    void append(injected& job) noexcept;
+    void unlink(injected& job) noexcept;
+  };
+  void mark_taken(injected& job) noexcept;
+  outcome try_reserve(std::size_t capacity) noexcept;
+  void give_room() noexcept;
+  bool closed() const noexcept { return (room_taken_.load(memory_order_relaxed) & is_closed) != 0; }
 
   mutable mutex lock_;
-  condition_variable room_;
-  injected* first_ = nullptr;
-  injected* last_ = nullptr;
-  const std::size_t capacity_;
-  std::size_t admitted_ = 0;  // reserved or queued
-  std::size_t blocked_ = 0;   // who waits for room
-  bool closed_ = false;
+  list queued_, taken_;
+  std::uint64_t live_ = 0;
+  std::uint64_t committed_ = 0;
+  std::uint64_t ran_ = 0;
+  std::uint64_t skipped_ = 0;
   // order(injected): seq_cst on both sides; the submitter's half of announce and look (idle.md): it stores
   // the count, then reads the sleepers; a sleeper announces itself, then reads the count.
-  atomic<std::size_t> queued_{0};
-};
+  atomic<std::size_t> waiting_{0};  // in queued_
 
-// What the queue links; base class of a job.
-struct injected {
-  injected* before = nullptr;
-  injected* after = nullptr;
-  bool queued = false;  // under the queue's lock
-  bool bounded = true;  // counts against the capacity
+  static constexpr std::size_t is_closed = ~(~std::size_t{0} >> 1);
+  const std::size_t capacity_;
+  // order(room): relaxed; what a reservation is for is handed over by the list, under the lock.
+  alignas(cache_line) atomic<std::size_t> room_taken_{0};  // reserved or queued; and is_closed
+  atomic<std::size_t> blocked_{0};                         // who waits for room; written under the lock
+  condition_variable room_;
 };
 
 }  // namespace detail

@@ -28,21 +28,29 @@ struct standing {
   standing* next = nullptr;
 };
 
-// Who stands still and wants to be woken by an event. Everything under the lock.
+// Who stands still and wants to be woken by an event. The list under the lock; a waker that reads that there
+// is nobody takes none.
+//
+// The event must happen under some lock that the one who has entered takes after that, to look whether it has
+// happened: whoever comes second under that lock sees the first.
 class standing_list {
  public:
   void enter(standing& s) noexcept {
     const std::lock_guard hold(lock_);
     s.next = first_;
     first_ = &s;
+    somebody_.store(true, memory_order_relaxed);
   }
   void leave(standing& s) noexcept {
     const std::lock_guard hold(lock_);
     standing** at = &first_;
     while (*at != &s) at = &(*at)->next;
     *at = s.next;
+    somebody_.store(first_ != nullptr, memory_order_relaxed);
   }
   void wake_all() noexcept {
+    // order(somebody): relaxed; ordered by the lock of the event.
+    if (!somebody_.load(memory_order_relaxed)) return;
     const std::lock_guard hold(lock_);
     for (const standing* s = first_; s != nullptr; s = s->next) s->who.park.unpark();
   }
@@ -50,6 +58,7 @@ class standing_list {
  private:
   mutex lock_;
   standing* first_ = nullptr;
+  atomic<bool> somebody_{false};
 };
 
 struct crew {

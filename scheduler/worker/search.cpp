@@ -20,6 +20,9 @@ constexpr std::chrono::microseconds patience{20};
 // older, and the injection queue is looked at by searches only.
 constexpr std::uint32_t steals_in_a_row = 64;
 
+// How many roots follow one, before the next search: what other workers have is older.
+constexpr std::uint32_t roots_in_a_row = 64;
+
 }  // namespace
 
 std::uint32_t worker_thread::random() noexcept {
@@ -58,6 +61,21 @@ frame* worker_thread::steal_again() noexcept {
   frame* const f = steal_from(last_victim_);
   steals_left_ = f != nullptr ? steals_left_ - 1 : 0;
   return f;
+}
+
+// Roots come in crowds: after one the next may be there. No search; a submitter that found nobody searching
+// has woken a sleeper, so nobody is owed a wake.
+frame* worker_thread::take_again() noexcept {
+  if (roots_left_ == 0) return nullptr;
+  frame* const f = take_root();
+  roots_left_ = f != nullptr ? roots_left_ - 1 : 0;
+  return f;
+}
+
+frame* worker_thread::take_root() noexcept {
+  injected* const job = all.injection.take();
+  found_root_ = job != nullptr;
+  return found_root_ ? root_frame(*job) : nullptr;
 }
 
 platform::distance worker_thread::distance_of(const worker_thread& extra) const noexcept {
@@ -110,8 +128,9 @@ frame* worker_thread::look_around(clock::time_point now) noexcept {
   if (frame* const f = steal_from_extra()) return f;
   may_ask = may_ask && !ask_an_extra(now);
   if (may_ask) next_ask_ = now + look_interval;
-  injected* const job = all.injection.take();
-  return job != nullptr ? root_frame(*job) : nullptr;
+  frame* const f = take_root();
+  if (f != nullptr) roots_left_ = roots_in_a_row;
+  return f;
 }
 
 frame* worker_thread::search() noexcept {

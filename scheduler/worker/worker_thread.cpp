@@ -168,11 +168,14 @@ frame* worker_thread::next() noexcept {
     if (frame* const f = deque.pop()) return f;
   floor = deque.top();
   weigh_strand();
-  if (!one_too_many())
-    if (frame* const f = steal_again()) {
+  if (!one_too_many()) {
+    frame* f = steal_again();
+    if (f == nullptr) f = take_again();
+    if (f != nullptr) {
       begin_strand(f);
       return f;
     }
+  }
   flush_counts(*this);
   strand_of.store(nullptr, memory_order_relaxed);
   all.idle.begin_search();
@@ -222,7 +225,7 @@ void worker_thread::begin_strand(const void* what) noexcept {
   strand_starts = true;
   strand_of.store(what, memory_order_relaxed);
   strand_since = clock::now();
-  strand_is_weighed_ = true;
+  strand_is_weighed_ = !std::exchange(found_root_, false);
   deque.begin_strand();
 }
 
@@ -239,7 +242,7 @@ void worker_thread::pass_on_the_search() noexcept {
     all.wake_one(this);
 }
 
-// At the end of a strand that was stolen or injected: was it worth the way?
+// At the end of a strand that was stolen: was it worth the way?
 void worker_thread::weigh_strand() noexcept {
   if (!std::exchange(strand_is_weighed_, false)) return;
   if (clock::now() - strand_since >= worth_a_steal) {

@@ -184,6 +184,8 @@ class worker_thread : public worker {
   frame* steal_from_extra() noexcept;
   bool ask_an_extra(std::chrono::steady_clock::time_point now) noexcept;
   frame* steal_again() noexcept;
+  frame* take_again() noexcept;
+  frame* take_root() noexcept;
   void pass_on_the_search() noexcept;
   bool expose(worker_thread& victim, bool before_sleep) noexcept;
   // False: it has nothing to give, was asked already, or has just given.
@@ -217,7 +219,9 @@ class worker_thread : public worker {
   std::uint64_t seed_;
   victim last_victim_{};
   std::uint32_t steals_left_ = 0;   // from last_victim_, before the next search
-  bool strand_is_weighed_ = false;  // at its end: it was stolen or injected
+  std::uint32_t roots_left_ = 0;    // from the injection queue, before the next search
+  bool found_root_ = false;         // the strand that begins now
+  bool strand_is_weighed_ = false;  // at its end: it was stolen
   std::uint32_t poor_strands_ = 0;  // one after the other
   std::uint32_t fruitless_ = 0;     // wakes and, past the bound, poor strands
   std::chrono::steady_clock::time_point next_ask_{};
