@@ -121,7 +121,8 @@ class injection_queue {
 
   static constexpr std::size_t is_closed = ~(~std::size_t{0} >> 1);
   const std::size_t capacity_;
-  // order(room): relaxed; what a reservation is for is handed over by the list, under the lock.
+  // order(room): relaxed; pairs with itself. What a reservation is for is handed over by the list, under the
+  // lock.
   alignas(cache_line) atomic<std::size_t> room_taken_{0};  // reserved or queued; and is_closed
   atomic<std::size_t> blocked_{0};                         // who waits for room; written under the lock
   condition_variable room_;

@@ -20,6 +20,7 @@ namespace floor_model {
 void work::run_body(frame* raw, worker& w) noexcept {
   work& self = *static_cast<its_frame*>(raw)->whole;
   self.call(self.closure, w);
+  if (self.is_submitted) worker_thread::of(w).all.injection.ended(self, 1, 0);
 }
 
 void gate::open() {
@@ -54,6 +55,7 @@ running_crew::~running_crew() {
 }
 
 void running_crew::submit(work& w) {
+  w.is_submitted = true;
   all.injection.commit(w);
   all.wake_one(nullptr);
 }

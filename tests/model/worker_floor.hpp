@@ -25,6 +25,7 @@ struct work : coppice::detail::injected {
   its_frame f;
   void (*call)(const void*, worker&);
   const void* closure;
+  bool is_submitted = false;
 
   static void run_body(frame* raw, worker& w) noexcept;
 
