@@ -19,7 +19,6 @@ namespace {
 constexpr std::size_t block_at = sizeof(void*);
 constexpr std::size_t state_at =
     (block_at + sizeof(job_state) + alignof(job_state) - 1) / alignof(job_state) * alignof(job_state);
-constexpr std::size_t before_job = state_at;
 static_assert(alignof(job_state) <= cache_line);
 
 void** place_of_block(void* job) noexcept {
@@ -49,17 +48,19 @@ job_core::~job_core() {
   state_->~job_state();
 }
 
-void* job_core::operator new(std::size_t bytes) {
+void* job_core::operator new(std::size_t bytes, std::align_val_t alignment) {
   // Aligned by hand: the system's allocators are slow where they have to do it.
-  void* const all = ::operator new(before_job + bytes + cache_line - __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-  const auto address = reinterpret_cast<std::uintptr_t>(all) + before_job;
-  auto* const job =
-      static_cast<std::byte*>(all) + before_job + (cache_line - address % cache_line) % cache_line;
-  *place_of_block(job) = all;
+  const auto aligned = static_cast<std::size_t>(alignment);
+  void* const block = ::operator new(state_at + bytes + aligned);
+  const auto first = reinterpret_cast<std::uintptr_t>(block) + state_at;
+  auto* const job = static_cast<std::byte*>(block) + state_at + (aligned - first % aligned) % aligned;
+  *place_of_block(job) = block;
   return job;
 }
 
-void job_core::operator delete(void* job) noexcept { ::operator delete(*place_of_block(job)); }
+void job_core::operator delete(void* job, std::align_val_t) noexcept {
+  ::operator delete(*place_of_block(job));
+}
 
 // A loop, not a recursion: the deepest of many nested jobs may hold the last reference on each of them.
 void job_core::release() noexcept {

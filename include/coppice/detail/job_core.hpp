@@ -23,6 +23,7 @@
 #include <coppice/stop.hpp>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -76,10 +77,9 @@ class COPPICE_API job_core {
   void acquire() noexcept { references_.fetch_add(1, memory_order_relaxed); }
   void release() noexcept;
 
-  // A job is one block of memory: the private part lies before the rest, and what workers write starts a
-  // line.
-  static void* operator new(std::size_t bytes);
-  static void operator delete(void* job) noexcept;
+  // A job is one block of memory, with the private part before the rest.
+  static void* operator new(std::size_t bytes, std::align_val_t alignment);
+  static void operator delete(void* job, std::align_val_t alignment) noexcept;
 
   task_frame root;
   tally counts;
