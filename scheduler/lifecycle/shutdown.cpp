@@ -71,7 +71,6 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
     team.injection.close();  // who is blocked at the door leaves
     hold.lock();
   }
-  // Nobody in the door, then no job: who was in it has left one behind.
   const auto all_quiet = [this] { return door_.nobody() && live_jobs() == 0; };
   if (mode == stop_mode::drain && when != nullptr && !changed_.wait_until(hold, *when, all_quiet))
     mode = stop_mode::cancel;
