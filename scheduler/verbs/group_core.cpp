@@ -84,6 +84,8 @@ void group_core::join_children() noexcept {
   const measured_wait timed(me.running);
   // The usual children, which nobody has stolen. Not more: above them may lie children of other groups, for a
   // stack that is less deep.
+  if (me.owes_more) [[unlikely]]
+    me.share_what_is_owed();
   const standing_floor here(me, floor_);
   while (static_cast<std::int32_t>(me.deque.top() - floor_) > 0) {
     frame* const f = me.deque.pop();

@@ -256,8 +256,17 @@ void worker_thread::weigh_strand() noexcept {
 
 void worker_thread::share_and_wake() noexcept {
   last_share.store(steady_nanoseconds(), memory_order_relaxed);
-  if (deque.share() != 0) add_as_only_writer(stats.shares, std::uint64_t{1}, memory_order_relaxed);
+  const std::uint32_t given = deque.share();
+  if (given != 0) add_as_only_writer(stats.shares, std::uint64_t{1}, memory_order_relaxed);
+  owes_more = given == 1;
   if (stands.load(memory_order_relaxed) != 0) all.cores.forks_standing(*this);
+  announce_shared();
+}
+
+void worker_thread::share_what_is_owed() noexcept {
+  owes_more = false;
+  if (deque.share() == 0) return;
+  add_as_only_writer(stats.shares, std::uint64_t{1}, memory_order_relaxed);
   announce_shared();
 }
 

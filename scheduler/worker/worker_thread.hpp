@@ -103,6 +103,10 @@ class worker_thread : public worker {
   }
   // Somebody wants work: gives half of the private part and wakes a sleeper.
   void share_and_wake() noexcept;
+  // Half of what has come since the worker was asked and had but one: whoever took that comes again, and
+  // would have to expose the rest behind a leaf.
+  void share_what_is_owed() noexcept;
+  bool owes_more = false;  // owner only
   // Before a wait that no helping shortens: everything becomes stealable.
   void share_all_and_wake() noexcept;
   bool anything_visible() noexcept;
