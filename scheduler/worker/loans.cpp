@@ -122,32 +122,34 @@ unsigned loans::core_for(const worker_thread& back) noexcept {
   return own;
 }
 
-worker_thread* loans::take_parked(unsigned number) noexcept {
-  constexpr unsigned looks = 16;  // for one that is bound there already
-  worker_thread** chosen = &parked_;
+namespace {
+
+// One that is bound to this core already, if there is one among the first; else the first.
+worker_thread* unlink_one(worker_thread*& list, unsigned number) noexcept {
+  constexpr unsigned looks = 16;
+  worker_thread** chosen = &list;
   unsigned n = 0;
-  for (worker_thread** at = &parked_; *at != nullptr && n < looks; at = &(*at)->next_parked, ++n)
+  for (worker_thread** at = &list; *at != nullptr && n < looks; at = &(*at)->next_parked, ++n)
     if ((*at)->core.load(memory_order_relaxed) == number) {
       chosen = at;
       break;
     }
   worker_thread* const w = *chosen;
-  if (w == nullptr) return nullptr;
-  *chosen = w->next_parked;
-  --counted_.parked;
+  if (w != nullptr) *chosen = w->next_parked;
+  return w;
+}
+
+}  // namespace
+
+worker_thread* loans::take_parked(unsigned number) noexcept {
+  worker_thread* const w = unlink_one(parked_, number);
+  if (w != nullptr) --counted_.parked;
   return w;
 }
 
 worker_thread* loans::take_keeper(unsigned number) noexcept {
-  worker_thread** chosen = &keepers_;
-  for (worker_thread** at = &keepers_; *at != nullptr; at = &(*at)->next_parked)
-    if ((*at)->core.load(memory_order_relaxed) == number) {
-      chosen = at;
-      break;
-    }
-  worker_thread* const w = *chosen;
+  worker_thread* const w = unlink_one(keepers_, number);
   if (w == nullptr) return nullptr;
-  *chosen = w->next_parked;
   w->keeps_core = false;
   --counted_.keepers;
   return w;

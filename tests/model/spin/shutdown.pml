@@ -1,9 +1,10 @@
 /* The way down: SUBMITTERS submitters (with two, one meets a full queue); two stoppers, one drains until some
  * time, one cancels; WORKERS workers that leave.
  *
- * Sources: scheduler/lifecycle/{shutdown.md,shutdown.cpp,scheduler_core.cpp}, scheduler/stores/injection.cpp.
+ * Sources: scheduler/lifecycle/{shutdown.md,door.hpp,shutdown.cpp,scheduler_core.cpp}, scheduler/stores/injection.cpp.
  *
- * What stands under a lock is one step. Condition variables are modelled as they are: who waits has looked at
+ * What stands under the queue's lock is one step; the core's lock is a word, because words that are not under it are
+ * read while it is held. Condition variables are modelled as they are: who waits has looked at
  * its condition, sleeps until it is notified, and looks again; a notification that is missing is a hang. A job
  * is a root that spawns one child into its worker's deque, or polls until it is cancelled. Of the idle protocol only announce and look are
  * here; parking.pml has the rest.
@@ -12,16 +13,18 @@
  * tasks have all ended; each stopper returns; each worker leaves, and leaves no frame behind; the threads are
  * joined once. Under weak fairness all of this happens (LIVENESS).
  *
- * MUTANT  1  submitters between the door and the list are not counted
- *         2  the last one to leave the door notifies nobody
+ * MUTANT  1  submitters in the door are not counted
+ *         2  the last one to leave a closed door notifies nobody
  *         3  the last job that ends notifies nobody
  *         4  a submitter that finds the queue closed does not leave the door
  *         5  a sleeper looks at `closing` before it announces itself
  *         6  `closing` is set after the sleepers are woken
- *         7  a job is put into the list after it was queued
+ *         7  the door is left before the job is queued
  *         8  every stopper joins the threads
  *         9  a worker leaves as soon as it sees `closing`, and the first stop sets it
- *        10  a cancel does not wait for those at the door
+ *        10  a cancel does not wait for those in the door
+ *        11  the last job's worker looks whether the door is closed before it takes the job from the list
+ *        12  a closed door is left, and this told, without the lock
  */
 #ifndef MUTANT
 #define MUTANT 0
@@ -37,14 +40,17 @@
 
 mtype = { open, stopping, leaving, stopped };
 
-/* Under scheduler_core::lock_. */
+/* scheduler_core::lock_, and what is under it. */
+bool held;
 mtype phase = open;
-byte pending, live;
-bool listed[2];
+/* The door: one word. */
+bool shut;
+byte inside;
 /* Under the injection queue's lock. */
 bool closed;
-byte admitted;
+byte admitted, live;
 bool queued[2];
+bool listed[2]; /* queued or taken */
 
 bool cancelled[2]; /* job_core::stop_ */
 byte tasks[2];     /* that have not ended */
@@ -65,13 +71,25 @@ inline notify_changed() {
   waits[1] = false
 }
 
-/* changed_.wait(hold, condition) */
+inline lock_core() { atomic { !held -> held = true } }
+inline unlock_core() { held = false }
+
+/* changed_.wait(hold, condition), of one word */
 inline wait_until(condition) {
   do
-  :: atomic { condition -> break }
-  :: atomic { !(condition) -> waits[me] = true }
+  :: lock_core();
+     if
+     :: condition -> unlock_core(); break
+     :: else -> atomic { waits[me] = true; held = false }
+     fi;
      !waits[me]
   od
+}
+
+inline tell_stoppers() {
+  lock_core();
+  notify_changed();
+  unlock_core()
 }
 
 inline wake_one() {
@@ -83,39 +101,39 @@ inline wake_one() {
 }
 
 inline leave_door() {
-  atomic {
-    pending--;
-    if
-    :: pending == 0 && MUTANT != 2 -> notify_changed()
-    :: else
-    fi
-  }
-}
-
-inline put_into_list() {
-  atomic {
 #if MUTANT != 1
-    pending--;
+  if
+  :: atomic { !shut -> inside-- }
+  :: shut ->
+#if MUTANT == 12
+     inside--;
+     notify_changed()
+#else
+     lock_core();
+     inside--;
+#if MUTANT != 2
+     notify_changed();
 #endif
-    live++;
-    listed[me] = true;
-    if
-    :: pending == 0 -> notify_changed()
-    :: else
-    fi
-  }
+     unlock_core()
+#endif
+  fi
+#else
+  skip
+#endif
 }
 
 proctype submitter(byte me) {
+  bool found_shut;
   /* scheduler_core::admit */
-  if
-  :: atomic { phase != open -> goto refused }
-  :: atomic {
-       phase == open;
+  atomic {
 #if MUTANT != 1
-       pending++
+    inside++;
 #endif
-     }
+    found_shut = shut
+  }
+  if
+  :: found_shut -> goto rejected
+  :: else
   fi;
   do
   :: atomic { closed -> break }
@@ -123,21 +141,27 @@ proctype submitter(byte me) {
   :: atomic { !closed && admitted == CAPACITY -> wants_room[me] = true }
      !wants_room[me]
   od;
-#if MUTANT != 1 && MUTANT != 4
-  leave_door();
+#if MUTANT == 4
+  goto refused;
 #endif
+rejected:
+  leave_door();
   goto refused;
 reserved:
   /* scheduler_core::launch */
   tasks[me] = 1;
-#if MUTANT != 7
-  put_into_list();
-#endif
-  queued[me] = true;
 #if MUTANT == 7
-  put_into_list();
+  leave_door();
 #endif
+  atomic { /* injection_queue::commit */
+    queued[me] = true;
+    listed[me] = true;
+    live++
+  }
   wake_one();
+#if MUTANT != 7
+  leave_door();
+#endif
   done[me]; /* job::wait */
   assert(tasks[me] == 0);
 refused:
@@ -152,16 +176,24 @@ inline end_task(job) {
   if
   :: last ->
      done[job] = true;
-     atomic { /* scheduler_core::job_ended */
-       last = false;
+     /* scheduler_core::job_ended */
+#if MUTANT == 11
+     sees_shut = shut;
+#endif
+     atomic { /* injection_queue::ended */
        assert(listed[job]);
        listed[job] = false;
        live--;
-       if
-       :: live == 0 && MUTANT != 3 -> notify_changed()
-       :: else
-       fi
+       last = (live == 0)
      }
+#if MUTANT != 11
+     sees_shut = shut;
+#endif
+     if
+     :: last && sees_shut && MUTANT != 3 -> tell_stoppers()
+     :: else
+     fi;
+     last = false
   :: else
   fi
 }
@@ -181,7 +213,7 @@ inline take_root(job) {
 
 proctype worker(byte me) {
   byte mine;
-  bool last;
+  bool last, sees_shut;
 search:
   if
   :: atomic { has_child[me] -> has_child[me] = false; mine = child_of[me] } goto run_child
@@ -248,10 +280,20 @@ inline join_workers() {
   atomic { assert(!joined); joined = true }
 }
 
-proctype stopper(byte me) {
-  bool cancels = (me == 1);
+/* Takes the lock, and keeps it: two words that change without it. */
+inline look_for_quiet() {
+  lock_core();
+  quiet = (inside == 0);
   if
-  :: atomic { phase == open -> phase = stopping }
+  :: quiet -> quiet = (live == 0)
+  :: else
+  fi
+}
+
+proctype stopper(byte me) {
+  bool cancels = (me == 1), quiet;
+  if
+  :: atomic { !held && phase == open -> phase = stopping; shut = true }
 #if MUTANT == 9
      closing = true;
 #endif
@@ -265,8 +307,11 @@ proctype stopper(byte me) {
   if
   :: !cancels -> /* stop_until: its time may come at any moment, or never */
      do
-     :: atomic { live == 0 && pending == 0 -> break }
-     :: atomic { live != 0 || pending != 0 -> waits[me] = true }
+     :: look_for_quiet();
+        if
+        :: quiet -> unlock_core(); break
+        :: else -> atomic { waits[me] = true; held = false }
+        fi;
         if
         :: !waits[me]
         :: atomic { waits[me] -> waits[me] = false; cancels = true; break }
@@ -277,7 +322,7 @@ proctype stopper(byte me) {
   if
   :: cancels ->
 #if MUTANT != 10
-     wait_until(pending == 0);
+     wait_until(inside == 0);
 #endif
      if
      :: listed[0] -> cancelled[0] = true
@@ -289,15 +334,23 @@ proctype stopper(byte me) {
      fi
   :: else
   fi;
-  wait_until(live == 0 && pending == 0);
+  do
+  :: look_for_quiet();
+     if
+     :: quiet -> unlock_core(); break
+     :: else -> atomic { waits[me] = true; held = false }
+     fi;
+     !waits[me]
+  od;
   if
-  :: atomic { phase == stopping || MUTANT == 8 -> phase = leaving }
+  :: atomic { !held && (phase == stopping || MUTANT == 8) -> phase = leaving }
      join_workers();
-     atomic { phase = stopped; notify_changed() }
+     atomic { !held -> phase = stopped; notify_changed() }
   :: phase != stopping && MUTANT != 8
   fi;
   wait_until(phase == stopped);
-  assert(live == 0 && pending == 0)
+  /* Whoever comes now is turned away. */
+  assert(live == 0)
 }
 
 init {
