@@ -22,14 +22,14 @@ class parker {
   bool park(const std::chrono::steady_clock::time_point* deadline = nullptr) noexcept {
     std::uint32_t seen = idle;
     if (!word_.compare_exchange_strong(seen, asleep, memory_order_acquire, memory_order_acquire)) {
-      word_.store(idle, memory_order_relaxed);
+      use_up();
       return true;
     }
     for (;;) {
       const bool in_time = platform::futex_wait(word_, asleep, deadline);
       // order(unpark): acquire; pairs with the release of unpark().
       if (word_.load(memory_order_acquire) == woken) {
-        word_.store(idle, memory_order_relaxed);
+        use_up();
         return true;
       }
       if (!in_time) return word_.exchange(idle, memory_order_acquire) == woken;
@@ -42,6 +42,13 @@ class parker {
   }
 
  private:
+  // By an exchange: a plain store could take effect after the caller has looked at what it waits for, and
+  // undo a second wake that came in between.
+  void use_up() noexcept {
+    // order(unpark): acquire; pairs with the release of unpark().
+    word_.exchange(idle, memory_order_acquire);
+  }
+
   static constexpr std::uint32_t idle = 0, asleep = 1, woken = 2;
   platform::futex_word word_{idle};
 };

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <coppice/detail/atomic.hpp>
 #include <thread>
 
 #include "support/scale.hpp"
@@ -35,6 +36,28 @@ TEST(parker, ADeadlineInThePastEndsTheSleepWithoutAWake) {
   EXPECT_FALSE(p.park(&past));
   p.unpark();
   EXPECT_TRUE(p.park(&past));
+}
+
+// A wake comes for a sleep that has ended by itself, and is used up just when the next one comes.
+TEST(parker, LosesNoWakeThatComesWhileAnEarlierOneIsUsedUp) {
+  parker p;
+  const int rounds = support::scaled(200000);
+  std::atomic<int> waits_for{0}, awake{0};
+  std::thread sleeper([&] {
+    for (int i = 1; i <= rounds; ++i) {
+      waits_for = i;
+      while (awake < i) p.park();
+    }
+  });
+  for (int i = 1; i <= rounds; ++i) {
+    while (waits_for < i) std::this_thread::yield();
+    p.unpark();
+    for (int k = 0; k < i % 16; ++k) coppice::detail::compiler_barrier();
+    awake = i;
+    p.unpark();
+  }
+  sleeper.join();
+  EXPECT_EQ(awake, rounds);
 }
 
 // Two threads hand a turn to each other; what one writes before its wake the other sees after its sleep.

@@ -56,6 +56,20 @@ MODEL(SleepEndsAtItsDeadlineOrByAWakeAndKeepsNeither, {.preemptions = 3}) {
   }
 }
 
+// A wake that comes late, for a sleep that has ended, is used up just when the next one comes.
+MODEL(WakeThatWasKeptDoesNotHideTheNextOne, {.preemptions = 2}) {
+  parker p;
+  coppice::detail::atomic<bool> awake{false};
+  thread late([&] { p.unpark(); });
+  thread waker([&] {
+    awake.store(true, std::memory_order_seq_cst);
+    p.unpark();
+  });
+  while (!awake.load(std::memory_order_seq_cst)) p.park();
+  late.join();
+  waker.join();
+}
+
 // ---- a crew ----
 
 // A whole crew takes some hundred steps: what is bounded beside the preemptions is said here.
