@@ -43,11 +43,10 @@ template <class T>
 class stream_of : public stream_core {
  public:
   result_node<T>* next_node() { return static_cast<result_node<T>*>(next()); }
-  result_node<T>* current = nullptr;  // of the iterators
+  result_node<T>* current = nullptr;  // of the iterators; the stream's
 
  protected:
   using stream_core::stream_core;
-  ~stream_of() override { delete current; }
   stream_node* make_node() final { return new result_node<T>; }
   void clear(stream_node& n) noexcept final { static_cast<result_node<T>&>(n).kept.reset(); }
   void set_error(stream_node& n, kept_error error) noexcept final {

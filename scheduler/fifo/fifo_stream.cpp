@@ -24,7 +24,7 @@ class fifo_stream_pool final : public stream_pool {
   }
 
   // A reader that is a worker of the pool stands still like one that waits for a task.
-  void stand(stream_core& core, std::unique_lock<std::mutex>& lock) override {
+  void stand(stream_core& core, detail::unique_lock& lock) override {
     if (fifo_pool::own_seat(&pool_) == nullptr) return core.sleep(lock);
     lock.unlock();
     {
@@ -46,7 +46,7 @@ class fifo_stream_pool final : public stream_pool {
  private:
   class next_result final : public fifo_pool::awaited {
    public:
-    explicit next_result(const stream_core& core) noexcept : core_(core) {}
+    explicit next_result(stream_core& core) noexcept : core_(core) {}
     bool over() const noexcept override { return core_.may_go_on(); }
     std::string text() const override {
       return "a result of stream \"" + core_.options().name + "\", whose inputs need a worker";
@@ -54,7 +54,7 @@ class fifo_stream_pool final : public stream_pool {
     bool may_come_from_outside() const noexcept override { return core_.fed_by_stage(); }
 
    private:
-    const stream_core& core_;
+    stream_core& core_;
   };
 
   fifo_pool& pool_;

@@ -48,7 +48,7 @@ const task_error& error_of(const kept_error* error) {
 // In a handler.
 void stream_core::item_failed(stream_node& node) noexcept {
   const std::type_info* const type = abi::__cxa_current_exception_type();
-  std::unique_lock lock(mutex_);
+  unique_lock lock(mutex_);
   bool stopping = stop_ != stream_stop::none;
   lock.unlock();
   if (type != nullptr && *type == typeid(cancelled) &&
@@ -71,7 +71,7 @@ void stream_core::item_failed(stream_node& node) noexcept {
 // In a handler: the source threw. That takes the place of the input that it did not give.
 void stream_core::source_failed(stream_node& node) noexcept {
   node.how = item_end::failed;
-  std::unique_lock lock(mutex_);
+  unique_lock lock(mutex_);
   node.sequence = accepted_;
   lock.unlock();
   try {

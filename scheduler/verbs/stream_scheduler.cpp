@@ -119,7 +119,7 @@ class scheduler_stream final : public stream_pool {
     return true;
   }
 
-  void stand(stream_core& core, std::unique_lock<std::mutex>& lock) override { core.sleep(lock); }
+  void stand(stream_core& core, unique_lock& lock) override { core.sleep(lock); }
 
   // An input has a place below its step, as a stolen branch has.
   void enter(item_scope& scope, std::uint64_t sequence) noexcept override {
@@ -192,7 +192,7 @@ class scheduler_stream final : public stream_pool {
   const std::shared_ptr<stream_door> door_;
   job_core* const outer_;  // in which the stream was made
   const job_options options_;
-  std::mutex lock_;
+  mutex lock_;
   std::vector<job_core*> steps_;  // that have not ended, each with a reference
   job_core* posted_ = nullptr;    // the one that nobody has begun
 };

@@ -42,12 +42,19 @@ inline constexpr std::uint32_t poor_strands_before_rest = 64;
 // What next to nothing is. A strand without a body takes 60 to 100 ns, and its victim loses about as much by
 // the steal (2-core x86-64 virtual machine, 2026-11).
 inline constexpr std::chrono::nanoseconds worth_a_steal{150};
+// After so long a step of a stream lets others of its pool have the worker. Posting one costs about 2 us (2-core
+// x86-64 virtual machine, 2026-11).
+inline constexpr std::chrono::nanoseconds step_time = std::chrono::microseconds(200);
+// How often a step of a stream looks whether the one that asks the source is done, before it ends: 3 us.
+inline constexpr unsigned looks_at_a_source = 256;
 // As many workers as a scheduler may ever have: platform::max_workers.
 inline constexpr std::size_t roster_capacity = 4096;
 
 #else
 
 inline constexpr std::uint32_t deque_capacity = 4;
+inline constexpr std::chrono::nanoseconds step_time = std::chrono::hours(1);
+inline constexpr unsigned looks_at_a_source = 1;
 inline constexpr std::uint32_t deque_reserve = 1;
 inline constexpr std::uint32_t bundle_size = 3;
 inline constexpr std::uint32_t deepest_inline_run = 0;

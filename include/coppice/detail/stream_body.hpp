@@ -120,7 +120,7 @@ class range_stream final : public stream_of<T> {
   }
   void dispose() noexcept override { parts_.reset(); }
 
-  std::optional<parts> parts_;
+  alignas(cache_line) std::optional<parts> parts_;  // steps write here, the reader beside it
 };
 
 template <class F, class U>
@@ -196,7 +196,7 @@ class stage_stream final : public stream_of<T> {
     f_.reset();
   }
 
-  results<U> source_;
+  alignas(cache_line) results<U> source_;
   std::optional<F> f_;
 };
 

@@ -3,20 +3,27 @@
 //
 // A stream runs in steps. A step is what its pool runs at a time: it takes one input after the other, and
 // ends when the window is full, the source has nothing or has ended, or its time is over. So an idle stream
-// holds no thread. The slot of an input is reserved before it is taken, and given back when its result is
-// read: no task ever finds the stream full.
+// holds no thread. Each input has a place in the window before it is taken, and the place is free again when
+// its result has been read: no task ever finds the stream full.
 //
-// Who writes what: everything under `mutex_`; no user code, and no pool, is called with it held.
+// Who writes what: an input goes through the gate and the outbox, without a lock (stream_gate.hpp,
+// stream_outbox.hpp); what is marked so belongs to who is inside the gate; everything else is under `mutex_`,
+// which a step takes when it begins, ends, or has something to tell. No user code, and no pool, is called
+// with it held. Why nothing is lost between the two: scheduler/verbs/streams.md.
 //
-// Invariant: occupied_ == inputs taken and not read, plus one while pulling_; occupied_ <= capacity. Steps
-// come from whoever makes the next input possible: a step that has taken one (so they grow one by one), a
-// step whose time is over, a reader that makes room, a source that has something again. At most one is posted
-// and not begun.
+// Invariant: inputs taken and not read, plus one while somebody is inside the gate, have a place each, and
+// there are at most `capacity` places. Steps come from whoever makes the next input possible: a step that has
+// taken one (so they grow one by one), a step whose time is over, a reader that makes room, a source that has
+// something again. At most one is posted and not begun.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
+#include <coppice/detail/atomic.hpp>
 #include <coppice/detail/config.hpp>
+#include <coppice/detail/stream_gate.hpp>
+#include <coppice/detail/stream_node.hpp>
+#include <coppice/detail/stream_outbox.hpp>
+#include <coppice/detail/waiting.hpp>
 #include <coppice/result.hpp>
 #include <coppice/stream_options.hpp>
 #include <cstddef>
@@ -39,16 +46,6 @@ enum class stream_stop : std::uint8_t { none, cancelled, deadline, failed };
 // What a pull found.
 enum class pulled : std::uint8_t { item, last_item, end, nothing, failure };
 
-// How an input ended.
-enum class item_end : std::uint8_t { succeeded, failed, cancelled, skipped };
-
-struct stream_node {
-  stream_node* next = nullptr;
-  std::uint64_t sequence = 0;  // in order of taking; results of an ordered stream come by it
-  item_end how = item_end::succeeded;
-  virtual ~stream_node() = default;
-};
-
 // Where an input's code runs, while it runs. The words are the pool's business.
 struct item_scope {
   const stream_core* core = nullptr;
@@ -65,8 +62,8 @@ class COPPICE_API stream_door {
   void shut() noexcept;  // returns when nobody is inside
 
  private:
-  std::mutex mutex_;
-  std::condition_variable left_;
+  mutex mutex_;
+  condition_variable left_;
   std::uint64_t inside_ = 0;
   bool shut_ = false;
 };
@@ -96,7 +93,7 @@ class stream_pool {
   // In a worker of this pool: runs the posted step here if nobody has begun it. False: nothing was done.
   virtual bool help() { return false; }
   // A reader has nothing to read and nothing to do. The lock is the stream's and held; may return early.
-  virtual void stand(stream_core& core, std::unique_lock<std::mutex>& lock) = 0;
+  virtual void stand(stream_core& core, unique_lock& lock) = 0;
   // What a reader stands for may have come about.
   virtual void something_moved() noexcept {}
   virtual void enter(item_scope&, std::uint64_t) noexcept {}
@@ -116,19 +113,19 @@ class COPPICE_API stream_core {
   void start();
   stream_node* next();                                      // null: the end
   stream_node* try_next(stream_core& reader, bool& ended);  // null and not ended: the reader is told later
-  void give_back(stream_node* read) noexcept;
+  void give_back(stream_node* read) noexcept { clear(*read); }
   bool cancel(stream_stop why, std::string by, std::string reason);
   const job_report& report();
-  bool ended() const;
+  bool ended();
   bool help_here() { return pool_->help() || help_source(); }
   void abandon() noexcept;
 
   // The pool's side.
   void step() noexcept;
   void step_dropped() noexcept;
-  bool may_go_on() const;
+  bool may_go_on();
   bool fed_by_stage() const noexcept { return fed_by_stage_; }
-  void sleep(std::unique_lock<std::mutex>& lock);  // until something moves, or the deadline
+  void sleep(unique_lock& lock);  // until something moves, or the deadline
   const stream_options& options() const noexcept { return options_; }
 
   void acquire() noexcept;
@@ -151,6 +148,8 @@ class COPPICE_API stream_core {
   virtual const job_report* source_report() { return nullptr; }
 
   // The input is taken, the next one may be. False: the stream was stopped, it is not to run.
+  bool taken(stream_node& node, bool last) noexcept;
+  // The same, and from here to item_over() its code runs.
   bool began(stream_node& node, item_scope& scope, bool last) noexcept;
   void item_over(item_scope& scope) noexcept;
   void item_failed(stream_node& node) noexcept;    // in a handler
@@ -158,6 +157,13 @@ class COPPICE_API stream_core {
 
  private:
   class outer_stop;
+  // One step at work, on its worker's stack.
+  struct turn {
+    turn *next = nullptr, *before = nullptr;
+    std::uint64_t succeeded = 0;    // not yet counted below
+    atomic<bool> has_input{false};  // read by who cancels
+    stream_trail put;
+  };
   struct placed_error {
     std::uint64_t sequence;
     kept_error error;
@@ -166,23 +172,35 @@ class COPPICE_API stream_core {
   bool runs_here() const noexcept;
   bool inherited_over_fork() const noexcept;
   void refuse_inherited() const;  // where the lock may be held for ever
-  bool no_more() const noexcept { return closed_ && in_flight_ == 0 && !pulling_; }
-  bool may_take() const noexcept { return !closed_ && !starved_ && occupied_ < options_.capacity; }
+  bool no_more() const noexcept { return gate_.closed() && working_.load(memory_order_relaxed) == 0; }
   bool wants_step() const noexcept;
-  bool stop_if_late(std::unique_lock<std::mutex>& lock);
+  bool stop_if_late(unique_lock& lock);
+  bool late() const noexcept;
   stream_node* take();
-  void fetch(std::unique_lock<std::mutex>& lock) noexcept;
-  stream_node* reserve_node(std::unique_lock<std::mutex>& lock) noexcept;
-  bool claim(std::unique_lock<std::mutex>& lock);
-  bool settle(stream_node& node, pulled how, bool all) noexcept;
-  void deliver(stream_node& node) noexcept;
-  void append(stream_node& node) noexcept;
-  void put_aside(stream_node& node) noexcept;
+  void fetch(unique_lock& lock) noexcept;
+  void gather() noexcept;
+  bool ready() noexcept;
   void let_go_of_read() noexcept;
-  void wait(std::unique_lock<std::mutex>& lock);
+  void wait(unique_lock& lock);
+  void nap(unique_lock& lock);
+  void append(stream_node& node) noexcept;
+
+  void take_turn(turn& mine) noexcept;
+  bool enter_gate() noexcept;
+  void leave_gate(stream_node& unused) noexcept;
+  stream_node* claim() noexcept;
+  stream_node* new_node() noexcept;
+  bool settle(turn& mine, stream_node& node, pulled how) noexcept;
+  bool not_a_value(stream_node& node) noexcept;
+  void deliver(stream_node& node) noexcept;
+  std::uint64_t running() const noexcept;
+  bool may_work_more() const noexcept {
+    // order(working): seq_cst; pairs with step().
+    return options_.concurrency == 0 || working_.load(memory_order_seq_cst) < options_.concurrency;
+  }
   void count(const stream_node& node) noexcept;
-  void after_change(std::unique_lock<std::mutex>& lock, bool post) noexcept;
-  void tell_of_stop(std::unique_lock<std::mutex>& lock) noexcept;
+  void after_change(unique_lock& lock, bool post) noexcept;
+  void tell_of_stop(unique_lock& lock) noexcept;
   void stop_now(stream_stop why, const char* reason) noexcept;
   void post_step() noexcept;
   void source_ready() noexcept;
@@ -196,45 +214,55 @@ class COPPICE_API stream_core {
   const stream_options options_;
   const bool fed_by_stage_;
   const unsigned forks_;  // before it was made; more of them: this is a child's copy
-  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const std::chrono::steady_clock::time_point started_ = clock::now();
   std::unique_ptr<outer_stop> outer_;  // the job in which the stream was made takes it along
 
-  // The reader's own, under no lock: what it has fetched, and what it has read and not said so.
-  stream_node* fetched_ = nullptr;
+  // The reader's own, under no lock: what it has fetched; one node more than the window has, which is what it
+  // looks at, so that the place of a result is free as soon as it is taken; nodes for places that are free
+  // and not said to be.
+  alignas(cache_line) stream_node* fetched_ = nullptr;
+  stream_node* own_ = nullptr;
   stream_node *read_ = nullptr, *last_read_ = nullptr;
-  std::size_t taken_ = 0;
+  std::size_t taken_ = 0;  // of those, how many
+  stream_trail given_back_;
   unsigned short_waits_ = 0;  // in a row
   bool napped_ = false;
 
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable moved_;
+  // What each input touches.
+  alignas(cache_line) stream_gate gate_;
+  std::uint64_t accepted_ = 0;  // of who is inside the gate
+  atomic<bool> told_{false};    // the source, a stage, has spoken up since it was last asked
+  stream_window window_;
+  stream_outbox outbox_;
+
+  // Steps that take inputs. Written under the mutex; read without it by those that have taken one.
+  alignas(cache_line) atomic<unsigned> working_{0};
+
+  mutable mutex mutex_;  // guards what follows
+  condition_variable moved_;
   std::uint64_t references_ = 1;
 
-  bool closed_ = false;        // no input is taken any more
   bool source_ended_ = false;  // and none was left
-  bool pulling_ = false;       // a step asks the source
-  bool told_ = false;          // the source spoke up meanwhile
   bool starved_ = false;       // the source, a stage, has nothing, and speaks up when it has
-  bool posted_ = false;        // a step is with the pool and has not begun
-  unsigned patient_ = 0;       // steps that wait for the one that asks
-  unsigned working_ = 0;       // steps that take inputs
+  turn* turns_ = nullptr;      // of the steps at work
   unsigned inside_ = 0;        // who uses source, function or pool
   unsigned waiting_ = 0;       // readers
+  bool napping_ = false;       // one more, until there is enough to read
   unsigned helpers_ = 0;       // of them, who are workers and can run steps
   std::uint64_t calls_ = 0;    // for them: a step was posted, here or in a stage before
-  std::size_t occupied_ = 0, in_flight_ = 0, unread_ = 0;
+  std::size_t unread_ = 0;     // of what was gathered
+  std::uint64_t read_in_all_ = 0;
 
   stream_node *first_ = nullptr, *last_ = nullptr;  // ready, for the reader to fetch
   std::vector<stream_node*> ahead_;                 // of an ordered stream: a heap, the earliest on top
+  std::size_t room_ahead_ = 0;                      // nodes that there may be
   std::uint64_t next_ready_ = 0;                    // sequence of the next one
-  stream_node* spare_ = nullptr;                    // read and given back
-  std::size_t nodes_ = 0;
-  stream_core* downstream_ = nullptr;  // a stage that wants to be told; a reference
+  stream_core* downstream_ = nullptr;               // a stage that wants to be told; a reference
 
   stream_stop stop_ = stream_stop::none;
   std::optional<cancel_record> cancelled_by_;
   std::chrono::steady_clock::time_point quiet_{};
-  std::uint64_t accepted_ = 0, succeeded_ = 0, failed_ = 0, cancelled_ = 0, skipped_ = 0;
+  std::uint64_t succeeded_ = 0, failed_ = 0, cancelled_ = 0, skipped_ = 0;
   std::vector<placed_error> errors_;  // a heap, the latest on top
   std::uint64_t errors_unread_ = 0;
   std::optional<job_report> report_;

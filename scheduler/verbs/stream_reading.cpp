@@ -1,0 +1,217 @@
+// How a stream's results are read: by one reader at a time, which takes all that is ready at once.
+#include <algorithm>
+#include <coppice/detail/stream_core.hpp>
+#include <coppice/detail/worker.hpp>
+#include <coppice/error.hpp>
+#include <coppice/this_task.hpp>
+#include <utility>
+
+#include "worker/loans.hpp"
+
+namespace coppice {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+// When a reader lets results gather: stream_core::wait(). 2 cores, 2026: waking costs 5 us, and a nap takes
+// 100.
+constexpr std::chrono::microseconds short_wait{50}, short_nap{150};
+constexpr unsigned many_short_waits = 8;
+constexpr std::size_t window_for_naps = 256, worth_a_nap = 32;
+
+bool is_later(const stream_node* a, const stream_node* b) noexcept { return a->sequence > b->sequence; }
+
+}  // namespace
+
+bool stream_core::ended() {
+  refuse_inherited();
+  const std::lock_guard hold(mutex_);
+  gather();
+  return no_more() && first_ == nullptr && fetched_ == nullptr;
+}
+
+bool stream_core::may_go_on() {
+  const std::lock_guard hold(mutex_);
+  return ready() || no_more();
+}
+
+void stream_core::sleep(unique_lock& lock) {
+  if (options_.deadline && stop_ == stream_stop::none)
+    moved_.wait_until(lock, *options_.deadline);
+  else
+    moved_.wait(lock);
+}
+
+// With the mutex held: what is ready, in the order in which it is to be read.
+void stream_core::gather() noexcept {
+  for (stream_node *node = outbox_.take_all(), *next; node != nullptr; node = next) {
+    next = node->next;
+    if (!options_.ordered) {
+      append(*node);
+    } else if (node->sequence == next_ready_ && ahead_.empty()) {
+      append(*node);
+      ++next_ready_;
+    } else {
+      ahead_.push_back(node);  // there is room for every node
+      std::push_heap(ahead_.begin(), ahead_.end(), is_later);
+      while (!ahead_.empty() && ahead_.front()->sequence == next_ready_) {
+        std::pop_heap(ahead_.begin(), ahead_.end(), is_later);
+        append(*ahead_.back());
+        ahead_.pop_back();
+        ++next_ready_;
+      }
+    }
+  }
+}
+
+void stream_core::append(stream_node& node) noexcept {
+  node.next = nullptr;
+  (last_ != nullptr ? last_->next : first_) = &node;
+  last_ = &node;
+  ++unread_;
+}
+
+// With the mutex held: whether there is something to read. If not, the step that brings it will tell, once.
+bool stream_core::ready() noexcept {
+  gather();
+  if (first_ != nullptr) return true;
+  if (options_.ordered)
+    outbox_.want(next_ready_);
+  else
+    outbox_.want_from(0);
+  gather();
+  return first_ != nullptr;
+}
+
+// The reader gives the places of what it has read back a quarter of the window at a time, or when it comes to
+// fetch: two locks for many results.
+stream_node* stream_core::take() {
+  stream_node* const node = fetched_;
+  fetched_ = node->next;
+  if (read_ == nullptr) last_read_ = own_;
+  given_back_.note(*own_);
+  own_->next = read_;
+  read_ = std::exchange(own_, node);
+  if (++taken_ >= options_.capacity / 4) {
+    unique_lock lock(mutex_);
+    let_go_of_read();
+    // With much left to read there is no hurry to post a step: so a full window costs one for half of it.
+    after_change(lock, unread_ <= options_.capacity / 2 && wants_step());
+  }
+  return node;
+}
+
+// With the mutex held, which it releases; something is ready.
+void stream_core::fetch(unique_lock& lock) noexcept {
+  if (napped_ && unread_ < worth_a_nap) short_waits_ = 0;
+  napped_ = false;
+  fetched_ = std::exchange(first_, nullptr);
+  last_ = nullptr;
+  after_change(lock, unread_ <= options_.capacity / 2 && wants_step());
+}
+
+// With the mutex held.
+void stream_core::let_go_of_read() noexcept {
+  if (read_ == nullptr) return;
+  unread_ -= taken_;
+  read_in_all_ += taken_;
+  taken_ = 0;
+  window_.give_back(*std::exchange(read_, nullptr), *last_read_);
+}
+
+stream_node* stream_core::next() {
+  refuse_inherited();
+  if (runs_here())
+    throw would_deadlock("coppice: this wait could never end: an input of stream \"" + options_.name +
+                         "\" waits for the next result of that stream (read it outside of its own function)");
+  for (;;) {
+    if (fetched_ != nullptr) return take();
+    unique_lock lock(mutex_);
+    let_go_of_read();
+    gather();
+    if (first_ != nullptr) {
+      fetch(lock);
+      continue;
+    }
+    if (no_more()) return nullptr;
+    if (stop_if_late(lock)) continue;
+    if (wants_step()) {
+      after_change(lock, true);
+      continue;
+    }
+    const std::uint64_t calls = calls_;
+    lock.unlock();
+    if (help_here()) continue;
+    lock.lock();
+    if (ready() || no_more() || calls_ != calls) continue;
+    wait(lock);
+  }
+}
+
+// With the mutex held, but not meanwhile.
+//
+// To wake a thread costs more than a short input. So a reader that has waited shortly several times in a row
+// lets results gather for a moment in which nobody wakes it; if few came, it goes back to being woken.
+void stream_core::wait(unique_lock& lock) {
+  if (napped_) short_waits_ = 0;  // nothing has come
+  napped_ = short_waits_ >= many_short_waits && options_.capacity >= window_for_naps;
+  if (napped_) {
+    nap(lock);
+    return;
+  }
+  const auto since = clock::now();
+  {
+    struct counted {
+      unsigned& count;
+      const unsigned one;
+      counted(unsigned& n, bool counts) : count(n), one(counts ? 1 : 0) { count += one; }
+      ~counted() { count -= one; }
+    };
+    const counted reader(waiting_, true);
+    const counted helper(helpers_, this_task::worker() >= 0);
+    const lent_core meanwhile(detail::this_worker);  // nothing of this stream needs it
+    pool_->stand(*this, lock);
+  }
+  if (clock::now() - since < short_wait)
+    ++short_waits_;
+  else
+    short_waits_ = 0;
+}
+
+// With the mutex held, but not meanwhile. Half a window is enough: then the steps go on beside the reader.
+void stream_core::nap(unique_lock& lock) {
+  outbox_.want_from(read_in_all_ + options_.capacity / 2);
+  napping_ = true;
+  moved_.wait_until(lock, clock::now() + short_nap, [this] { return !napping_; });
+  napping_ = false;
+}
+
+stream_node* stream_core::try_next(stream_core& reader, bool& ended) {
+  ended = false;
+  if (fetched_ != nullptr) return take();
+  unique_lock lock(mutex_);
+  let_go_of_read();
+  stop_if_late(lock);
+  gather();
+  // The places that were given back may be what the next step needs.
+  if (first_ == nullptr && !no_more() && wants_step()) {
+    after_change(lock, true);
+    lock.lock();
+  }
+  if (ready()) {
+    fetch(lock);
+    return take();
+  }
+  ended = no_more();
+  if (ended || downstream_ != nullptr) return nullptr;
+  downstream_ = &reader;
+  reader.acquire();
+  lock.unlock();
+  reader.call_for_help();  // a step that was posted before is one that the reader's reader could not hear of
+  return nullptr;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace coppice
