@@ -131,6 +131,7 @@ class COPPICE_API fifo_pool {
   ///
   /// Threads: any. Blocks: not at all. Throws: std::invalid_argument for a capacity of 0; scheduler_stopped;
   /// std::bad_alloc; what moving throws.
+  /// Cost: as scheduler::map.
   template <std::ranges::input_range Range, class F>
   auto map(Range&& inputs, F f, stream_options options = {}) -> results<detail::mapped<Range, F>> {
     auto pool = stream_pool();

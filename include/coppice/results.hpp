@@ -122,6 +122,11 @@ class results {
   /// Blocks: until there is one. On a worker of the same scheduler it works on the stream meanwhile; on a
   /// worker of the same fifo_pool fifo_options::on_recursion holds.
   /// Throws: would_deadlock inside the stream's own function, and as fifo_options::on_recursion says.
+  ///
+  /// Cost: no lock and no allocation where results are ready, but two locks for a quarter of the window. A
+  /// reader that waits is woken by the first result; one whose waits are short eight times in a row, with a
+  /// window of 256 or more, lets results gather meanwhile: for 150 us, or until half a window is there, or the
+  /// end.
   std::optional<result<T>> next() {
     std::optional<result<T>> read;
     if (core_ == nullptr) return read;

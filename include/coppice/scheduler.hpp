@@ -107,8 +107,8 @@ class COPPICE_API scheduler {
   /// Stop: a stop takes no further input; what was taken is finished, or skipped, and can be read. In stats()
   /// and stop reports each step of a stream counts as a job of one task.
   ///
-  /// Cost: two locks and no allocation for each input; about 2 us for a step, which lasts 200 us or until the
-  /// window is full.
+  /// Cost: four atomic read-modify-writes for each input, no lock and, once the window was full, no allocation;
+  /// about 2 us for a step, which lasts 200 us or until the window is full.
   template <std::ranges::input_range Range, class F>
   auto map(Range&& inputs, F f, stream_options options = {}) -> results<detail::mapped<Range, F>> {
     auto pool = detail::stream_pool_of(*core_, options);

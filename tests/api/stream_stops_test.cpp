@@ -11,7 +11,9 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <vector>
 
+#include "support/scale.hpp"
 #include "support/streams.hpp"
 #include "support/tracked.hpp"
 
@@ -42,6 +44,33 @@ TYPED_TEST(streams, A5C33CancelEndsTheStreamAndWhatIsFinishedCanBeRead) {
   EXPECT_EQ(report.result, outcome::cancelled);
   EXPECT_EQ(report.cancel->reason, "enough");
   EXPECT_EQ(report.cancel->by, "outside");
+}
+
+// Eight workers are in the middle of short inputs when the stream is cancelled, again and again.
+TYPED_TEST(streams, A5C33ACancelLosesAndRepeatsNoInputThatWasTaken) {
+  auto& pool = this->pool(8);
+  for (int round = 0; round < support::scaled(300); ++round) {
+    std::atomic<int> taken = 0, ran = 0;
+    auto stream = pool.map(generated([&taken]() -> std::optional<int> { return taken++; }),
+                           [&ran](int i) {
+                             ++ran;
+                             return i;
+                           },
+                           {.capacity = 64, .ordered = round % 2 == 0});
+    std::vector<unsigned> seen;
+    const auto enter = [&seen](std::size_t i) {
+      if (seen.size() <= i) seen.resize(i + 1);
+      ++seen[i];
+    };
+    for (int i = 0; i < round; ++i) enter(stream.next()->index);
+    EXPECT_TRUE(stream.cancel("in the middle"));
+    while (auto r = stream.next()) enter(r->index);
+    const auto& report = stream.report();
+    check_counts(report);
+    EXPECT_EQ(report.spawned, seen.size());
+    EXPECT_EQ(report.succeeded, static_cast<std::uint64_t>(ran));
+    for (const unsigned times : seen) ASSERT_EQ(times, 1u);
+  }
 }
 
 TYPED_TEST(streams, C22ACancelThatComesTooLateLosesNothing) {

@@ -219,6 +219,80 @@ TYPED_TEST(streams, C33ASourceThatBlocksHoldsNoInputUp) {
   EXPECT_EQ(rest, 3);
 }
 
+// Results do not wait for others to gather, whatever the source does next and however many came before.
+TYPED_TEST(streams, C33ASourceThatBlocksAfterManyShortInputsHoldsNoneOfThemUp) {
+  auto& pool = this->pool(1);
+  for (const bool ordered : {false, true}) {
+    std::latch open{1};
+    int given = 0;
+    const int many = support::scaled(5000) + 3;
+    auto stream = pool.map(generated([&]() -> std::optional<int> {
+                             if (given == many) open.wait();
+                             return given < many ? std::optional(given++) : std::nullopt;
+                           }),
+                           [](int i) { return i; }, {.ordered = ordered});
+    support::ledger seen(static_cast<std::size_t>(many));
+    for (int i = 0; i < many; ++i) seen.enter(stream.next()->index);
+    EXPECT_TRUE(seen.exactly_once());
+    open.count_down();
+    EXPECT_FALSE(stream.next());
+  }
+}
+
+TYPED_TEST(streams, C33AnInputThatBlocksAfterManyShortOnesHoldsNoneOfThemUp) {
+  auto& pool = this->pool(2);
+  std::latch open{1};
+  constexpr int n = support::scaled(5000);
+  auto stream = pool.map(numbers(n), [&open](int i) {
+    if (i == n / 2) open.wait();
+    return i;
+  });
+  support::ledger seen(static_cast<std::size_t>(n));
+  for (int i = 0; i < n - 1; ++i) {
+    const auto r = stream.next();
+    ASSERT_TRUE(r && r->index != static_cast<std::size_t>(n / 2));
+    seen.enter(r->index);
+  }
+  open.count_down();
+  seen.enter(stream.next()->index);
+  EXPECT_TRUE(seen.exactly_once());
+  EXPECT_FALSE(stream.next());
+}
+
+// Inputs that suddenly need each other, after many that took nothing: none waits behind another.
+TYPED_TEST(streams, B2InputsSpreadOverAllWorkersAlsoAfterManyShortOnes) {
+  auto& pool = this->pool(4);
+  constexpr int n = support::scaled(5000);
+  std::latch all{4};
+  int read = 0;
+  for (auto& r : pool.map(std::views::iota(0, n + 4), [&all](int i) {
+         if (i >= n) all.arrive_and_wait();
+         return i;
+       })) {
+    EXPECT_TRUE(r.ok());
+    ++read;
+  }
+  EXPECT_EQ(read, n + 4);
+}
+
+TYPED_TEST(streams, A2C33TheBoundHoldsForEachWindowAndManyWorkers) {
+  auto& pool = this->pool(8);
+  for (const std::size_t capacity : {1u, 2u, 3u, 7u, 64u}) {
+    std::atomic<int> taken = 0, asked_for = 0;
+    std::atomic<bool> kept = true;
+    const int n = support::scaled(3000);
+    auto stream = pool.map(generated([&]() -> std::optional<int> {
+                             if (taken - asked_for >= static_cast<int>(capacity)) kept = false;
+                             return taken < n ? std::optional(taken++) : std::nullopt;
+                           }),
+                           [](int i) { return i; }, {.capacity = capacity, .ordered = capacity % 2 == 0});
+    int read = 0;
+    for (++asked_for; stream.next(); ++asked_for) ++read;
+    EXPECT_EQ(read, n);
+    EXPECT_TRUE(kept) << "capacity " << capacity;
+  }
+}
+
 TYPED_TEST(streams, C5ExactlyThirtyFiveOfAThousandAndAnOrderedListOfThem) {
   auto& pool = this->pool();
   auto stream = pool.map(numbers(1000), [](int i) {
