@@ -21,19 +21,10 @@ class parker {
   // Sleeps until woken; at once if a wake was kept. False: the deadline passed first.
   bool park(const std::chrono::steady_clock::time_point* deadline = nullptr) noexcept {
     std::uint32_t seen = idle;
-    if (!word_.compare_exchange_strong(seen, asleep, memory_order_acquire, memory_order_acquire)) {
-      use_up();
-      return true;
-    }
-    for (;;) {
-      const bool in_time = platform::futex_wait(word_, asleep, deadline);
-      // order(unpark): acquire; pairs with the release of unpark().
-      if (word_.load(memory_order_acquire) == woken) {
-        use_up();
-        return true;
+    if (word_.compare_exchange_strong(seen, asleep, memory_order_relaxed, memory_order_relaxed))
+      while (platform::futex_wait(word_, asleep, deadline) && word_.load(memory_order_relaxed) == asleep) {
       }
-      if (!in_time) return word_.exchange(idle, memory_order_acquire) == woken;
-    }
+    return use_up();
   }
 
   void unpark() noexcept {
@@ -42,11 +33,11 @@ class parker {
   }
 
  private:
-  // By an exchange: a plain store could take effect after the caller has looked at what it waits for, and
-  // undo a second wake that came in between.
-  void use_up() noexcept {
+  // True: there was a wake. By an exchange: a plain store could take effect after the caller has looked at
+  // what it waits for, and undo a second wake that came in between.
+  bool use_up() noexcept {
     // order(unpark): acquire; pairs with the release of unpark().
-    word_.exchange(idle, memory_order_acquire);
+    return word_.exchange(idle, memory_order_acquire) == woken;
   }
 
   static constexpr std::uint32_t idle = 0, asleep = 1, woken = 2;
