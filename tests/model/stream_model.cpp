@@ -191,6 +191,14 @@ MODEL(EachInputOfAStreamIsReadOnce, (stream_within(2))) {
   s->read_to_the_end();
 }
 
+MODEL(TheEndIsForEver, (stream_within(2))) {
+  pool p(1);
+  started s(p, 1, {.capacity = 2});
+  while (s->read() != nullptr) {
+  }
+  check(s->ended(), "also while a step that was posted before begins");
+}
+
 MODEL(AWindowOfOnePassesFromReaderToStep, (stream_within(2))) {
   pool p(1);
   started s(p, 2, {.capacity = 1});
