@@ -78,20 +78,8 @@ void job_core::run_root(frame* f, worker& w) noexcept {
   job_core& job = *t.job;
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before the body can spawn.
   add_as_only_writer(bind_counts(w, job).spawned, std::uint64_t{1}, memory_order_release);
-  task_run run(w, t);
-  if (run.begin()) {
-    try {
-      job.run_body();
-    } catch (...) {
-      run.failed();
-    }
-  }
-  try {
-    job.drop_body();
-  } catch (...) {
-    run.destructor_failed();
-  }
-  run.end();
+  run_task(
+      w, t, nullptr, 0, [&job] { job.run_body(); }, [&job] { job.drop_body(); });
 }
 
 namespace {

@@ -43,11 +43,11 @@ void let_go_of_counts(worker& w) noexcept {
   w.counts = nullptr;
 }
 
-void task_run::begin_looked_at() noexcept {
-  if (t_.job->measured() == nullptr) return;
-  watch_begins(w_, t_);
-  measure& m = *t_.job->measured();
-  if (t_.above() == nullptr) {
+void task_run::begin_looked_at(worker& w, task_frame& t) noexcept {
+  if (t.job->measured() == nullptr) return;
+  watch_begins(w, t);
+  measure& m = *t.job->measured();
+  if (t.above() == nullptr) {
     m.root_began();
     m.task_spawned();
   }
@@ -55,9 +55,9 @@ void task_run::begin_looked_at() noexcept {
   if (p == nullptr) return;
   piece::ticks from = 0;
   {
-    const std::lock_guard hold(job_state::of(*t_.job).lock);
+    const std::lock_guard hold(job_state::of(*t.job).lock);
     try {
-      task_extra& x = job_state::of(*t_.job).extra_of(t_);
+      task_extra& x = job_state::of(*t.job).extra_of(t);
       x.timed = p;
       from = x.spawned_at;
     } catch (const std::bad_alloc&) {
@@ -65,7 +65,7 @@ void task_run::begin_looked_at() noexcept {
       return;
     }
   }
-  m.begin(w_, *p, from);
+  m.begin(w, *p, from);
 }
 
 void task_run::end_looked_at() noexcept {
@@ -177,13 +177,20 @@ bool task_run::header_is_gone(worker& w, task_frame& t) noexcept {
   return true;
 }
 
-void task_run::settle() noexcept {
+task_end task_run::settle() noexcept {
   forget_origin(w_);
   if (t_.job->looked_at()) [[unlikely]]
     end_looked_at();
   // A million skipped tasks have nothing to deliver.
   if (primary_ != nullptr || unrecorded_ != nullptr || t_.get_extra() != nullptr) deliver();
   if (t_.group != nullptr && how_ == task_end::skipped) t_.group->child_skipped();
+  return how_;
+}
+
+void end_task_rarely(worker& w, task_frame& t, std::uint32_t list, task_run& run) noexcept {
+  const task_end how = run.settle();
+  std::destroy_at(&run);
+  end_task(w, t, t.parent(), list, how);
 }
 
 }  // namespace detail

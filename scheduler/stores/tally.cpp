@@ -51,7 +51,7 @@ bool tally::quiet() noexcept {
   std::uint64_t ended = 0;
   // order(shards): acquire; pairs with the release in shard_of().
   for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) {
-    // order(ends): acquire; pairs with the release in task_run::end().
+    // order(ends): acquire; pairs with the release in count_end().
     ended += s->succeeded.load(memory_order_acquire) + s->failed.load(memory_order_acquire) +
              s->cancelled.load(memory_order_acquire) + s->skipped.load(memory_order_acquire);
   }
@@ -68,7 +68,7 @@ task_counts tally::counts() const noexcept {
   task_counts sum;
   // order(shards): acquire; pairs with the release in shard_of().
   for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) {
-    // order(ends): acquire; pairs with the release in task_run::end(): whose end is seen, its start, counted
+    // order(ends): acquire; pairs with the release in count_end(): whose end is seen, its start, counted
     // relaxed in the same shard, is seen too. A spawn may be missed while the job is not quiet.
     sum.succeeded += s->succeeded.load(memory_order_acquire);
     sum.failed += s->failed.load(memory_order_acquire);

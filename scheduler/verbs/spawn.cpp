@@ -62,7 +62,8 @@ void take_over_ancestors(worker& w, task_frame& t) {
 }  // namespace
 
 // Nothing is tidied in the middle of a join, or while children live: they may be reading the links.
-void* take_after_tidying(worker& w) {
+void* take_after_tidying(worker& w, std::uint32_t list) {
+  if (void* const n = w.nodes->take_at_hand(list)) return n;
   if (w.where->kind() == place_kind::task) {
     auto& t = *static_cast<task_frame*>(w.where);
     // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
@@ -70,7 +71,7 @@ void* take_after_tidying(worker& w) {
         !group_core::has_children_of(w, t))
       take_over_ancestors(w, t);
   }
-  return w.nodes->take_more();
+  return w.nodes->take_more(list);
 }
 
 void name_node(worker& w, task_frame& node, std::string_view name) {
@@ -97,8 +98,10 @@ namespace {
 // many children run at once before the next, as long as nobody is out of work.
 constexpr std::uint32_t children_between_looks = 63;
 
+}  // namespace
+
 // Runs the child at once, unless that goes too deep.
-COPPICE_COLD void enqueue_at_bound(worker& w, task_frame& node) noexcept {
+void enqueue_at_bound(worker& w, task_frame& node) noexcept {
   worker_thread& me = worker_thread::of(w);
   const bool asked = w.attention.load(memory_order_relaxed) != 0;
   if (asked) answer_quietly(w);
@@ -117,22 +120,7 @@ COPPICE_COLD void enqueue_at_bound(worker& w, task_frame& node) noexcept {
   --me.inline_runs_nested;
 }
 
-}  // namespace
-
-void enqueue(worker& w, task_frame& node, task_frame& parent) noexcept {
-  node.low = w.where->number_children(1);
-  if (!is_outlived_by_parent(node)) parent.add_child(w);
-  if (node.group != nullptr) node.group->child_spawned(w);
-  // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
-  add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
-  if (node.group == nullptr && parent.job->keeps_what_is_earlier() && hold(w, node)) [[unlikely]]
-    return;
-  std::uint32_t index = 0;
-  if (!w.deque.push_below_bound(node, &index)) [[unlikely]]
-    enqueue_at_bound(w, node);
-  if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]]
-    answer_quietly(w);
-}
+bool hold_child(worker& w, task_frame& node) noexcept { return hold(w, node); }
 
 }  // namespace detail
 }  // namespace v0

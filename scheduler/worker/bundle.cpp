@@ -13,7 +13,8 @@ struct bundle : frame {
   frame* first;  // the newest; each one's state word holds the next older one's address
   std::uint32_t size;
 };
-static_assert(sizeof(bundle) <= slab::node_bytes && bundle_size > 1);
+static_assert(sizeof(bundle) <= slab::smallest_node && bundle_size > 1);
+constexpr std::uint32_t list_of_bundles = slab::list_of(sizeof(bundle));
 
 frame* next_older(const frame& member) noexcept {
   return reinterpret_cast<frame*>(
@@ -45,7 +46,7 @@ void unpack(worker& w, bundle& b, std::uint32_t n) noexcept {
   frame* members[bundle_size];
   for (std::uint32_t i = 0; i < n; ++i) members[i] = &take_newest(b);
   if (b.size == 0)
-    slab::give(w.nodes, &b);
+    slab::give(w.nodes, &b, list_of_bundles);
   else
     push(w, b);
   while (n != 0) push(w, *members[--n]);
@@ -69,9 +70,9 @@ void run_bundle(frame* f, worker& w) noexcept {
 
 // No exception: a task can run inline instead.
 void* take_node(slab& nodes) noexcept {
-  if (void* const room = nodes.take()) return room;
+  if (void* const room = nodes.take(list_of_bundles)) return room;
   try {
-    return nodes.take_more();
+    return nodes.take_more(list_of_bundles);
   } catch (const std::bad_alloc&) {
     return nullptr;
   }

@@ -255,10 +255,6 @@ void flush_counts(worker& w) noexcept;
 void let_go_of_counts(worker& w) noexcept;
 bool current_job_is_stopping(const worker& w) noexcept;
 
-// Answers the attention word after a push: shares if somebody is hungry. True: the running task's job is
-// being stopped, so a fork is to throw cancelled.
-bool answer_quietly(worker& w) noexcept;
-
 }  // namespace detail
 }  // namespace v0
 }  // namespace coppice

@@ -4,10 +4,13 @@
 #include <coppice/detail/tally.hpp>
 #include <coppice/detail/worker.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <memory>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -22,22 +25,45 @@ using coppice::detail::slab;
 using coppice::detail::tally;
 using coppice::detail::worker;
 
-void* take(coppice::detail::slab& s) {
-  void* const node = s.take();
-  return node != nullptr ? node : s.take_more();
-}
+class slab_of_each_size : public testing::TestWithParam<std::size_t> {
+ protected:
+  static std::uint32_t list() { return slab::list_of(GetParam()); }
+  static void* take(slab& s) {
+    void* const node = s.take(list());
+    return node != nullptr ? node : s.take_more(list());
+  }
+};
+INSTANTIATE_TEST_SUITE_P(nodes, slab_of_each_size,
+                         testing::Values(1, 72, 73, 80, 88, 96, 104, 112, 120, 121, 128),
+                         [](const auto& node) { return std::to_string(node.param) + "_bytes"; });
 
-TEST(slab, GivesEachNodeOnceAndTakesItAgain) {
+TEST_P(slab_of_each_size, GivesEachNodeOnceAndTakesItAgain) {
   slab s;
   std::set<void*> nodes;
   for (int i = 0; i < 2000; ++i) EXPECT_TRUE(nodes.insert(take(s)).second);
-  for (void* n : nodes) EXPECT_EQ(reinterpret_cast<std::uintptr_t>(n) % slab::node_bytes, 0U);
   for (void* n : nodes) slab::give(&s, n);
   for (int i = 0; i < 2000; ++i) EXPECT_EQ(nodes.erase(take(s)), 1U);
 }
 
+// Each is filled to its end: one that overlaps a neighbour or a chunk's header would be seen in it.
+TEST_P(slab_of_each_size, NodesDoNotOverlapAndAreAsAlignedAsTheirSize) {
+  const std::size_t bytes = GetParam();
+  slab s;
+  std::vector<unsigned char*> nodes(2000);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    nodes[i] = static_cast<unsigned char*>(take(s));
+    std::memset(nodes[i], static_cast<int>(i % 251), bytes);
+  }
+  const std::size_t alignment = bytes & (~bytes + 1);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(nodes[i]) % alignment, 0U);
+    ASSERT_TRUE(std::all_of(nodes[i], nodes[i] + bytes, [&](unsigned char c) { return c == i % 251; })) << i;
+  }
+  for (void* n : nodes) slab::give(&s, n);
+}
+
 // Nodes that another worker frees come back: the owner's memory does not grow.
-TEST(slab, TakesBackWhatOthersFree) {
+TEST_P(slab_of_each_size, TakesBackWhatOthersFree) {
   slab mine;
   slab yours;
   std::set<void*> seen;
@@ -51,6 +77,47 @@ TEST(slab, TakesBackWhatOthersFree) {
     other.join();
   }
   EXPECT_LT(seen.size(), 1200U);
+}
+
+// Who gives a node back need not know its size, here or elsewhere; it comes back as one of its size.
+TEST(slab, ANodeComesBackToTheListOfItsSize) {
+  constexpr std::size_t each = 300;
+  slab mine;
+  slab yours;
+  std::set<void*> nodes[slab::sizes];
+  for (std::size_t i = 0; i < each; ++i)
+    for (std::uint32_t list = 0; list < slab::sizes; ++list) nodes[list].insert(mine.take_more(list));
+  for (slab* giver : {&mine, &yours, &mine, &yours}) {
+    for (const auto& of_size : nodes)
+      for (void* n : of_size) slab::give(giver, n);
+    for (std::uint32_t list = 0; list < slab::sizes; ++list) {
+      std::set<void*> awaited = nodes[list];
+      // What is left of a stretch may come before what others gave back.
+      for (std::size_t i = 0; !awaited.empty() && i < each + 64; ++i) {
+        void* const n = mine.take_more(list);
+        if (awaited.erase(n) == 0) nodes[list].insert(n);
+      }
+      EXPECT_TRUE(awaited.empty()) << awaited.size() << " of list " << list;
+    }
+  }
+}
+
+// A worker with a few tasks of each size touches a page or two for each, not a chunk.
+TEST(slab, MakesNodesAStretchAtATime) {
+  slab s;
+  for (std::uint32_t list = 0; list < slab::sizes; ++list) {
+    std::size_t at_hand = 1;
+    void* const first = s.take_more(list);
+    std::vector<void*> nodes;
+    while (void* const n = s.take(list)) {
+      nodes.push_back(n);
+      ++at_hand;
+    }
+    EXPECT_LE(at_hand * slab::bytes_of(list), 4096U);
+    EXPECT_NE(nodes.emplace_back(s.take_at_hand(list)), nullptr) << "the chunk goes on";
+    slab::give(&s, first);
+    for (void* n : nodes) slab::give(&s, n);
+  }
 }
 
 TEST(tally, IsQuietWhenEndsAddUpToSpawnsAcrossWorkers) {

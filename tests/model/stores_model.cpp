@@ -24,9 +24,12 @@ constexpr auto release = std::memory_order_release;
 
 // ---- slab ----
 
-void* take(slab& s) {
-  void* const node = s.take();
-  return node != nullptr ? node : s.take_more();
+constexpr std::uint32_t largest = slab::list_of(slab::largest_node);
+constexpr std::uint32_t smaller = largest - 1;
+
+void* take(slab& s, std::uint32_t list = largest) {
+  void* const node = s.take(list);
+  return node != nullptr ? node : s.take_more(list);
 }
 
 // Node contents are plain: whoever reuses a node must come after who freed it.
@@ -70,6 +73,34 @@ MODEL(NodesComeBackFromTwoWorkersAtOnce, {.preemptions = 3}) {
   void* const sixth = take(mine);
   check(fifth != sixth && fifth != third && fifth != fourth && sixth != third && sixth != fourth,
         "a node is in use once");
+}
+
+MODEL(NodesOfTwoSizesComeBackEachToItsOwn, {.preemptions = 3}) {
+  slab mine, a_own, b_own;
+  void* const large = take(mine);
+  void* const small = take(mine, smaller);
+  use(large, 1);
+  use(small, 1);
+  thread a([&] {
+    use(large, 2);
+    slab::give(&a_own, large);
+  });
+  thread b([&] {
+    use(small, 2);
+    slab::give(&b_own, small);
+  });
+  for (int i = 0; i < 3; ++i) {
+    void* const more = take(mine);
+    check(more != small, "a node comes back as one of its size");
+    use(more, 3);
+  }
+  a.join();
+  b.join();
+  for (int i = 0; i < 4; ++i) {
+    void* const more = take(mine, smaller);
+    check(more != large, "a node comes back as one of its size");
+    use(more, 3);
+  }
 }
 
 // ---- injection queue ----

@@ -35,8 +35,11 @@ inline constexpr std::uint32_t bundle_size = 64;
 // So many children of a full deque run one within the other before one is bundled: what a flat loop spawns
 // runs at once and takes no memory, and no recursion grows.
 inline constexpr std::uint32_t deepest_inline_run = 32;
-// 511 nodes; aligned to its size, a power of two.
+// 500 to 900 nodes; aligned to its size, a power of two.
 inline constexpr std::size_t slab_chunk_bytes = std::size_t{64} * 1024;
+// So many chunks are asked for at a time. What is not used is not touched; each request costs the allocator a
+// page of its own before what is aligned so.
+inline constexpr std::size_t slab_block_chunks = 16;
 // So many stolen strands in a row of next to nothing, and a worker rests (idle.md).
 inline constexpr std::uint32_t poor_strands_before_rest = 64;
 // What next to nothing is. A strand without a body takes 60 to 100 ns, and its victim loses about as much by
@@ -59,6 +62,7 @@ inline constexpr std::uint32_t deque_reserve = 1;
 inline constexpr std::uint32_t bundle_size = 3;
 inline constexpr std::uint32_t deepest_inline_run = 0;
 inline constexpr std::size_t slab_chunk_bytes = 512;
+inline constexpr std::size_t slab_block_chunks = 1;
 inline constexpr std::uint32_t poor_strands_before_rest = 1;
 inline constexpr std::chrono::nanoseconds worth_a_steal = std::chrono::hours(1);
 inline constexpr std::size_t roster_capacity = 4;

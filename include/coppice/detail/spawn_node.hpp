@@ -40,7 +40,7 @@ struct boxed {
   }
 };
 
-inline constexpr std::size_t closure_bytes = slab::node_bytes - sizeof(task_frame);
+inline constexpr std::size_t closure_bytes = slab::largest_node - sizeof(task_frame);
 
 template <class F>
 using node_closure = std::conditional_t<(sizeof(F) <= closure_bytes && alignof(F) <= 64), F, boxed<F>>;
@@ -51,43 +51,49 @@ struct spawn_node : task_frame {
 
   static void run_node(frame* f, worker& w) noexcept {
     auto& self = *static_cast<spawn_node*>(f);
-    task_run run(w, self);
-    if (run.begin()) {
-      try {
-        static_cast<void>(std::move(self.closure)());
-      } catch (...) {
-        run.failed();
-      }
-    }
-    if constexpr (std::is_nothrow_destructible_v<node_closure<F>>) {
-      self.closure.~node_closure<F>();
-    } else {
-      try {
-        self.closure.~node_closure<F>();
-      } catch (...) {
-        run.destructor_failed();
-      }
-    }
-    run.end();
+    using closure_type = node_closure<F>;
+    run_task(
+        w, self, &self.parent_of_child(), slab::list_of(sizeof(spawn_node)),
+        [&self]() COPPICE_INLINE { static_cast<void>(std::move(self.closure)()); },
+        [&self]() noexcept(std::is_nothrow_destructible_v<closure_type>) { self.closure.~closure_type(); });
   }
 };
 
-// The slab is used up: lets go of ended ancestors that nobody needs, then takes a node. Throws
-// std::bad_alloc.
-COPPICE_API void* take_after_tidying(worker& w);
+// The slab's list of these nodes is used up: takes a node elsewhere, and lets go of ended ancestors that
+// nobody needs before it asks for memory. Throws std::bad_alloc.
+COPPICE_API COPPICE_COLD void* take_after_tidying(worker& w, std::uint32_t list);
 
 // Keeps what few children have: a name, a place in a branch. Throws std::bad_alloc.
 COPPICE_API COPPICE_COLD void name_node(worker& w, task_frame& node, std::string_view name);
 // Counts a child that is refused as spawned and skipped.
 COPPICE_API COPPICE_COLD void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept;
+// Under serial_first: keeps a counted child of the job that may not start yet. False: it may.
+COPPICE_API COPPICE_COLD bool hold_child(worker& w, task_frame& node) noexcept;
+// The deque is full, unless it has room after a look: pushes a counted child or runs it at once.
+COPPICE_API COPPICE_COLD void enqueue_at_bound(worker& w, task_frame& node) noexcept;
+
 // Counts a complete node as a child of `parent`, the running task, and pushes it or runs it at once.
-COPPICE_API void enqueue(worker& w, task_frame& node, task_frame& parent) noexcept;
+inline void enqueue(worker& w, task_frame& node, task_frame& parent, group_core* group) noexcept {
+  node.low = w.where->number_children(1);
+  if (group == nullptr || group->task() != &parent) parent.add_child(w);
+  if (group != nullptr) group->child_spawned(w);
+  // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
+  add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
+  if (group == nullptr && parent.job->keeps_what_is_earlier() && hold_child(w, node)) [[unlikely]]
+    return;
+  std::uint32_t index = 0;
+  if (!w.deque.push_below_bound(node, &index)) [[unlikely]]
+    enqueue_at_bound(w, node);
+  if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]]
+    answer_quietly(w);
+}
 
 // False: the job or the group is being stopped.
 template <class F>
 bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   using node = spawn_node<std::decay_t<F>>;
-  static_assert(sizeof(node) <= slab::node_bytes);
+  constexpr std::uint32_t list = slab::list_of(sizeof(node));
+  static_assert(sizeof(node) <= slab::largest_node && slab::bytes_of(list) % alignof(node) == 0);
   const char here = 0;
   if (w.attention.is_below_limit(stack_address(&here))) [[unlikely]]
     refuse_recursion();
@@ -96,15 +102,15 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
     refuse_child(w, parent, group);
     return false;
   }
-  void* room = w.nodes->take();
+  void* room = w.nodes->take(list);
   if (room == nullptr) [[unlikely]]
-    room = take_after_tidying(w);
+    room = take_after_tidying(w, list);
   node* child = nullptr;
   try {
     child = static_cast<node*>(room);
     ::new (static_cast<void*>(&child->closure)) node_closure<std::decay_t<F>>(std::forward<F>(f));
   } catch (...) {
-    slab::give(w.nodes, room);
+    slab::give(w.nodes, room, list);
     throw;
   }
   ::new (static_cast<void*>(static_cast<task_frame*>(child)))
@@ -120,11 +126,11 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
       name_node(w, *child, name);
     } catch (...) {
       child->closure.~node_closure<std::decay_t<F>>();
-      slab::give(w.nodes, room);
+      slab::give(w.nodes, room, list);
       throw;
     }
   }
-  enqueue(w, *child, parent);
+  enqueue(w, *child, parent, group);
   return true;
 }
 

@@ -42,6 +42,10 @@ struct task_frame : frame, place {
   task_frame* parent() const noexcept {
     return const_cast<task_frame*>(static_cast<const task_frame*>(above()));  // NOLINT
   }
+  // Not null: of a child.
+  task_frame& parent_of_child() const noexcept {
+    return const_cast<task_frame&>(static_cast<const task_frame&>(*above()));  // NOLINT
+  }
   bool run_by(const worker& who) const noexcept {
     return state.load(memory_order_relaxed) == tagged(&who, frame_tag::running);
   }

@@ -1,10 +1,5 @@
 // One run of a task's body: the checks before, the bookkeeping after.
 //
-//   task_run run(w, task);
-//   if (run.begin()) try { body(); } catch (...) { run.failed(); }
-//   try { destroy the closure } catch (...) { run.destructor_failed(); }
-//   run.end();   // the task may be gone
-//
 // Threads: the worker that runs the task.
 #pragma once
 
@@ -14,7 +9,9 @@
 #include <coppice/detail/slab.hpp>
 #include <coppice/detail/task_frame.hpp>
 #include <coppice/detail/worker.hpp>
+#include <cstdint>
 #include <exception>
+#include <memory>
 #include <utility>
 
 namespace coppice {
@@ -36,83 +33,142 @@ inline shard& bind_counts(worker& w, job_core& job) noexcept {
 // One child less below `parent`; frees headers of ended tasks on the way up.
 COPPICE_API void release_lineage(worker& w, task_frame* parent) noexcept;
 
+// What is rare about a run: it was not begun, it failed, somebody looks at it. Made when that is known; the
+// usual run keeps what it knows in registers.
 class COPPICE_API task_run {
  public:
-  task_run(worker& w, task_frame& t) noexcept : w_(w), t_(t), outer_(w.where) {}
+  task_run(worker& w, task_frame& t, task_end how) noexcept : w_(w), t_(t), how_(how) {}
   task_run(const task_run&) = delete;
   task_run& operator=(const task_run&) = delete;
 
-  // False: the job or the group is being stopped, the body is not to run.
-  bool begin() noexcept {
-    t_.begin(w_);
-    if (w_.strand_starts) [[unlikely]] {
-      w_.strand_starts = false;
-      if (t_.group != nullptr) t_.group->child_starts_strand(w_);
-    }
-    w_.where = &t_;
-    if (t_.job->stops(t_) || (t_.group != nullptr && t_.group->stops(t_))) [[unlikely]]
-      return false;
-    add_as_only_writer(bind_counts(w_, *t_.job).started, std::uint64_t{1}, memory_order_relaxed);
-    how_ = task_end::succeeded;
-    if (t_.job->looked_at()) [[unlikely]]
-      begin_looked_at();
-    return true;
-  }
+  COPPICE_COLD static void begin_looked_at(worker& w, task_frame& t) noexcept;
   COPPICE_COLD void failed() noexcept;             // in the handler
   COPPICE_COLD void destructor_failed() noexcept;  // in the handler
+  // Errors to whom they belong. How the task has ended.
+  COPPICE_COLD task_end settle() noexcept;
 
-  // The order is the contract: the closure is dead, the handler is left, the error is delivered, the header
-  // is let go, the group hears, and last of all the end is counted.
-  void end() noexcept {
-    w_.where = outer_;
-    job_core& job = *t_.job;
-    if (how_ != task_end::succeeded || w_.keeps_origin || t_.get_extra() != nullptr || job.looked_at())
-        [[unlikely]]
-      settle();
-    group_core* const group = t_.group;
-    if (task_frame* const above = t_.parent()) let_go_of_header(w_, t_, *above);
-    if (group != nullptr) group->child_ended(w_);
-    count_end(bind_counts(w_, job), how_);
-    w_.counts_dirty = true;
-  }
-
- private:
-  // A task without descendants is gone when its body is.
-  static void let_go_of_header(worker& w, task_frame& t, task_frame& above) noexcept {
-    bool counted = !is_outlived_by_parent(t);
-    // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-    if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs && t.get_extra() == nullptr)
-        [[likely]] {
-      slab::give(w.nodes, &t);
-    } else {
-      if (!std::exchange(counted, true)) above.add_child(w);
-      if (!header_is_gone(w, t)) return;
-    }
-    if (counted) release_lineage(w, &above);
-  }
-  static void count_end(shard& counts, task_end how) noexcept {
-    atomic<std::uint64_t>& ended = how == task_end::succeeded   ? counts.succeeded
-                                   : how == task_end::failed    ? counts.failed
-                                   : how == task_end::cancelled ? counts.cancelled
-                                                                : counts.skipped;
-    // order(ends): release; pairs with the acquire in tally::quiet().
-    add_as_only_writer(ended, std::uint64_t{1}, memory_order_release);
-  }
   // Frees the header, or leaves that to its last descendant.
   COPPICE_COLD static bool header_is_gone(worker& w, task_frame& t) noexcept;
-  COPPICE_COLD void settle() noexcept;  // errors to whom they belong
-  COPPICE_COLD void begin_looked_at() noexcept;
-  COPPICE_COLD void end_looked_at() noexcept;
+
+ private:
+  void end_looked_at() noexcept;
   void keep(const char* phase) noexcept;
   void deliver() noexcept;
 
   worker& w_;
   task_frame& t_;
-  place* const outer_;
-  task_end how_ = task_end::skipped;
+  task_end how_;
   failure* primary_ = nullptr;
   std::exception_ptr unrecorded_;  // in place of primary_ when there is no memory for a record
 };
+
+// Room for one that is rarely made. Who made it is told apart from it: the room's address is passed on, and
+// what lies beside it would have to be in memory.
+union room_for_run {
+  room_for_run() noexcept {}  // NOLINT(modernize-use-equals-default): makes none
+  room_for_run(const room_for_run&) = delete;
+  room_for_run& operator=(const room_for_run&) = delete;
+  ~room_for_run() {}  // NOLINT(modernize-use-equals-default): end_task_rarely() ends it
+  task_run run;
+};
+
+// False: the job or the group is being stopped, the body is not to run.
+inline bool begin_task(worker& w, task_frame& t) noexcept {
+  t.begin(w);
+  if (w.strand_starts) [[unlikely]] {
+    w.strand_starts = false;
+    if (t.group != nullptr) t.group->child_starts_strand(w);
+  }
+  w.where = &t;
+  job_core& job = *t.job;
+  if (job.stops(t) || (t.group != nullptr && t.group->stops(t))) [[unlikely]]
+    return false;
+  add_as_only_writer(bind_counts(w, job).started, std::uint64_t{1}, memory_order_relaxed);
+  if (job.looked_at()) [[unlikely]]
+    task_run::begin_looked_at(w, t);
+  return true;
+}
+
+// A task without descendants is gone when its body is.
+COPPICE_INLINE inline void let_go_of_header(worker& w, task_frame& t, task_frame& above,
+                                            std::uint32_t list) noexcept {
+  bool counted = !is_outlived_by_parent(t);
+  // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
+  if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs && t.get_extra() == nullptr)
+      [[likely]] {
+    slab::give(w.nodes, &t, list);
+  } else {
+    if (!std::exchange(counted, true)) above.add_child(w);
+    if (!task_run::header_is_gone(w, t)) return;
+  }
+  if (!counted) return;
+  if (above.run_by(w) && !above.body_ended()) [[likely]]
+    --above.live;
+  else
+    release_lineage(w, &above);
+}
+
+inline void count_end(shard& counts, task_end how) noexcept {
+  atomic<std::uint64_t>& ended = how == task_end::succeeded   ? counts.succeeded
+                                 : how == task_end::failed    ? counts.failed
+                                 : how == task_end::cancelled ? counts.cancelled
+                                                              : counts.skipped;
+  // order(ends): release; pairs with the acquire in tally::quiet().
+  add_as_only_writer(ended, std::uint64_t{1}, memory_order_release);
+}
+
+// The task may be gone. `above` is null for a root.
+COPPICE_INLINE inline void end_task(worker& w, task_frame& t, task_frame* above, std::uint32_t list,
+                                    task_end how) noexcept {
+  job_core& job = *t.job;
+  group_core* const group = t.group;
+  if (above != nullptr) let_go_of_header(w, t, *above, list);
+  if (group != nullptr) group->child_ended(w);
+  count_end(bind_counts(w, job), how);
+  w.counts_dirty = true;
+}
+// Settles the run, and ends it.
+COPPICE_API COPPICE_COLD void end_task_rarely(worker& w, task_frame& t, std::uint32_t list,
+                                              task_run& run) noexcept;
+
+// Runs the body and destroys the closure; either may throw. `above`: the task's parent, null for a root;
+// `list`: the slab's, of the task's node.
+//
+// The order is the contract: the closure is dead, the handler is left, the error is delivered, the header is
+// let go, the group hears, and last of all the end is counted.
+template <class Body, class Drop>
+COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above, std::uint32_t list,
+                                    const Body& body, const Drop& drop) noexcept {
+  place* const outer = w.where;
+  room_for_run room;
+  task_run* rare = nullptr;
+  const auto make = [&room, &w, &t](task_end how)
+                        COPPICE_INLINE { return std::construct_at(&room.run, w, t, how); };
+  if (begin_task(w, t)) [[likely]] {
+    try {
+      body();
+    } catch (...) {
+      rare = make(task_end::succeeded);
+      rare->failed();
+    }
+  } else {
+    rare = make(task_end::skipped);
+  }
+  if constexpr (noexcept(drop())) {
+    drop();
+  } else {
+    try {
+      drop();
+    } catch (...) {
+      if (rare == nullptr) rare = make(task_end::succeeded);
+      rare->destructor_failed();
+    }
+  }
+  w.where = outer;
+  if (rare != nullptr || w.keeps_origin || t.get_extra() != nullptr || t.job->looked_at()) [[unlikely]]
+    return end_task_rarely(w, t, list, rare != nullptr ? *rare : *make(task_end::succeeded));
+  end_task(w, t, above, list, task_end::succeeded);
+}
 
 }  // namespace detail
 }  // namespace v0

@@ -92,6 +92,10 @@ extern COPPICE_API constinit thread_local worker* this_worker [[gnu::tls_model("
 // (false).
 COPPICE_API bool take_back_or_wait(worker& w, frame& f) noexcept;
 
+// Answers the attention word after a push: shares if somebody is hungry. True: the running task's job is
+// being stopped, so a fork is to throw cancelled.
+COPPICE_API COPPICE_COLD bool answer_quietly(worker& w) noexcept;
+
 // Ends a frame that this worker stole: the last access to it. Wakes its waiter.
 COPPICE_API void end_frame(frame& f, std::uintptr_t end_word) noexcept;
 
