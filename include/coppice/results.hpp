@@ -125,8 +125,8 @@ class results {
   ///
   /// Cost: no lock and no allocation where results are ready, but two locks for a quarter of the window. A
   /// reader that waits is woken by the first result; one whose waits are short eight times in a row, with a
-  /// window of 256 or more, lets results gather meanwhile: for 150 us, or until half a window is there, or the
-  /// end.
+  /// window of 256 or more, lets results gather meanwhile: for 150 us, or until half a window is there, or
+  /// the end.
   std::optional<result<T>> next() {
     std::optional<result<T>> read;
     if (core_ == nullptr) return read;
