@@ -58,7 +58,7 @@ class Test(unittest.TestCase):
 
     def test_an_order_without_a_comment_is_found(self):
         self.change(SLAB, "  // order(returned): acquire; pairs with the release in give_back().\n", "")
-        self.change(SLAB, "returned_.exchange(nullptr, memory_order_acquire)", "other_.exchange(nullptr, memory_order_acquire)")
+        self.change(SLAB, "returned_[list].exchange(nullptr, memory_order_acquire)", "other_[list].exchange(nullptr, memory_order_acquire)")
         self.found(SLAB, "acquire without // order(name): in reach")
 
     def test_a_name_that_no_table_has_is_found(self):
