@@ -71,12 +71,7 @@ class injection_queue {
   };
   state now() const noexcept {
     const std::lock_guard hold(lock_);
-    return {waiting_.load(memory_order_relaxed),
-            blocked_.load(memory_order_relaxed),
-            live_,
-            committed_,
-            ran_,
-            skipped_};
+    return counted();
   }
   // Of those that are queued or taken, and the state at that moment. `f` is called under the lock, and may
   // throw.
@@ -85,12 +80,7 @@ class injection_queue {
     const std::lock_guard hold(lock_);
     for (const list* l : {&queued_, &taken_})
       for (injected* job = l->first; job != nullptr; job = job->after) f(*job);
-    return {waiting_.load(memory_order_relaxed),
-            blocked_.load(memory_order_relaxed),
-            live_,
-            committed_,
-            ran_,
-            skipped_};
+    return counted();
   }
   bool empty() const noexcept { return waiting_.load(memory_order_seq_cst) == 0; }
 
@@ -104,6 +94,15 @@ class injection_queue {
     void append(injected& job) noexcept;
     void unlink(injected& job) noexcept;
   };
+  // Under the lock.
+  state counted() const noexcept {
+    return {waiting_.load(memory_order_relaxed),
+            blocked_.load(memory_order_relaxed),
+            live_,
+            committed_,
+            ran_,
+            skipped_};
+  }
   void mark_taken(injected& job) noexcept;
   outcome try_reserve(std::size_t capacity) noexcept;
   void give_room() noexcept;
