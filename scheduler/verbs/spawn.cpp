@@ -57,6 +57,8 @@ void take_over_ancestors(worker& w, task_frame& t) {
     delete parent->get_extra();
     slab::give(w.nodes, parent);
   }
+  // The last of them was counted by what is now the parent; that does not count children of its own groups.
+  if (is_outlived_by_parent(t)) release_lineage(w, above);
 }
 
 }  // namespace

@@ -2,9 +2,11 @@
 // throw (C-09).
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <coppice/coppice.hpp>
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -178,6 +180,42 @@ void stay(support::ledger& book, std::size_t first, std::size_t last) {
   EXPECT_EQ(std::this_thread::get_id(), here);
   EXPECT_EQ(coppice::this_task::worker(), worker);
   EXPECT_EQ(&mark, address);
+}
+
+// Two errors, of which one is handed up and the other stays with the task.
+void handle_two_errors(const std::shared_ptr<int>& held) {
+  struct holding {
+    std::shared_ptr<int> kept;
+  };
+  coppice::task_group group;
+  for (int i = 0; i < 2; ++i) group.spawn([&held] { throw holding{held}; });
+  try {
+    group.wait();
+  } catch (const holding&) {
+  }
+}
+
+// The inner child is its grandparent's group's; when it has spawned, what lies between is gone.
+TEST_P(spawning, WhatATaskKeepsIsGoneAlsoWhenItsGroupsChildTakesOverItsParent) {
+  const auto held = std::make_shared<int>(0);
+  scheduler()
+      .submit(
+          [&held] {
+            spawn([&held] {
+              handle_two_errors(held);
+              coppice::task_group group;
+              group.spawn([&group] {
+                group.spawn([] {
+                  // Of a size that has no node at hand.
+                  spawn([room = std::array<char, 64>{}] { static_cast<void>(room); });
+                });
+              });
+              group.wait();
+            });
+          },
+          {.errors = coppice::error_policy::collect_all()})
+      .get();
+  EXPECT_EQ(held.use_count(), 1);
 }
 
 TEST_P(spawning, C38ATaskStaysOnItsThreadFromStartToEnd) {

@@ -165,6 +165,7 @@ COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above,
     }
   }
   w.where = outer;
+  // Whoever has taken over ancestors has an extra part: that end looks for the parent anew.
   if (rare != nullptr || w.keeps_origin || t.get_extra() != nullptr || t.job->looked_at()) [[unlikely]]
     return end_task_rarely(w, t, list, rare != nullptr ? *rare : *make(task_end::succeeded));
   end_task(w, t, above, list, task_end::succeeded);
