@@ -43,10 +43,7 @@ job_core::job_core(scheduler_core& home, job_options&& options)
   if (measured_ != nullptr) looks_.store(look_measured, memory_order_relaxed);
 }
 
-job_core::~job_core() {
-  delete root.get_extra();
-  state_->~job_state();
-}
+job_core::~job_core() { state_->~job_state(); }
 
 void* job_core::operator new(std::size_t bytes, std::align_val_t alignment) {
   // Aligned by hand: the system's allocators are slow where they have to do it.
@@ -62,15 +59,9 @@ void job_core::operator delete(void* job, std::align_val_t) noexcept {
   ::operator delete(*place_of_block(job));
 }
 
-// A loop, not a recursion: the deepest of many nested jobs may hold the last reference on each of them.
 void job_core::release() noexcept {
-  job_core* held = this;
   // order(references): acq_rel; pairs with itself: the last one sees what the others did.
-  while (held != nullptr && held->references_.fetch_sub(1, memory_order_acq_rel) == 1) {
-    job_core* const parent = std::exchange(held->state_->parent, nullptr);
-    delete held;
-    held = parent;
-  }
+  if (references_.fetch_sub(1, memory_order_acq_rel) == 1) delete this;
 }
 
 void job_core::run_root(frame* f, worker& w) noexcept {
@@ -284,7 +275,7 @@ void job_core::detach() noexcept {
     state_->detached = true;
     ended = state_->reported;
   }
-  if (ended) state_->tell_if_unobserved();
+  if (ended) state_->give_up_results();
 }
 
 void job_core::abandon() noexcept {
@@ -304,12 +295,7 @@ void job_core::abandon() noexcept {
       is_left = !state_->reported;
     }
   }
-  if (!is_left) {
-    state_->tell_if_unobserved();
-    drop_value();
-    // The exceptions die here, on the handle's thread, whoever still counts for the job.
-    state_->leave_report();
-  }
+  if (!is_left) state_->give_up_results();
   release();
 }
 

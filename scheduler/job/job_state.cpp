@@ -215,15 +215,40 @@ void job_state::tell_if_asked_what_runs(const worker& w, const task_frame& t) no
   }
 }
 
-void job_state::leave_parent() noexcept {
-  if (parent == nullptr) return;
-  job_state& p = of(*parent);
-  const std::lock_guard hold(p.lock);
+// Under the lock of the parent.
+void job_state::unlink_from(job_state& p) noexcept {
   if (sibling_before != nullptr)
     sibling_before->sibling_after = sibling_after;
   else
     p.first_child = sibling_after;
   if (sibling_after != nullptr) sibling_after->sibling_before = sibling_before;
+}
+
+// Those below look upwards for jobs that they may not wait for: of a job that is quiet and its last child,
+// whoever comes second leaves the parent. A loop, not a recursion: jobs nest as deep as their submitters
+// like.
+void job_state::leave_parent() noexcept {
+  if (parent == nullptr) return;
+  {
+    const std::lock_guard hold(lock);
+    left_by_tasks = true;
+    if (first_child != nullptr) return;
+  }
+  job_core* above = std::exchange(parent, nullptr);
+  job_state* leaving = this;
+  while (above != nullptr) {
+    job_state& p = of(*above);
+    job_core* next = nullptr;
+    {
+      const std::lock_guard hold(p.lock);
+      leaving->unlink_from(p);
+      if (p.left_by_tasks && p.first_child == nullptr) next = std::exchange(p.parent, nullptr);
+    }
+    if (leaving != this) leaving->job.release();
+    leaving = &p;
+    above = next;
+  }
+  leaving->job.release();
 }
 
 void job_state::record(error_set&& failures, const place& by) noexcept {
@@ -338,6 +363,12 @@ void job_state::leave_report() noexcept {
   const std::vector<task_error> gone = std::move(report.errors);
 }
 
+void job_state::give_up_results() noexcept {
+  tell_if_unobserved();
+  job.drop_value();
+  leave_report();
+}
+
 bool job_state::publish_report(bool& tell) noexcept {
   reported = true;
   tell = detached;
@@ -347,6 +378,9 @@ bool job_state::publish_report(bool& tell) noexcept {
 
 // On the worker that found the job quiet; once.
 void job_state::finish() noexcept {
+  // What the root has handled dies now, as with any task.
+  delete job.root.get_extra();
+  job.root.extra.store(nullptr, memory_order_relaxed);
   if (options.deadline) home.timer.forget(job, *options.deadline);
   leave_parent();
   bool tell = false;
@@ -368,11 +402,7 @@ void job_state::finish() noexcept {
   }
   if (awaited) platform::futex_wake_all(job.done_);
   workers_elsewhere.wake_all();
-  if (tell) {
-    tell_if_unobserved();
-    job.drop_value();
-    leave_report();
-  }
+  if (tell) give_up_results();
   home.job_ended(*this);
   job.release();
 }

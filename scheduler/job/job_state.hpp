@@ -64,8 +64,10 @@ struct job_state : injected {
 
   wait_node waits{job};  // under the lock of all waits
 
-  // The tree of jobs: a job holds a reference on the one it was submitted from.
+  // The tree of jobs: a job holds a reference on the one it was submitted from, until it and all below it are
+  // quiet. An error that it is part of may be kept by that one.
   job_core* parent = nullptr;
+  bool left_by_tasks = false;           // quiet, as its children see it; under this job's lock
   job_state* first_child = nullptr;     // under this job's lock
   job_state* sibling_before = nullptr;  // under the parent's lock
   job_state* sibling_after = nullptr;
@@ -85,6 +87,8 @@ struct job_state : injected {
   void leave_parent() noexcept;
   void finish() noexcept;
   void tell_if_unobserved() noexcept;
+  // The job has ended and nobody has a handle: value and errors die here, whoever still counts for the job.
+  void give_up_results() noexcept;
   // For an exception: shared with the handle, and kept with the job's memory. Throws std::bad_alloc.
   std::shared_ptr<const job_report> share_report();
   // The last reader is gone: exceptions die with it, whoever still holds the job.
@@ -109,6 +113,7 @@ struct job_state : injected {
   void describe_errors() noexcept;
   // Under the lock. True: somebody sleeps until the job is done.
   bool publish_report(bool& tell) noexcept;
+  void unlink_from(job_state& p) noexcept;
 };
 
 }  // namespace detail

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <coppice/coppice.hpp>
+#include <exception>
 #include <latch>
 #include <memory>
 #include <stdexcept>
@@ -137,6 +138,58 @@ TEST_P(inner_jobs, C20NothingGoesUpUnlessItIsThrown) {
   EXPECT_EQ(thrown.result, outcome::failed);
   ASSERT_EQ(thrown.errors.size(), 1U);
   EXPECT_NE(thrown.errors[0].type.find("job_error"), std::string::npos);
+}
+
+// Two inner jobs fail, and the outer one meets both errors: a group hands up one, and keeps the other.
+void fail_in_inner_jobs(coppice::scheduler& s, const std::shared_ptr<int>& held) {
+  struct holding : std::runtime_error {
+    explicit holding(std::shared_ptr<int> h) : std::runtime_error("inner"), kept(std::move(h)) {}
+    std::shared_ptr<int> kept;
+  };
+  coppice::task_group g;
+  for (int i = 0; i < 2; ++i) g.spawn([&s, &held] { s.submit([&held] { throw holding(held); }).get(); });
+  g.wait();
+}
+
+TEST_P(inner_jobs, ErrorsThatAnOuterJobHasHandledDieWithItsHandle) {
+  const auto held = std::make_shared<int>(0);
+  {
+    auto job = scheduler().submit([&] {
+      try {
+        fail_in_inner_jobs(scheduler(), held);
+      } catch (const coppice::job_error&) {
+        return true;
+      }
+      return false;
+    });
+    EXPECT_TRUE(job.get());
+  }
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+TEST_P(inner_jobs, ErrorsOfInnerJobsDieWithTheReportThatHoldsThem) {
+  const auto held = std::make_shared<int>(0);
+  {
+    auto job = scheduler().submit([&] { fail_in_inner_jobs(scheduler(), held); },
+                                  {.errors = coppice::error_policy::collect_all()});
+    EXPECT_EQ(job.wait().errors_total, 2u);
+  }
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+TEST_P(inner_jobs, AnErrorOfAnInnerJobHandedOutAsTheValueDiesWithAHandleThatIsLetGoLate) {
+  const auto held = std::make_shared<int>(0);
+  auto job = scheduler().submit([&] {
+    try {
+      fail_in_inner_jobs(scheduler(), held);
+    } catch (...) {
+      return std::current_exception();
+    }
+    return std::exception_ptr();
+  });
+  EXPECT_EQ(job.wait().result, outcome::completed);
+  job.detach();
+  EXPECT_EQ(held.use_count(), 1);
 }
 
 TEST_P(inner_jobs, C21AnInnerDeadlineIsNeverLaterThanTheOuterOne) {

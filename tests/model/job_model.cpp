@@ -258,6 +258,19 @@ MODEL(InnerJobOnTwoWorkersIsRunOnce, (job_within(0))) {
   runs.check_exactly_once();
 }
 
+MODEL(InnerJobThatWasLetGoMeetsTheEndOfItsOuter, (job_within(0))) {
+  model::ledger runs(2);
+  {
+    scheduler s(workers(2));
+    auto outer = s.submit([&] {
+      runs.enter(0);
+      s.submit([&] { runs.enter(1); }).detach();
+    });
+    check(outer.wait().succeeded == 1, "the outer job does not wait for the inner one");
+  }
+  runs.check_exactly_once();
+}
+
 MODEL(WaitForAnotherSchedulersJobWakesUp, (job_within(1))) {
   scheduler outer(workers(1)), inner(workers(1));
   const int value = outer.run([&] { return inner.submit([] { return 7; }).get(); });
