@@ -174,13 +174,23 @@ class graph_bfs_work {
 };
 
 template <class Runtime>
-void add_crowds(const char* runtime, unsigned workers) {
+void add_spawn_chain(const char* runtime, unsigned workers) {
   const long links = the_settings().sized(200'000L, 2'000'000L);
   add_crowd_row<Runtime>({"spawn_chain", runtime, parameter("n", static_cast<std::uint64_t>(links)), workers},
                          [=] { return spawn_chain_work(links); });
+}
+
+template <class Runtime>
+void add_graph_bfs(const char* runtime, unsigned workers) {
   const std::uint32_t nodes = the_settings().sized(100'000U, 2'000'000U);
   add_crowd_row<Runtime>({"graph_bfs", runtime, parameter("nodes", nodes), workers},
                          [=] { return graph_bfs_work(nodes); });
+}
+
+template <class Runtime>
+void add_crowds(const char* runtime, unsigned workers) {
+  add_spawn_chain<Runtime>(runtime, workers);
+  add_graph_bfs<Runtime>(runtime, workers);
 }
 
 }  // namespace bench
