@@ -1,5 +1,6 @@
 // The explorer itself: what it must find, and what it must not take for a fault.
 #include <coppice/detail/atomic.hpp>
+#include <cstdlib>
 #include <mutex>
 
 #include "explorer/program.hpp"
@@ -230,6 +231,19 @@ MODEL(PollingEndsWhenTheStoreArrives, {.preemptions = 2}) {
   thread other([&] { x.store(1, relaxed); });
   while (x.load(relaxed) == 0) coppice::detail::relax();
   other.join();
+}
+
+// ---- a program that ends itself ----
+
+MODEL_MUST_FAIL(ProgramThatAbortsInOneOrderIsFound, "calls std::abort", {.preemptions = 1}) {
+  atomic<int> x{0};
+  thread other([&] { x.store(1, relaxed); });
+  if (x.load(relaxed) == 1) std::abort();
+  other.join();
+}
+void throw_one() { throw 1; }
+MODEL_MUST_FAIL(ExceptionThatMayNotLeaveIsFound, "calls std::abort", {.preemptions = 0}) {
+  []() noexcept { throw_one(); }();
 }
 
 // ---- life of objects ----

@@ -313,6 +313,8 @@ void execution::fail(const std::string& what, const where& at) {
   __builtin_unreachable();
 }
 
+void execution::aborted() { fail("the program calls std::abort, after its last step", me().at); }
+
 void execution::note(const char* operation, const where& at) {
   if (!tracing_) return;
   trace_ += "  thread " + std::to_string(self_) + "  " + source_line(at) + "  [" + operation + "]\n";

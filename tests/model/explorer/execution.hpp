@@ -113,6 +113,8 @@ class execution {
   void allocated(const void* address, std::size_t bytes) noexcept { shadow_.forget(address, bytes); }
 
   [[noreturn]] void fail(const std::string& what, const where& at);
+  // The program has called std::abort: a check of its own has found something.
+  [[noreturn]] void aborted();
   void note(const char* operation, const where& at, std::uint64_t before, std::uint64_t after);
   void note(const char* operation, const where& at);
 

@@ -118,6 +118,15 @@ void* __cxa_allocate_exception(std::size_t bytes) noexcept {
   return p;
 }
 
+// Of the program this is a failure like any other, with its steps; the explorer's own ends the process.
+void abort() noexcept {
+  if (model::watching) model::execution::current()->aborted();
+  using end = void (*)();
+  static const auto next = reinterpret_cast<end>(dlsym(RTLD_NEXT, "abort"));
+  next();
+  __builtin_unreachable();
+}
+
 }  // extern "C"
 // NOLINTEND
 
