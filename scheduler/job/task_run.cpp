@@ -190,7 +190,7 @@ task_end task_run::settle() noexcept {
 void end_task_rarely(worker& w, task_frame& t, std::uint32_t list, task_run& run) noexcept {
   const task_end how = run.settle();
   std::destroy_at(&run);
-  end_task(w, t, t.parent(), list, how);
+  end_task(w, t, t.parent(), t.get_extra() != nullptr, list, how);
 }
 
 }  // namespace detail

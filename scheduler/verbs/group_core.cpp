@@ -93,8 +93,10 @@ void group_core::join_children() noexcept {
     f->run(f, me);
     if (over()) break;
   }
-  all_children_end condition(*this);
-  me.wait_for(condition, floor_);
+  if (!over()) {
+    all_children_end condition(*this);
+    me.wait_for(condition, floor_);
+  }
   owner_->where = outer;
 }
 
@@ -209,9 +211,11 @@ void group_core::wait() {
         "made it wait)");
   join_children();
   settle_held();
+  // Nobody else has a hand in the group now.
   remote_.store(0, memory_order_relaxed);
   local_ = 0;
-  const bool lost = lost_.exchange(false, memory_order_relaxed);
+  const bool lost = lost_.load(memory_order_relaxed);
+  lost_.store(false, memory_order_relaxed);
   stopped_.store(false, memory_order_relaxed);
   earlier_ones_go_on_ = false;
   const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));

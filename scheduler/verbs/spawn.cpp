@@ -96,30 +96,37 @@ void name_node(worker& w, task_frame& node, std::string_view name) {
 
 namespace {
 
-// The deque is full, unless has_room() says otherwise. That reads what thieves write, so after a look that
-// many children run at once before the next, as long as nobody is out of work.
+// A look for room reads what thieves write, so after one that many children run at once before the next, as
+// long as nobody is out of work.
 constexpr std::uint32_t children_between_looks = 63;
+
+// Looks for room, for whoever is out of work, and at how deep children run within children. True: the child
+// waits for its turn.
+COPPICE_COLD bool put_aside(worker& w, task_frame& node) noexcept {
+  worker_thread& me = worker_thread::of(w);
+  if (w.attention.load(memory_order_relaxed) != 0) answer_quietly(w);
+  std::uint32_t index = 0;
+  if (w.deque.has_room() && w.deque.push_below_bound(node, &index)) return true;
+  if (w.at_once_nested < deepest_inline_run) {
+    w.at_once_left = children_between_looks;
+    return false;
+  }
+  return bundle_newest(me, node, group_core::floor_of(w));
+}
 
 }  // namespace
 
-// Runs the child at once, unless that goes too deep.
 void enqueue_at_bound(worker& w, task_frame& node) noexcept {
-  worker_thread& me = worker_thread::of(w);
-  const bool asked = w.attention.load(memory_order_relaxed) != 0;
-  if (asked) answer_quietly(w);
-  const bool is_deep = me.inline_runs_nested >= deepest_inline_run;
-  if (asked || is_deep || w.looks_after == 0) {
-    w.looks_after = children_between_looks;
-    std::uint32_t index = 0;
-    if (w.deque.has_room() && w.deque.push_below_bound(node, &index)) return;
-    if (is_deep && bundle_newest(me, node, group_core::floor_of(w))) return;
+  if (w.attention.load(memory_order_relaxed) != 0 || w.at_once_left == 0) [[unlikely]] {
+    if (put_aside(w, node)) return;
   } else {
-    --w.looks_after;
+    --w.at_once_left;
   }
   add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
-  ++me.inline_runs_nested;
+  // At the last level each child looks for another way.
+  if (++w.at_once_nested == deepest_inline_run) w.at_once_left = 0;
   node.run(&node, w);
-  --me.inline_runs_nested;
+  --w.at_once_nested;
 }
 
 bool hold_child(worker& w, task_frame& node) noexcept { return hold(w, node); }

@@ -168,7 +168,6 @@ class worker_thread : public worker {
   piece* running = nullptr;  // owner only: what is timed now, if anything is
   // Owner only. What lies below this index is none of what runs now, and not to be bundled with it.
   std::uint32_t floor = 0;
-  std::uint32_t inline_runs_nested = 0;  // owner only: children of a full deque, one within the other
 
   static worker_thread& of(worker& w) noexcept { return static_cast<worker_thread&>(w); }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <coppice/detail/config.hpp>
 #include <cstddef>
 #include <mutex>
 
@@ -70,7 +71,8 @@ inline constexpr std::size_t cache_line = 64;
 
 // A counter that one thread writes and others read: a plain load, add and store, no locked instruction.
 template <class T>
-inline void add_as_only_writer(atomic<T>& counter, T amount, std::memory_order order) noexcept {
+COPPICE_INLINE inline void add_as_only_writer(atomic<T>& counter, T amount,
+                                              std::memory_order order) noexcept {
   counter.store(counter.load(memory_order_relaxed) + amount, order);
 }
 

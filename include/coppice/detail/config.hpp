@@ -45,8 +45,8 @@ inline constexpr std::uint32_t poor_strands_before_rest = 64;
 // What next to nothing is. A strand without a body takes 60 to 100 ns, and its victim loses about as much by
 // the steal (2-core x86-64 virtual machine, 2026-11).
 inline constexpr std::chrono::nanoseconds worth_a_steal{150};
-// After so long a step of a stream lets others of its pool have the worker. Posting one costs about 2 us (2-core
-// x86-64 virtual machine, 2026-11).
+// After so long a step of a stream lets others of its pool have the worker. Posting one costs about 2 us
+// (2-core x86-64 virtual machine, 2026-11).
 inline constexpr std::chrono::nanoseconds step_time = std::chrono::microseconds(200);
 // How often a step of a stream looks whether the one that asks the source is done, before it ends: 3 us.
 inline constexpr unsigned looks_at_a_source = 256;

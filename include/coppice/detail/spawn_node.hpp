@@ -69,12 +69,14 @@ COPPICE_API COPPICE_COLD void name_node(worker& w, task_frame& node, std::string
 COPPICE_API COPPICE_COLD void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept;
 // Under serial_first: keeps a counted child of the job that may not start yet. False: it may.
 COPPICE_API COPPICE_COLD bool hold_child(worker& w, task_frame& node) noexcept;
-// The deque is full, unless it has room after a look: pushes a counted child or runs it at once.
-COPPICE_API COPPICE_COLD void enqueue_at_bound(worker& w, task_frame& node) noexcept;
+// The deque is full, unless it has room after a look: pushes a counted child, or runs it at once unless that
+// goes too deep.
+COPPICE_API void enqueue_at_bound(worker& w, task_frame& node) noexcept;
 
 // Counts a complete node as a child of `parent`, the running task, and pushes it or runs it at once.
-inline void enqueue(worker& w, task_frame& node, task_frame& parent, group_core* group) noexcept {
-  node.low = w.where->number_children(1);
+COPPICE_INLINE inline void enqueue(worker& w, task_frame& node, place& where, task_frame& parent,
+                                   group_core* group) noexcept {
+  node.low = where.number_children(1);
   if (group == nullptr || group->task() != &parent) parent.add_child(w);
   if (group != nullptr) group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
@@ -83,7 +85,7 @@ inline void enqueue(worker& w, task_frame& node, task_frame& parent, group_core*
     return;
   std::uint32_t index = 0;
   if (!w.deque.push_below_bound(node, &index)) [[unlikely]]
-    enqueue_at_bound(w, node);
+    return enqueue_at_bound(w, node);
   if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]]
     answer_quietly(w);
 }
@@ -97,8 +99,10 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   const char here = 0;
   if (w.attention.is_below_limit(stack_address(&here))) [[unlikely]]
     refuse_recursion();
-  task_frame& parent = *task_of(w.where);
-  if (parent.job->stops(*w.where) || (group != nullptr && group->stops(*w.where))) [[unlikely]] {
+  place* const where = w.where;
+  const bool in_branch = where->kind() != place_kind::task;
+  task_frame& parent = in_branch ? *task_of(where) : static_cast<task_frame&>(*where);
+  if (parent.job->stops(*where) || (group != nullptr && group->stops(*w.where))) [[unlikely]] {
     refuse_child(w, parent, group);
     return false;
   }
@@ -121,7 +125,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
                  0,
                  task_frame::body_runs,
                  nullptr};
-  if (!name.empty() || w.where != &parent || parent.job->measured() != nullptr) [[unlikely]] {
+  if (!name.empty() || in_branch || parent.job->measured() != nullptr) [[unlikely]] {
     try {
       name_node(w, *child, name);
     } catch (...) {
@@ -130,7 +134,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
       throw;
     }
   }
-  enqueue(w, *child, parent, group);
+  enqueue(w, *child, *where, parent, group);
   return true;
 }
 

@@ -90,12 +90,11 @@ inline bool begin_task(worker& w, task_frame& t) noexcept {
 }
 
 // A task without descendants is gone when its body is.
-COPPICE_INLINE inline void let_go_of_header(worker& w, task_frame& t, task_frame& above,
+COPPICE_INLINE inline void let_go_of_header(worker& w, task_frame& t, task_frame& above, bool has_extra,
                                             std::uint32_t list) noexcept {
-  bool counted = !is_outlived_by_parent(t);
+  bool counted = t.group == nullptr || t.group->task() != &above;
   // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-  if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs && t.get_extra() == nullptr)
-      [[likely]] {
+  if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs && !has_extra) [[likely]] {
     slab::give(w.nodes, &t, list);
   } else {
     if (!std::exchange(counted, true)) above.add_child(w);
@@ -118,11 +117,11 @@ inline void count_end(shard& counts, task_end how) noexcept {
 }
 
 // The task may be gone. `above` is null for a root.
-COPPICE_INLINE inline void end_task(worker& w, task_frame& t, task_frame* above, std::uint32_t list,
-                                    task_end how) noexcept {
+COPPICE_INLINE inline void end_task(worker& w, task_frame& t, task_frame* above, bool has_extra,
+                                    std::uint32_t list, task_end how) noexcept {
   job_core& job = *t.job;
   group_core* const group = t.group;
-  if (above != nullptr) let_go_of_header(w, t, *above, list);
+  if (above != nullptr) let_go_of_header(w, t, *above, has_extra, list);
   if (group != nullptr) group->child_ended(w);
   count_end(bind_counts(w, job), how);
   w.counts_dirty = true;
@@ -168,7 +167,7 @@ COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above,
   // Whoever has taken over ancestors has an extra part: that end looks for the parent anew.
   if (rare != nullptr || w.keeps_origin || t.get_extra() != nullptr || t.job->looked_at()) [[unlikely]]
     return end_task_rarely(w, t, list, rare != nullptr ? *rare : *make(task_end::succeeded));
-  end_task(w, t, above, list, task_end::succeeded);
+  end_task(w, t, above, false, list, task_end::succeeded);
 }
 
 }  // namespace detail

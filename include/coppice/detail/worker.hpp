@@ -77,7 +77,10 @@ struct worker {
   bool keeps_origin = false;   // of an exception that left a join
   slab* nodes = nullptr;
   group_core* innermost_group = nullptr;  // of those that this worker has made
-  std::uint32_t looks_after = 0;  // children that find the deque full and run at once before a look for room
+  // Children that find the deque full: how many run at once before a look for room; how many run, one within
+  // the other.
+  std::uint32_t at_once_left = 0;
+  std::uint32_t at_once_nested = 0;
   unsigned index = 0;
   atomic<std::uint64_t> inline_runs{0};  // children run at once because the deque was full
   // Written by anybody; on a line of its own, since the owner reads it at every fork.
