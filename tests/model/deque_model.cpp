@@ -1,76 +1,15 @@
-// The shipped split deque: one owner, two thieves, exposure, small capacities, indices around their wraps.
-#include <coppice/detail/deque.hpp>
+// The shipped split deque: one owner who shares, two thieves, small capacities, strands. exposure_model.cpp
+// has those who take what was not shared.
 #include <optional>
 
-#include "explorer/program.hpp"
+#include "deque_scene.hpp"
 
 namespace {
 
-using coppice::detail::basic_split_deque;
 using coppice::detail::frame;
+using deque_model::scene;
 using model::check;
 using model::thread;
-
-bool barrier_on_every_thread() {
-  model::execution::current()->heavy_fence(model::where::current());
-  return true;
-}
-
-struct item : frame {
-  item() : frame{nullptr, frame::fresh} {}
-  int contents = 0;  // written before the push, read by whoever takes it: plain
-};
-
-// A deque with items, and the account of who was taken.
-template <std::uint32_t Capacity, unsigned Items, std::uint32_t Reserve = 0>
-struct scene {
-  explicit scene(std::uint32_t first = 0) : deque(first) {}
-
-  basic_split_deque<Capacity, Reserve> deque;
-  item items[Items];
-  std::uint32_t index[Items] = {};
-  model::ledger taken{Items};
-
-  // Owner.
-  void push(unsigned i) {
-    items[i].contents = 1;
-    check(deque.has_room() && deque.push_below_bound(items[i], &index[i]), "there is room");
-  }
-  bool try_push(unsigned i) {
-    items[i].contents = 1;
-    return deque.has_room() && deque.push_below_bound(items[i], &index[i]);
-  }
-  bool pop() { return take(deque.pop()); }
-  // The join of item i, which is on top unless it was stolen.
-  void join(unsigned i) {
-    if (deque.pop_if_private(index[i])) {
-      take(&items[i]);
-      return;
-    }
-    frame* const f = deque.pop();
-    check(f == nullptr || f == &items[i], "a join finds its own frame on top, or nothing");
-    take(f);
-  }
-  // Thieves.
-  bool steal() { return take(deque.steal()); }
-  std::uint32_t expose() { return deque.expose(&barrier_on_every_thread); }
-
-  bool take(frame* f) {
-    if (f == nullptr) return false;
-    auto* const i = static_cast<item*>(f);
-    check(i->contents == 1, "the item's contents came with it");
-    i->contents = 2;
-    taken.enter(static_cast<std::size_t>(i - items));
-    return true;
-  }
-  // The owner takes what is left, then nothing is.
-  void drain() {
-    while (pop()) {
-    }
-    check(deque.empty_for_owner(), "an owner that pops nothing has an empty deque");
-  }
-  void check_all_taken() const { taken.check_exactly_once(); }
-};
 
 // ---- sharing ----
 
@@ -137,6 +76,22 @@ MODEL(FramesBelowATakeBackStayVisibleToThieves, {.preemptions = 3}) {
     s.steal();
   });
   a.join();
+  s.drain();
+  s.check_all_taken();
+}
+
+MODEL(NoMoreIsStolenThanWasShared, {.preemptions = 2}) {
+  scene<4, 2> s;
+  s.push(0);
+  s.push(1);
+  check(s.deque.share() == 1, "half of two");
+  unsigned stolen = 0;
+  thread a([&] {
+    for (int i = 0; i < 3; ++i)
+      if (s.steal()) ++stolen;
+  });
+  a.join();
+  check(stolen == 1, "what stays private is not stolen");
   s.drain();
   s.check_all_taken();
 }
@@ -227,260 +182,7 @@ MODEL(ReserveTakesWhatAFullDequeRefuses, {.preemptions = 2}) {
         "each was taken once");
 }
 
-// ---- exposure ----
-
-MODEL(ExposureRacesWithPop, {.preemptions = 3}) {
-  scene<4, 2> s;
-  s.push(0);
-  s.push(1);
-  thread a([&] {
-    s.expose();
-    s.steal();
-  });
-  s.pop();
-  s.pop();
-  s.drain();
-  a.join();
-  s.check_all_taken();
-}
-
-MODEL(ExposureRacesWithJoins, {.preemptions = 3}) {
-  scene<4, 3> s;
-  s.push(0);
-  s.push(1);
-  s.push(2);
-  thread a([&] {
-    s.expose();
-    s.steal();
-    s.steal();
-  });
-  s.join(2);
-  s.join(1);
-  s.join(0);
-  a.join();
-  s.check_all_taken();
-}
-
-MODEL(ExposureRacesWithPush, {.preemptions = 3}) {
-  scene<4, 2> s;
-  thread a([&] {
-    s.expose();
-    s.steal();
-    s.expose();
-    s.steal();
-  });
-  s.push(0);
-  s.push(1);
-  s.join(1);
-  s.drain();
-  a.join();
-  s.check_all_taken();
-}
-
-MODEL(TwoExposersAndTheOwner, {.preemptions = 2}) {
-  scene<4, 3> s;
-  s.push(0);
-  s.push(1);
-  s.push(2);
-  const auto expose_and_steal = [&] {
-    s.expose();
-    s.steal();
-  };
-  thread a(expose_and_steal), b(expose_and_steal);
-  s.pop();
-  s.pop();
-  s.drain();
-  a.join();
-  b.join();
-  s.check_all_taken();
-}
-
-MODEL(ExposureRacesWithSharingAndStealing, {.preemptions = 2}) {
-  scene<4, 3> s;
-  s.push(0);
-  s.push(1);
-  thread a([&] { s.expose(); });
-  thread b([&] {
-    s.steal();
-    s.steal();
-  });
-  s.deque.share();
-  s.pop();
-  s.push(2);
-  s.drain();
-  a.join();
-  b.join();
-  s.check_all_taken();
-}
-
-// A busy owner: what was pushed before the barrier is exposed, at least one frame.
-MODEL(ExposureReachesWhatABusyOwnerHas, {.preemptions = 2}) {
-  scene<4, 2> s;
-  s.push(0);
-  s.push(1);
-  thread a([&] {
-    check(s.expose() != 0, "half of what the owner has is exposed");
-    check(s.steal(), "and can be stolen");
-  });
-  a.join();
-  s.drain();
-  s.check_all_taken();
-}
-
-MODEL(ExposureOfWrappedSlotsWhileTheOwnerRefills, {.preemptions = 2}) {
-  scene<2, 4> s;
-  s.push(0);
-  s.push(1);
-  thread a([&] {
-    s.expose();
-    s.steal();
-    s.steal();
-  });
-  s.pop();
-  unsigned next = 2;
-  if (s.try_push(next)) ++next;
-  s.pop();
-  if (next < 4 && s.try_push(next)) ++next;
-  s.drain();
-  a.join();
-  for (unsigned i = 0; i < next; ++i) check(s.taken.times(i) == 1, "each pushed item is taken once");
-}
-
-// ---- what an exposer acquires through a head that a pop has stored ----
-
-MODEL(ExposerThatWasThereFirstSeesThePushesBelowAPop, {.preemptions = 3}) {
-  scene<4, 2> s;
-  thread a([&] {
-    s.expose();
-    s.steal();
-  });
-  s.push(0);
-  s.push(1);
-  s.pop();
-  s.drain();
-  a.join();
-  s.check_all_taken();
-}
-
-MODEL(ExposerThatWasThereFirstSeesThePushBelowAJoin, {.preemptions = 3}) {
-  scene<4, 2> s;
-  thread a([&] {
-    s.expose();
-    s.steal();
-    s.expose();
-    s.steal();
-  });
-  s.push(0);
-  s.push(1);
-  s.join(1);
-  s.join(0);
-  a.join();
-  s.check_all_taken();
-}
-
-// ---- what is left of the limit ----
-
-// A limit above split would let a later take-back raise split, which publishes nothing (its order is
-// relaxed).
-MODEL(LimitFollowsAnExposureThatCameTooLate, {.preemptions = 2}) {
-  scene<4, 6> s;
-  coppice::detail::atomic<int> go{0};  // orders nothing
-  thread b([&] {
-    while (go.load(std::memory_order_relaxed) == 0) coppice::detail::relax();
-    s.steal();
-  });
-  thread a([&] { s.expose(); });
-  s.push(0);
-  s.push(1);
-  s.push(2);
-  s.drain();
-  a.join();
-  s.push(3);
-  s.push(4);
-  s.push(5);
-  s.pop();
-  s.pop();
-  go.store(1, std::memory_order_relaxed);
-  b.join();
-  s.drain();
-  s.check_all_taken();
-}
-
-MODEL(LimitFollowsATakeBack, {.preemptions = 2}) {
-  scene<4, 5> s;
-  coppice::detail::atomic<int> go{0};  // orders nothing
-  thread b([&] {
-    while (go.load(std::memory_order_relaxed) == 0) coppice::detail::relax();
-    s.steal();
-  });
-  s.push(0);
-  s.push(1);
-  s.push(2);
-  s.deque.share_all();
-  s.pop();
-  s.pop();
-  thread a([&] { s.steal(); });
-  a.join();
-  s.push(3);
-  s.push(4);
-  s.pop();
-  go.store(1, std::memory_order_relaxed);
-  b.join();
-  s.drain();
-  s.check_all_taken();
-}
-
-MODEL(OneFrameIsEnoughToShareAndToExpose, {.preemptions = 1}) {
-  scene<2, 2> s;
-  s.push(0);
-  check(s.deque.share() == 1, "the only frame is shared");
-  thread a([&] { check(s.steal(), "and can be stolen"); });
-  a.join();
-  s.push(1);
-  thread b([&] { check(s.expose() == 1 && s.steal(), "the only frame is exposed and can be stolen"); });
-  b.join();
-  s.check_all_taken();
-}
-
-MODEL(NoMoreIsStolenThanWasShared, {.preemptions = 2}) {
-  scene<4, 2> s;
-  s.push(0);
-  s.push(1);
-  check(s.deque.share() == 1, "half of two");
-  unsigned stolen = 0;
-  thread a([&] {
-    for (int i = 0; i < 3; ++i)
-      if (s.steal()) ++stolen;
-  });
-  a.join();
-  check(stolen == 1, "what stays private is not stolen");
-  s.drain();
-  s.check_all_taken();
-}
-
-// ---- indices around the wraps of 24 and 32 bits ----
-
-template <unsigned Preemptions>
-void around(std::uint32_t first) {
-  scene<4, 4> s(first);
-  s.push(0);
-  s.push(1);
-  s.push(2);
-  thread a([&] {
-    s.expose();
-    s.steal();
-    s.steal();
-  });
-  s.join(2);
-  s.push(3);
-  s.deque.share();
-  s.join(3);
-  s.drain();
-  a.join();
-  s.check_all_taken();
-}
-MODEL(IndicesWrapAt24Bits, {.preemptions = 2}) { around<2>(0xfffffe); }
-MODEL(IndicesWrapAt32Bits, {.preemptions = 2}) { around<2>(0xfffffffe); }
+// ---- indices around the wrap of 24 bits ----
 
 MODEL(StealsAcrossTheWrapLeaveTheOtherEndAlone, {.preemptions = 2}) {
   scene<4, 4> s(0xfffffe);

@@ -11,6 +11,7 @@ using floor_model::running_crew;
 using floor_model::work;
 using floor_model::worker;
 using model::check;
+using model::long_within;
 using model::thread;
 
 // ---- the parker ----
@@ -72,12 +73,7 @@ MODEL(WakeThatWasKeptDoesNotHideTheNextOne, {.preemptions = 2}) {
 
 // ---- a crew ----
 
-// A whole crew takes some hundred steps: what is bounded beside the preemptions is said here.
-constexpr model::limits crew_within(unsigned preemptions) {
-  return {.preemptions = preemptions, .stale_total = 1, .detours = 1};
-}
-
-MODEL(SubmittedWorkIsRunByAWorkerThatIsAboutToSleep, (crew_within(3))) {
+MODEL(SubmittedWorkIsRunByAWorkerThatIsAboutToSleep, (long_within(3))) {
   gate done;
   int result = 0;
   const auto body = [&](worker&) {
@@ -91,7 +87,7 @@ MODEL(SubmittedWorkIsRunByAWorkerThatIsAboutToSleep, (crew_within(3))) {
   check(result == 42, "it was run");
 }
 
-MODEL(TwoSubmissionsAreRunByTwoWorkersAtOnce, (crew_within(1))) {
+MODEL(TwoSubmissionsAreRunByTwoWorkersAtOnce, (long_within(1))) {
   gate first_runs, second_runs;
   // Each waits for the other: one worker alone would wait for ever.
   const auto first = [&](worker&) {
@@ -111,7 +107,7 @@ MODEL(TwoSubmissionsAreRunByTwoWorkersAtOnce, (crew_within(1))) {
 }
 
 // The owner pushes, then is busy until somebody else has run what it pushed.
-MODEL(WorkBehindALongLeafIsFoundByASleeper, (crew_within(1))) {
+MODEL(WorkBehindALongLeafIsFoundByASleeper, (long_within(1))) {
   gate child_ran, all_done;
   const auto child = [&](worker&) { child_ran.open(); };
   work c(child);
@@ -127,7 +123,7 @@ MODEL(WorkBehindALongLeafIsFoundByASleeper, (crew_within(1))) {
 }
 
 // The same with two children that run at once: the first that finds work wakes the next.
-MODEL(FinderOfWorkWakesTheNext, (crew_within(0))) {
+MODEL(FinderOfWorkWakesTheNext, (long_within(0))) {
   gate first_runs, second_runs, first_over, second_over;
   const auto first = [&](worker&) {
     first_runs.open();
@@ -155,7 +151,7 @@ MODEL(FinderOfWorkWakesTheNext, (crew_within(0))) {
 
 // One of two sleepers is woken for a root that forks once and waits: it was the last searcher, so its first
 // fork wakes the other.
-MODEL(FirstForkAfterASearchWakesASleeper, (crew_within(1))) {
+MODEL(FirstForkAfterASearchWakesASleeper, (long_within(1))) {
   gate ran;
   const auto child = [&](worker&) { ran.open(); };
   work a(child);
@@ -172,7 +168,7 @@ MODEL(FirstForkAfterASearchWakesASleeper, (crew_within(1))) {
 
 // Of three sleepers one takes the root, the next its first child, a leaf that needs the second: what is asked
 // of that leaf's worker is asked of nobody, so the finder of the first child has to wake the third at once.
-MODEL(FinderOfALeafWakesTheThirdForItsSister, (crew_within(0))) {
+MODEL(FinderOfALeafWakesTheThirdForItsSister, (long_within(0))) {
   gate first_runs, second_runs, all_over;
   const auto first = [&](worker&) {
     first_runs.open();
@@ -199,7 +195,7 @@ MODEL(FinderOfALeafWakesTheThirdForItsSister, (crew_within(0))) {
 
 // Whoever says it is hungry and then sleeps must say so in a way that the next fork answers, however shortly
 // the owner has shared.
-MODEL(OwnerThatJustSharedAnswersASleeper, (crew_within(1))) {
+MODEL(OwnerThatJustSharedAnswersASleeper, (long_within(1))) {
   gate first_ran, second_ran, all_done;
   const auto first = [&](worker&) { first_ran.open(); };
   const auto second = [&](worker&) { second_ran.open(); };
@@ -245,7 +241,7 @@ MODEL(SharedPairWakesTwoSleepers,
 
 // The owner of a full deque bundles its newest frames while a thief looks for work: each runs once, on
 // whichever side.
-MODEL(BundleIsMadeWhileAThiefTakesTheOldest, (crew_within(1))) {
+MODEL(BundleIsMadeWhileAThiefTakesTheOldest, (long_within(1))) {
   model::ledger runs(4);
   const auto zero = [&](worker&) { runs.enter(0); };
   const auto one = [&](worker&) { runs.enter(1); };
@@ -266,6 +262,6 @@ MODEL(BundleIsMadeWhileAThiefTakesTheOldest, (crew_within(1))) {
   runs.check_exactly_once();
 }
 
-MODEL(EveryWorkerLeavesWhenTheDoorIsClosed, (crew_within(2))) { const running_crew crew(2); }
+MODEL(EveryWorkerLeavesWhenTheDoorIsClosed, (long_within(2))) { const running_crew crew(2); }
 
 }  // namespace

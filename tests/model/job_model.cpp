@@ -12,12 +12,8 @@ using coppice::job_report;
 using coppice::outcome;
 using coppice::scheduler;
 using model::check;
+using model::long_within;
 using model::thread;
-
-// Executions are long here: what is bounded beside the preemptions is said here.
-constexpr model::limits job_within(unsigned preemptions) {
-  return {.preemptions = preemptions, .spurious = 1, .timeouts = 1, .stale_total = 1, .detours = 1};
-}
 
 void check_counts(const job_report& r) {
   check(r.spawned == r.succeeded + r.failed + r.cancelled + r.skipped, "what was spawned has ended, once");
@@ -32,13 +28,13 @@ coppice::scheduler_options workers(unsigned n) {
   return o;
 }
 
-MODEL(JobHandsItsValueToTheOneWhoWaits, (job_within(2))) {
+MODEL(JobHandsItsValueToTheOneWhoWaits, (long_within(2))) {
   scheduler s(workers(1));
   auto job = s.submit([] { return 42; });
   check(job.get() == 42, "the value comes out");
 }
 
-MODEL(JoinRunsItsBranchesOnceOnTwoWorkers, (job_within(0))) {
+MODEL(JoinRunsItsBranchesOnceOnTwoWorkers, (long_within(0))) {
   scheduler s(workers(2));
   model::ledger runs(2);
   const int sum = s.run([&] {
@@ -57,7 +53,7 @@ MODEL(JoinRunsItsBranchesOnceOnTwoWorkers, (job_within(0))) {
   runs.check_exactly_once();
 }
 
-MODEL(SpawnedChildrenEndBeforeTheJobDoes, (job_within(0))) {
+MODEL(SpawnedChildrenEndBeforeTheJobDoes, (long_within(0))) {
   scheduler s(workers(2));
   int done[2] = {};
   auto job = s.submit([&] {
@@ -69,7 +65,7 @@ MODEL(SpawnedChildrenEndBeforeTheJobDoes, (job_within(0))) {
 }
 
 // More children than the deque holds, and none of them runs inline here.
-MODEL(BundledChildrenRunOnceWhoeverTakesTheBundle, (job_within(0))) {
+MODEL(BundledChildrenRunOnceWhoeverTakesTheBundle, (long_within(0))) {
   scheduler s(workers(2));
   model::ledger runs(5);
   auto job = s.submit([&] {
@@ -81,7 +77,7 @@ MODEL(BundledChildrenRunOnceWhoeverTakesTheBundle, (job_within(0))) {
 }
 
 // A bundle holds nothing from below a group, or its wait would leave the group's own child alone.
-MODEL(GroupOnAFullDequeWaitsForItsOwnChildren, (job_within(0))) {
+MODEL(GroupOnAFullDequeWaitsForItsOwnChildren, (long_within(0))) {
   scheduler s(workers(1));
   int inner = 0;
   auto job = s.submit([&] {
@@ -95,7 +91,7 @@ MODEL(GroupOnAFullDequeWaitsForItsOwnChildren, (job_within(0))) {
 }
 
 // Nor a branch, which its join takes back by name.
-MODEL(BranchOnAFullDequeIsNotBundled, (job_within(0))) {
+MODEL(BranchOnAFullDequeIsNotBundled, (long_within(0))) {
   scheduler s(workers(1));
   int ran = 0;
   auto job = s.submit([&] {
@@ -109,7 +105,7 @@ MODEL(BranchOnAFullDequeIsNotBundled, (job_within(0))) {
   check(job.wait().succeeded == 6 && ran == 6, "all have run");
 }
 
-MODEL(GroupWaitsForChildrenThatWereStolen, (job_within(0))) {
+MODEL(GroupWaitsForChildrenThatWereStolen, (long_within(0))) {
   scheduler s(workers(2));
   const int sum = s.run([] {
     int results[2] = {};
@@ -123,7 +119,7 @@ MODEL(GroupWaitsForChildrenThatWereStolen, (job_within(0))) {
 }
 
 // The stolen child stands still until its group's owner has gone to sleep.
-MODEL(GroupOwnerThatSleepsIsWokenByTheLastChild, (job_within(0))) {
+MODEL(GroupOwnerThatSleepsIsWokenByTheLastChild, (long_within(0))) {
   coppice::platform::futex_word may_end{0};
   coppice::detail::atomic<int> child_runs{0};
   scheduler s(workers(2));
@@ -148,7 +144,7 @@ MODEL(GroupOwnerThatSleepsIsWokenByTheLastChild, (job_within(0))) {
 }
 
 // The handle goes last, while nothing but the count orders it after the worker that held the job too.
-MODEL(LastHolderOfAJobComesAfterTheOthers, (job_within(1))) {
+MODEL(LastHolderOfAJobComesAfterTheOthers, (long_within(1))) {
   coppice::detail::atomic<int> second_runs{0};
   scheduler s(workers(1));
   std::optional<coppice::job<void>> first = s.submit([] {});
@@ -159,7 +155,7 @@ MODEL(LastHolderOfAJobComesAfterTheOthers, (job_within(1))) {
   second.wait();
 }
 
-MODEL(CancelMeetsTheEndOfTheJob, (job_within(2))) {
+MODEL(CancelMeetsTheEndOfTheJob, (long_within(2))) {
   scheduler s(workers(1));
   bool ran = false;
   auto job = s.submit([&] { ran = true; });
@@ -171,7 +167,7 @@ MODEL(CancelMeetsTheEndOfTheJob, (job_within(2))) {
   if (cancelled) check(r.cancel.has_value(), "who cancelled stands in the report");
 }
 
-MODEL(TwoCancelsAndOneIsTheFirst, (job_within(1))) {
+MODEL(TwoCancelsAndOneIsTheFirst, (long_within(1))) {
   scheduler s(workers(1));
   auto job = s.submit([] { coppice::this_task::throw_if_stopped(); });
   bool other = false;
@@ -184,7 +180,7 @@ MODEL(TwoCancelsAndOneIsTheFirst, (job_within(1))) {
   if (mine) check(r.cancel && r.cancel->reason == "first", "its reason stands in the report");
 }
 
-MODEL(FailureIsKeptWhoeverRunsTheBranch, (job_within(0))) {
+MODEL(FailureIsKeptWhoeverRunsTheBranch, (long_within(0))) {
   scheduler s(workers(2));
   auto job = s.submit([] { coppice::join([] { throw 1; }, [] {}); });
   const job_report& r = job.wait();
@@ -192,7 +188,7 @@ MODEL(FailureIsKeptWhoeverRunsTheBranch, (job_within(0))) {
   check(r.errors.size() == 1 && r.errors[0].path == "root/0", "with its place");
 }
 
-MODEL(HandleThatGoesCancelsAndJoins, (job_within(1))) {
+MODEL(HandleThatGoesCancelsAndJoins, (long_within(1))) {
   scheduler s(workers(1));
   int state = 0;
   {
@@ -204,7 +200,7 @@ MODEL(HandleThatGoesCancelsAndJoins, (job_within(1))) {
   check(state != 1, "the body has ended, or never began");
 }
 
-MODEL(DetachedJobEndsBeforeItsScheduler, (job_within(1))) {
+MODEL(DetachedJobEndsBeforeItsScheduler, (long_within(1))) {
   bool ran = false;
   {
     scheduler s(workers(1));
@@ -213,7 +209,7 @@ MODEL(DetachedJobEndsBeforeItsScheduler, (job_within(1))) {
   check(ran, "stop drains");
 }
 
-MODEL(SubmitMeetsStop, (job_within(2))) {
+MODEL(SubmitMeetsStop, (long_within(2))) {
   scheduler s(workers(1));
   bool ran = false, refused = false;
   thread submitter([&] {
@@ -229,7 +225,7 @@ MODEL(SubmitMeetsStop, (job_within(2))) {
   check(r.ran <= 1, "one task at most is counted");
 }
 
-MODEL(TwoStopsGiveOneReport, (job_within(1))) {
+MODEL(TwoStopsGiveOneReport, (long_within(1))) {
   scheduler s(workers(1));
   s.submit([] {}).detach();
   thread other([&] { s.stop(coppice::stop_mode::cancel); });
@@ -237,13 +233,13 @@ MODEL(TwoStopsGiveOneReport, (job_within(1))) {
   other.join();
 }
 
-MODEL(JobThatWaitsForAnInnerJobHelps, (job_within(1))) {
+MODEL(JobThatWaitsForAnInnerJobHelps, (long_within(1))) {
   scheduler s(workers(1));
   const int value = s.run([&] { return s.submit([] { return 7; }).get(); });
   check(value == 7, "one worker is enough");
 }
 
-MODEL(InnerJobOnTwoWorkersIsRunOnce, (job_within(0))) {
+MODEL(InnerJobOnTwoWorkersIsRunOnce, (long_within(0))) {
   scheduler s(workers(2));
   model::ledger runs(1);
   const int value = s.run([&] {
@@ -258,7 +254,7 @@ MODEL(InnerJobOnTwoWorkersIsRunOnce, (job_within(0))) {
   runs.check_exactly_once();
 }
 
-MODEL(InnerJobThatWasLetGoMeetsTheEndOfItsOuter, (job_within(0))) {
+MODEL(InnerJobThatWasLetGoMeetsTheEndOfItsOuter, (long_within(0))) {
   model::ledger runs(2);
   {
     scheduler s(workers(2));
@@ -271,13 +267,13 @@ MODEL(InnerJobThatWasLetGoMeetsTheEndOfItsOuter, (job_within(0))) {
   runs.check_exactly_once();
 }
 
-MODEL(WaitForAnotherSchedulersJobWakesUp, (job_within(1))) {
+MODEL(WaitForAnotherSchedulersJobWakesUp, (long_within(1))) {
   scheduler outer(workers(1)), inner(workers(1));
   const int value = outer.run([&] { return inner.submit([] { return 7; }).get(); });
   check(value == 7, "its value comes back");
 }
 
-MODEL(SurplusWorkerLeavesAndItsWorkIsDone, (job_within(0))) {
+MODEL(SurplusWorkerLeavesAndItsWorkIsDone, (long_within(0))) {
   scheduler s(workers(2));
   auto job = s.submit([] { return 1; });
   s.resize(1);
@@ -285,14 +281,14 @@ MODEL(SurplusWorkerLeavesAndItsWorkIsDone, (job_within(0))) {
   check(s.workers() == 1, "one worker is wanted");
 }
 
-MODEL(SubmissionMeetsAWorkerThatLeaves, (job_within(1))) {
+MODEL(SubmissionMeetsAWorkerThatLeaves, (long_within(1))) {
   scheduler s(workers(2));
   thread other([&] { check(s.submit([] { return 2; }).get() == 2, "the job is run"); });
   s.resize(1);
   other.join();
 }
 
-MODEL(NewWorkerTakesPart, (job_within(0))) {
+MODEL(NewWorkerTakesPart, (long_within(0))) {
   scheduler s(workers(1));
   int ran = 0;
   auto job = s.submit([&] {

@@ -11,11 +11,7 @@ using floor_model::work;
 using floor_model::worker;
 using floor_model::worker_thread;
 using model::check;
-
-// A whole crew takes some hundred steps: what is bounded beside the preemptions is said here.
-constexpr model::limits crew_within(unsigned preemptions) {
-  return {.preemptions = preemptions, .stale_total = 1, .detours = 1};
-}
+using model::long_within;
 
 template <class F>
 void standing(worker& w, F&& f) {
@@ -24,7 +20,7 @@ void standing(worker& w, F&& f) {
 }
 
 // Submitted before the worker lends, after it, or in between.
-MODEL(SubmittedWorkIsRunWhileTheOnlyWorkerStandsStill, (crew_within(1))) {
+MODEL(SubmittedWorkIsRunWhileTheOnlyWorkerStandsStill, (long_within(1))) {
   gate opened, all_done;
   const auto stands = [&](worker& w) {
     standing(w, [&] { opened.wait(); });
@@ -38,7 +34,7 @@ MODEL(SubmittedWorkIsRunWhileTheOnlyWorkerStandsStill, (crew_within(1))) {
   all_done.wait();
 }
 
-MODEL(WorkThatComesAfterTheLoanIsRun, (crew_within(0))) {
+MODEL(WorkThatComesAfterTheLoanIsRun, (long_within(0))) {
   gate stands, opened, all_done;
   const auto stands_still = [&](worker& w) {
     standing(w, [&] {
@@ -56,7 +52,7 @@ MODEL(WorkThatComesAfterTheLoanIsRun, (crew_within(0))) {
   all_done.wait();
 }
 
-MODEL(FramesOfALenderAreRunByASpareWorker, (crew_within(1))) {
+MODEL(FramesOfALenderAreRunByASpareWorker, (long_within(1))) {
   gate child_ran, all_done;
   const auto child = [&](worker&) { child_ran.open(); };
   work c(child);
@@ -71,7 +67,7 @@ MODEL(FramesOfALenderAreRunByASpareWorker, (crew_within(1))) {
   all_done.wait();
 }
 
-MODEL(WhatALenderForksIsRunByASpareWorker, (crew_within(1))) {
+MODEL(WhatALenderForksIsRunByASpareWorker, (long_within(1))) {
   gate child_ran, all_done;
   const auto child = [&](worker&) { child_ran.open(); };
   work c(child);
@@ -89,7 +85,7 @@ MODEL(WhatALenderForksIsRunByASpareWorker, (crew_within(1))) {
 }
 
 // The first fork answers what was asked before; the others are private, but for the loan.
-MODEL(LaterFramesOfALenderAreRunToo, (crew_within(0))) {
+MODEL(LaterFramesOfALenderAreRunToo, (long_within(0))) {
   gate second_ran, third_ran, all_done;
   const auto first = [](worker&) {};
   const auto second = [&](worker&) { second_ran.open(); };
@@ -113,7 +109,7 @@ MODEL(LaterFramesOfALenderAreRunToo, (crew_within(0))) {
 
 // The other worker is in a leaf and keeps a frame to itself: the lent core is given to somebody who exposes
 // it.
-MODEL(PrivateWorkOfAnotherIsReachedFromALentCore, (crew_within(0))) {
+MODEL(PrivateWorkOfAnotherIsReachedFromALentCore, (long_within(0))) {
   gate child_ran, pushed, first_done, second_done;
   const auto child = [&](worker&) { child_ran.open(); };
   work c(child);
@@ -157,7 +153,7 @@ MODEL(WhoComesBackToAUsedCoreLosesNoWork,
 }
 
 // As many as may stand still do: the next one keeps its core, which is lent as soon as another comes back.
-MODEL(TheCoreOfAKeeperIsLentWhenAnotherComesBack, (crew_within(0))) {
+MODEL(TheCoreOfAKeeperIsLentWhenAnotherComesBack, (long_within(0))) {
   gate first_stands, first_goes, first_is_back, second_stands, second_goes, all_done;
   const auto first = [&](worker& w) {
     standing(w, [&] {
@@ -188,7 +184,7 @@ MODEL(TheCoreOfAKeeperIsLentWhenAnotherComesBack, (crew_within(0))) {
 }
 
 // A crew closes while a spare worker is made, searches, sleeps or is parked.
-MODEL(SpareWorkersLeaveWhenTheDoorIsClosed, (crew_within(1))) {
+MODEL(SpareWorkersLeaveWhenTheDoorIsClosed, (long_within(1))) {
   gate opened;
   const auto stands = [&](worker& w) { standing(w, [&] { opened.wait(); }); };
   const auto opens = [&](worker&) { opened.open(); };

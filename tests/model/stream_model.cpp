@@ -1,197 +1,24 @@
-// Streams of results: the shipped core, with threads of the program as its pool. Whoever is not woken, and an
-// input that nobody takes, is a deadlock.
-#include <coppice/detail/stream_core.hpp>
-#include <optional>
-
-#include "explorer/program.hpp"
+// Streams of results: who reads, who works, who stops. Whoever is not woken, and an input that nobody takes,
+// is a deadlock.
+#include "stream_scene.hpp"
 
 namespace {
 
-using coppice::stream_options;
-using coppice::detail::condition_variable;
-using coppice::detail::kept_error;
-using coppice::detail::mutex;
-using coppice::detail::pulled;
-using coppice::detail::step_ticket;
-using coppice::detail::stream_core;
-using coppice::detail::stream_node;
-using coppice::detail::stream_pool;
 using coppice::detail::stream_stop;
 using model::check;
+using model::long_within;
 using model::thread;
+using stream_model::numbers;
+using stream_model::pool;
+using stream_model::started;
 
-constexpr model::limits stream_within(unsigned preemptions) {
-  return {.preemptions = preemptions, .spurious = 1, .timeouts = 1, .stale_total = 1, .detours = 1};
-}
-
-class flag {
- public:
-  void raise() {
-    const std::lock_guard hold(mutex_);
-    raised_ = true;
-    changed_.notify_all();
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    while (!raised_) changed_.wait(lock);
-  }
-
- private:
-  mutex mutex_;
-  condition_variable changed_;
-  bool raised_ = false;
-};
-
-// Runs what is posted. Two streams at most; of each at most one step is posted and not begun.
-class pool {
- public:
-  explicit pool(unsigned threads) {
-    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
-  }
-  ~pool() {
-    {
-      const std::lock_guard hold(mutex_);
-      stopped_ = true;
-      posted_.notify_all();
-    }
-    for (thread& t : threads_) t.join();
-  }
-  void post(stream_core& core) {
-    const std::lock_guard hold(mutex_);
-    for (std::optional<step_ticket>& place : tickets_)
-      if (!place) {
-        place.emplace(core);
-        posted_.notify_all();
-        return;
-      }
-    check(false, "at most one step of a stream is posted and not begun");
-  }
-
- private:
-  void work() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      std::optional<step_ticket>* taken = nullptr;
-      for (std::optional<step_ticket>& place : tickets_)
-        if (place) taken = &place;
-      if (taken != nullptr) {
-        step_ticket step(std::move(**taken));
-        taken->reset();
-        lock.unlock();
-        step();
-        { const step_ticket gone(std::move(step)); }
-        lock.lock();
-      } else if (stopped_) {
-        return;
-      } else {
-        posted_.wait(lock);
-      }
-    }
-  }
-
-  mutex mutex_;
-  condition_variable posted_;
-  std::optional<step_ticket> tickets_[2];
-  bool stopped_ = false;
-  std::vector<thread> threads_;
-};
-
-class pool_of_stream final : public stream_pool {
- public:
-  explicit pool_of_stream(pool& p) : pool_(p) {}
-  bool post(stream_core& core) override {
-    pool_.post(core);
-    return true;
-  }
-  void stand(stream_core& core, coppice::detail::unique_lock& lock) override { core.sleep(lock); }
-  coppice::task_error describe(std::uint64_t) const override { return {}; }
-
- private:
-  pool& pool_;
-};
-
-// Gives its places in order, and runs nothing but what a program puts in. Its source is plain memory: two who
-// ask it at once are a race.
-class numbers : public stream_core {
- public:
-  struct node final : stream_node {
-    unsigned value = 0;
-  };
-  numbers(pool& p, unsigned n, stream_options options)
-      : stream_core(std::make_unique<pool_of_stream>(p), std::move(options), false), runs(n), n_(n) {}
-  // Null: the end.
-  node* read() {
-    asked_for_.enter(0);
-    auto* const got = static_cast<node*>(next());
-    if (got != nullptr) give_back(got);
-    return got;
-  }
-  void read_to_the_end() {
-    model::ledger read(n_);
-    while (const node* const got = this->read()) {
-      if (options().ordered) check(got->value == read_++, "the order is that of the inputs");
-      check(got->value == got->sequence, "a result is that of its input");
-      read.enter(got->value);
-    }
-    read.check_exactly_once();
-    runs.check_exactly_once();
-    check(report().succeeded == n_, "all are counted");
-  }
-
-  model::ledger runs;
-  void (*in_source)(unsigned, numbers&) = nullptr;
-  void (*in_input)(unsigned, numbers&) = nullptr;
-  flag one;
-  unsigned at_work = 0;
-
- protected:
-  pulled run_one(stream_node& base) noexcept override {
-    if (in_source != nullptr) in_source(given_, *this);
-    if (given_ == n_) return pulled::end;
-    static_cast<node&>(base).value = given_++;
-    check(given_ <= options().capacity + asked_for_.times(0), "the bound is kept");
-    if (!taken(base, false)) return pulled::item;  // began() marks the thread, which all fibers share
-    const unsigned value = static_cast<node&>(base).value;
-    if (in_input != nullptr) in_input(value, *this);
-    runs.enter(value);
-    return pulled::item;
-  }
-  stream_node* make_node() override { return new node; }
-  void set_error(stream_node&, kept_error) noexcept override {}
-  kept_error error_in(const stream_node&) const noexcept override { return nullptr; }
-  void clear(stream_node&) noexcept override {}
-  void dispose() noexcept override {}
-
- private:
-  const unsigned n_;
-  unsigned given_ = 0, read_ = 0;
-  model::ledger asked_for_{1};
-};
-
-// Made, started, and gone at the end.
-class started {
- public:
-  started(pool& p, unsigned n, stream_options options, void (*in_source)(unsigned, numbers&) = nullptr,
-          void (*in_input)(unsigned, numbers&) = nullptr)
-      : stream_(new numbers(p, n, std::move(options))) {
-    stream_->in_source = in_source;
-    stream_->in_input = in_input;
-    stream_->start();
-  }
-  ~started() { stream_->abandon(); }
-  numbers* operator->() { return stream_; }
-
- private:
-  numbers* const stream_;
-};
-
-MODEL(EachInputOfAStreamIsReadOnce, (stream_within(2))) {
+MODEL(EachInputOfAStreamIsReadOnce, (long_within(2))) {
   pool p(1);
   started s(p, 2, {.capacity = 2});
   s->read_to_the_end();
 }
 
-MODEL(TheEndIsForEver, (stream_within(2))) {
+MODEL(TheEndIsForEver, (long_within(2))) {
   pool p(1);
   started s(p, 1, {.capacity = 2});
   while (s->read() != nullptr) {
@@ -199,26 +26,26 @@ MODEL(TheEndIsForEver, (stream_within(2))) {
   check(s->ended(), "also while a step that was posted before begins");
 }
 
-MODEL(AWindowOfOnePassesFromReaderToStep, (stream_within(2))) {
+MODEL(AWindowOfOnePassesFromReaderToStep, (long_within(2))) {
   pool p(1);
   started s(p, 2, {.capacity = 1});
   s->read_to_the_end();
 }
 
-MODEL(TwoStepsTakeEachInputOnce, (stream_within(1))) {
+MODEL(TwoStepsTakeEachInputOnce, (long_within(1))) {
   pool p(2);
   started s(p, 2, {.capacity = 2});
   s->read_to_the_end();
 }
 
-MODEL(OrderedResultsWakeTheReaderThatWaitsForTheirPlace, (stream_within(1))) {
+MODEL(OrderedResultsWakeTheReaderThatWaitsForTheirPlace, (long_within(1))) {
   pool p(2);
   started s(p, 2, {.capacity = 2, .ordered = true});
   s->read_to_the_end();
 }
 
 // A result does not wait for the source, nor for the step that made it.
-MODEL(AResultIsReadWhileTheSourceWaits, (stream_within(2))) {
+MODEL(AResultIsReadWhileTheSourceWaits, (long_within(2))) {
   pool p(1);
   started s(p, 1, {.capacity = 2}, [](unsigned given, numbers& all) {
     if (given == 1) all.one.wait();
@@ -228,7 +55,7 @@ MODEL(AResultIsReadWhileTheSourceWaits, (stream_within(2))) {
   check(s->read() == nullptr, "and it was the only one");
 }
 
-MODEL(AnOrderedResultIsReadWhileTheSourceWaits, (stream_within(2))) {
+MODEL(AnOrderedResultIsReadWhileTheSourceWaits, (long_within(2))) {
   pool p(1);
   started s(p, 1, {.capacity = 2, .ordered = true}, [](unsigned given, numbers& all) {
     if (given == 1) all.one.wait();
@@ -238,7 +65,7 @@ MODEL(AnOrderedResultIsReadWhileTheSourceWaits, (stream_within(2))) {
   check(s->read() == nullptr, "and it was the only one");
 }
 
-MODEL(AnInputThatWaitsForTheNextIsNotAlone, (stream_within(1))) {
+MODEL(AnInputThatWaitsForTheNextIsNotAlone, (long_within(1))) {
   pool p(2);
   started s(p, 2, {.capacity = 2}, nullptr, [](unsigned value, numbers& all) {
     if (value == 0)
@@ -249,7 +76,7 @@ MODEL(AnInputThatWaitsForTheNextIsNotAlone, (stream_within(1))) {
   s->read_to_the_end();
 }
 
-MODEL(OneAtATimeThoughTwoCouldWork, (stream_within(1))) {
+MODEL(OneAtATimeThoughTwoCouldWork, (long_within(1))) {
   pool p(2);
   started s(p, 2, {.capacity = 2, .concurrency = 1}, nullptr, [](unsigned value, numbers& all) {
     check(all.at_work == 0, "at most one works");  // plain: two at once are a race
@@ -259,7 +86,7 @@ MODEL(OneAtATimeThoughTwoCouldWork, (stream_within(1))) {
   s->read_to_the_end();
 }
 
-MODEL(ACancelLosesNoInputThatWasTaken, (stream_within(1))) {
+MODEL(ACancelLosesNoInputThatWasTaken, (long_within(1))) {
   pool p(1);
   started s(p, 2, {.capacity = 2});
   thread other([&] { s->cancel(stream_stop::cancelled, "outside", {}); });
@@ -271,7 +98,7 @@ MODEL(ACancelLosesNoInputThatWasTaken, (stream_within(1))) {
   check(report.succeeded + report.skipped + report.cancelled == read, "and counted");
 }
 
-MODEL(AReaderThatLeavesWaitsForTheSteps, (stream_within(2))) {
+MODEL(AReaderThatLeavesWaitsForTheSteps, (long_within(2))) {
   pool p(1);
   started s(p, 2, {.capacity = 1});
   s->read();

@@ -74,7 +74,7 @@ class Test(unittest.TestCase):
         self.found(DEQUE_TABLES, 'push is in no table "Covered by"')
 
     def test_a_model_program_that_is_not_there_is_found(self):
-        self.change("tests/model/deque_model.cpp", "MODEL(ExposureRacesWithPush,", "MODEL(ExposureRacesWithShove,")
+        self.change("tests/model/exposure_model.cpp", "MODEL(ExposureRacesWithPush,", "MODEL(ExposureRacesWithShove,")
         self.found(DEQUE_TABLES, "push is covered by ExposureRacesWithPush, which is no program")
 
     def test_an_end_without_another_is_found(self):

@@ -1,20 +1,21 @@
 // One execution: the modelled threads on their fibers, who runs next, who waits for what.
 //
 // All modelled threads share one real thread; a switch happens only inside the operations below. The explorer
-// calls run() again and again; each time the choices decide differently.
+// calls run() again and again; each time the choices decide differently. execution.cpp has threads and turns,
+// waiting.cpp who waits for what, accesses.cpp what a thread reads.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <source_location>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "explorer/choices.hpp"
 #include "explorer/fiber.hpp"
 #include "explorer/memory.hpp"
 #include "explorer/shadow.hpp"
+#include "explorer/sharing.hpp"
 
 namespace model {
 
@@ -28,27 +29,6 @@ struct limits {
   unsigned stale_total = ~0U;  // reads of anything but the newest value, in one execution
   unsigned detours = ~0U;      // turns given, when a thread blocks, to another than the next
   unsigned steps = 20'000;     // more in one execution is taken for a livelock
-};
-
-// Whose turn it is matters only at accesses to what another thread accesses too, one of them writing. This is
-// learned while exploring: an object that proves to be shared makes the exploration begin anew.
-class sharing {
- public:
-  // An access by this thread. True: another thread may be in conflict with it.
-  bool matters(std::uint64_t key, unsigned thread, bool writes) noexcept;
-  // From now on every access matters: schedules are written down for this case, so that they can be read
-  // without what was learned.
-  void assume_all() noexcept { all_ = true; }
-  bool take_news() noexcept;
-  void clear() noexcept;
-
- private:
-  struct users {
-    std::uint8_t readers = 0, writers = 0;
-  };
-  std::unordered_map<std::uint64_t, users> users_;
-  bool news_ = false;
-  bool all_ = false;
 };
 
 class execution {

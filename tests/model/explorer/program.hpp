@@ -52,6 +52,12 @@ class thread {
   unsigned id_ = 0;
 };
 
+// For programs whose executions take some hundred steps, as those of crews and jobs: what is bounded beside
+// the preemptions.
+constexpr limits long_within(unsigned preemptions) {
+  return {.preemptions = preemptions, .stale_total = 1, .detours = 1};
+}
+
 // How often each of a few things happened, counted outside of the model: it orders nothing and races with
 // nothing. Of one execution.
 class ledger {
