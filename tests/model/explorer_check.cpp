@@ -255,6 +255,18 @@ MODEL_MUST_FAIL(AccessAfterDeleteIsFound, "end of storage", {.preemptions = 1}) 
   delete p;
   other.join();
 }
+MODEL_MUST_FAIL(ObjectThatIsLetGoByNobodyIsFound, "never freed", {.preemptions = 1}) {
+  atomic<int> references{2};
+  auto* const p = new int(1);
+  const auto let_go = [&] {  // two who both see two
+    const int n = references.load(relaxed);
+    references.store(n - 1, relaxed);
+    if (n == 1) delete p;
+  };
+  thread other(let_go);
+  let_go();
+  other.join();
+}
 MODEL_MUST_FAIL(LateTouchOfAFinishedObjectIsFound, "data race", {.preemptions = 1}) {
   atomic<bool> done{false};
   int on_stack = 0;

@@ -188,6 +188,45 @@ MODEL(FailureIsKeptWhoeverRunsTheBranch, (long_within(0))) {
   check(r.errors.size() == 1 && r.errors[0].path == "root/0", "with its place");
 }
 
+// Of two errors a group hands up one; the other stays with the task, until its header goes.
+void handle_two_errors() {
+  coppice::task_group group;
+  for (int i = 0; i < 2; ++i) group.spawn([] { throw 1; });
+  try {
+    group.wait();
+  } catch (int) {
+  }
+}
+
+MODEL(WhatARootHasHandledDiesWithItsJob, (long_within(0))) {
+  scheduler s(workers(1));
+  auto job = s.submit([] { handle_two_errors(); }, {.errors = coppice::error_policy::collect_all()});
+  check(job.wait().succeeded == 1, "the root has handled both");
+}
+
+// The innermost child is in a group of the first, and takes over what lies between: it is counted by nobody.
+MODEL(HeaderGoesWhenItsGroupsChildHasTakenOverItsParent, (long_within(0))) {
+  scheduler s(workers(1));
+  auto job = s.submit(
+      [] {
+        coppice::spawn([] {
+          handle_two_errors();
+          coppice::task_group group;
+          group.spawn([&group] {
+            group.spawn([] {
+              struct {
+                char room[64];
+              } const large{};  // of a size that has no node at hand
+              coppice::spawn([large] { static_cast<void>(large); });
+            });
+          });
+          group.wait();
+        });
+      },
+      {.errors = coppice::error_policy::collect_all()});
+  check(job.wait().errors_total == 0, "all errors were handled");
+}
+
 MODEL(HandleThatGoesCancelsAndJoins, (long_within(1))) {
   scheduler s(workers(1));
   int state = 0;
@@ -265,6 +304,19 @@ MODEL(InnerJobThatWasLetGoMeetsTheEndOfItsOuter, (long_within(0))) {
     check(outer.wait().succeeded == 1, "the outer job does not wait for the inner one");
   }
   runs.check_exactly_once();
+}
+
+// What lies between has ended and waits for nobody; it keeps the outermost as long as the innermost may look
+// up.
+MODEL(JobsAboveTheInnermostGoWithIt, (long_within(0))) {
+  coppice::detail::atomic<int> innermost_runs{0};
+  scheduler s(workers(2));
+  s.submit([&] {
+     s.submit([&] {
+        s.submit([&] { innermost_runs.store(1, std::memory_order_relaxed); }).detach();
+      }).detach();
+   }).detach();
+  while (innermost_runs.load(std::memory_order_relaxed) == 0) coppice::detail::relax();
 }
 
 MODEL(WaitForAnotherSchedulersJobWakesUp, (long_within(1))) {

@@ -52,6 +52,8 @@ void execution::begin(void* self) noexcept {
   const bool all_over = std::all_of(e.threads_.begin(), e.threads_.begin() + e.count_,
                                     [](const auto& x) { return x->is == state::over; });
   if (all_over) {
+    if (const void* const code = maker_of_a_leak())
+      e.fail("memory is never freed, which was made in " + code_line(code), where::current());
     if (thread_local_word != nullptr) *thread_local_word = nullptr;
     e.outside_.enter(t.on);
   }
@@ -160,6 +162,7 @@ unsigned execution::others_now(unsigned (&others)[max_threads]) const noexcept {
 
 unsigned execution::choose(unsigned n) {
   if (n < 2) return 0;
+  const inside_explorer guard;
   const unsigned c = choices_.next(n);
   record_.append(c);
   return c;

@@ -165,6 +165,8 @@ extern bool watching;
 
 // Gives back what the program freed in the execution before.
 void release_freed_blocks() noexcept;
+// The code that made a block which the program has not freed; null if there is none.
+const void* maker_of_a_leak() noexcept;
 
 // The one word of thread-local storage that the shipped code has; each fiber has its own.
 extern void** thread_local_word;

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <unordered_map>
 #include <vector>
 
 #include "explorer/execution.hpp"
@@ -141,12 +142,21 @@ std::vector<void*>& freed() {
   return blocks;
 }
 
+// What the program has not freed, with the code that made it.
+std::unordered_map<const void*, const void*>& held() {
+  static std::unordered_map<const void*, const void*> blocks;
+  return blocks;
+}
+
 }  // namespace
 
 void release_freed_blocks() noexcept {
   for (void* const p : freed()) std::free(p);
   freed().clear();
+  held().clear();
 }
+
+const void* maker_of_a_leak() noexcept { return held().empty() ? nullptr : held().begin()->second; }
 
 }  // namespace model
 
@@ -154,11 +164,16 @@ namespace {
 
 constexpr std::size_t largest_watched = 4096;
 
-void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+void* allocate(std::size_t bytes, std::size_t alignment, const void* code) noexcept {
   void* const p = alignment <= alignof(std::max_align_t)
                       ? std::malloc(bytes)
                       : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (model::watching && p != nullptr) model::execution::current()->allocated(p, bytes);
+  if (model::watching && p != nullptr) {
+    model::execution::current()->allocated(p, bytes);
+    model::watching = false;
+    model::held().emplace(p, code);
+    model::watching = true;
+  }
   return p;
 }
 
@@ -172,22 +187,26 @@ void give_back(void* p) noexcept {
     model::execution::current()->touch(p, bytes, model::access::freed, __builtin_return_address(0));
   model::watching = false;
   model::freed().push_back(p);
+  model::held().erase(p);
   model::watching = true;
 }
 
 }  // namespace
 
 void* operator new(std::size_t bytes) {
-  if (void* const p = allocate(bytes, 1)) return p;
+  if (void* const p = allocate(bytes, 1, __builtin_return_address(0))) return p;
   throw std::bad_alloc();
 }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  if (void* const p = allocate(bytes, static_cast<std::size_t>(alignment))) return p;
+  if (void* const p = allocate(bytes, static_cast<std::size_t>(alignment), __builtin_return_address(0)))
+    return p;
   throw std::bad_alloc();
 }
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes, 1); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return allocate(bytes, 1, __builtin_return_address(0));
+}
 void* operator new(std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  return allocate(bytes, static_cast<std::size_t>(alignment));
+  return allocate(bytes, static_cast<std::size_t>(alignment), __builtin_return_address(0));
 }
 void operator delete(void* p) noexcept { give_back(p); }
 void operator delete(void* p, std::size_t) noexcept { give_back(p); }
