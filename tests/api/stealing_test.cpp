@@ -4,6 +4,8 @@
 #include <coppice/coppice.hpp>
 
 #include <atomic>
+#include <cstdint>
+#include <optional>
 #include <thread>
 
 #include "support/check.hpp"
@@ -85,6 +87,42 @@ TEST_P(stealing, WakesASleeperForEveryForkThatNeedsOne) {
     scheduler.run([&] { coppice::join(meet, meet); });
     ASSERT_EQ(met.load(), 2U);
   }
+}
+
+// One round: a group's first child is taken by a thief, which stays in it, and two more come. What the owner
+// shares once it waits; nothing if the thief had not asked for the first, or had asked once more.
+std::optional<std::uint64_t> shared_at_the_wait(coppice::scheduler& scheduler) {
+  return scheduler.run([&]() -> std::optional<std::uint64_t> {
+    std::atomic<unsigned> begun{0}, may_end{0};
+    const auto given = [&] { return scheduler.stats().shares; };
+    const coppice::scheduler_stats before = scheduler.stats();
+    coppice::task_group group;
+    group.spawn([&] {
+      begun = 1;
+      wait_until_equal(may_end, 1);
+    });
+    wait_until_equal(begun, 1);
+    const std::uint64_t first = given();
+    const bool was_asked = first == before.shares + 1;
+    std::uint64_t at_the_wait = 0;
+    group.spawn([] {});
+    group.spawn([&] {  // the youngest: the owner runs it itself
+      at_the_wait = given() - first;
+      may_end = 1;
+    });
+    const bool was_left_alone = given() == first;
+    group.wait();
+    if (!was_asked || !was_left_alone) return {};
+    return at_the_wait;
+  });
+}
+
+// The thief of an only child comes again; what has come meanwhile does not stay behind the next leaf.
+TEST(sharing, WhoHasGivenItsOnlyChildSharesWhatComesAfterItWhenItWaits) {
+  coppice::scheduler scheduler({.workers = 2});
+  std::optional<std::uint64_t> shared;
+  while (!shared) shared = shared_at_the_wait(scheduler);
+  EXPECT_EQ(*shared, 1U);
 }
 
 INSTANTIATE_TEST_SUITE_P(workers, stealing, testing::Values(2U, 3U, 8U, 64U));
