@@ -32,36 +32,40 @@ template <std::size_t I, class First, class... Rest>
 template <std::size_t I, class... Bodies>
 using body_at = std::tuple_element_t<I, std::tuple<Bodies...>>;
 
-// The results of the first two branches, in registers if they fit: a std::tuple is returned through memory.
-template <class First, class Second>
-struct two_results {
-  First first;
-  Second second;
-  std::tuple<First, Second> as_tuple() && {
-    return {std::forward<First>(first), std::forward<Second>(second)};
-  }
-};
-
-// What branches 0 to I give; I is at least 1.
-template <class Indices, class... Bodies>
-struct results_of;
-template <std::size_t... K, class... Bodies>
-struct results_of<std::index_sequence<K...>, Bodies...> {
-  using type = std::conditional_t<
-      sizeof...(K) == 2,
-      two_results<branch_result<body_at<0, Bodies...>>, branch_result<body_at<1, Bodies...>>>,
-      std::tuple<branch_result<body_at<K, Bodies...>>...>>;
+// What branches 0 to I give, I at least 1: what those before I give, and the last one's. Made where it stays,
+// in registers if it fits: a std::tuple is returned through memory, and one that grows with each branch is
+// copied as often.
+template <class Before, class Last>
+struct results_and_last {
+  Before before;
+  Last last;
 };
 template <std::size_t I, class... Bodies>
-using results_up_to = typename results_of<std::make_index_sequence<I + 1>, Bodies...>::type;
+struct results_of {
+  using type =
+      results_and_last<typename results_of<I - 1, Bodies...>::type, branch_result<body_at<I, Bodies...>>>;
+};
+template <class... Bodies>
+struct results_of<0, Bodies...> {
+  using type = branch_result<body_at<0, Bodies...>>;
+};
+template <std::size_t I, class... Bodies>
+using results_up_to = typename results_of<I, Bodies...>::type;
 
-template <class First, class Second>
-[[gnu::always_inline]] inline auto as_tuple(two_results<First, Second>&& results) {
-  return std::move(results).as_tuple();
+// Of results of branches 0 to I that of branch K.
+template <std::size_t K, std::size_t I, class Results>
+[[gnu::always_inline]] inline auto& result_at(Results& results) noexcept {
+  if constexpr (I == 0)
+    return results;
+  else if constexpr (K == I)
+    return results.last;
+  else
+    return result_at<K, I - 1>(results.before);
 }
-template <class... Results>
-[[gnu::always_inline]] inline std::tuple<Results...> as_tuple(std::tuple<Results...>&& results) {
-  return std::move(results);
+template <class Results, class... Each, std::size_t... K>
+[[gnu::always_inline]] inline std::tuple<Each...> as_tuple(Results& results, std::tuple<Each...>*,
+                                                           std::index_sequence<K...>) {
+  return std::tuple<Each...>(static_cast<Each&&>(result_at<K, sizeof...(K) - 1>(results))...);
 }
 
 // A fork's usual way contains no call but those of the branches, and its rare ways find the frame through the
@@ -141,7 +145,7 @@ template <bool Pushed, std::size_t I, class... Bodies>
       if constexpr (I == 1)
         return call_branch(static_cast<first&&>(pick<0>(bodies...)));
       else
-        return as_tuple(join_up_to<I - 1, Bodies...>(w, up, bodies...));
+        return join_up_to<I - 1, Bodies...>(w, up, bodies...);
     } catch (...) {
       end_after_failure<Pushed, I, Bodies...>(w, mine(), false);
       throw;
@@ -149,8 +153,8 @@ template <bool Pushed, std::size_t I, class... Bodies>
   };
 
   auto last = [&]() COPPICE_INLINE -> branch_result<body> {
+    if constexpr (I > 1) w.where = &here;  // also while it waits: the inner levels' places are gone
     if (!Pushed || w.deque.pop_if_private(index) || take_back_or_join(w, mine())) [[likely]] {
-      if constexpr (I > 1) w.where = &here;
       here.enter(I);
       try {
         return call_branch(here.closure.get());
@@ -162,16 +166,13 @@ template <bool Pushed, std::size_t I, class... Bodies>
     return take_result<I, Bodies...>(w, mine());
   };
 
-  if constexpr (I == 1) {
-    results_up_to<I, Bodies...> results{before(), last()};
-    if constexpr (outermost) leave_join<sizeof...(Bodies)>(w, here);
-    return results;
-  } else {
-    auto first_ones = before();
-    auto results = std::tuple_cat(std::move(first_ones), std::tuple<branch_result<body>>(last()));
-    if constexpr (outermost) leave_join<sizeof...(Bodies)>(w, here);
-    return results;
-  }
+  // Braces order the calls.
+  results_up_to<I, Bodies...> results{before(), last()};
+  if constexpr (outermost)
+    leave_join<sizeof...(Bodies)>(w, here);
+  else
+    w.where = up;
+  return results;
 }
 
 // Forks branch I, runs all before it, joins. `up` is the place that forks.
@@ -214,10 +215,17 @@ results_up_to<I, Bodies...> join_asked(worker& w, place* up, join_frame<I, body_
   return run_branches<Pushed, I, Bodies...>(w, up, here, index, bodies...);
 }
 
+template <std::size_t I, class... Bodies>
+results_up_to<I, Bodies...> run_serially(std::remove_reference_t<Bodies>&... bodies) {
+  if constexpr (I == 0)
+    return call_branch(static_cast<body_at<0, Bodies...>&&>(pick<0>(bodies...)));
+  else
+    return {run_serially<I - 1, Bodies...>(bodies...),
+            call_branch(static_cast<body_at<I, Bodies...>&&>(pick<I>(bodies...)))};
+}
 template <class... Bodies>
 COPPICE_COLD results_up_to<sizeof...(Bodies) - 1, Bodies...> join_serially(Bodies... bodies) {
-  // Braces order the calls.
-  return {call_branch(static_cast<Bodies&&>(bodies))...};
+  return run_serially<sizeof...(Bodies) - 1, Bodies...>(bodies...);
 }
 
 // A function of its own, with its results in registers. A recursive function that forks stays small: the
@@ -253,7 +261,12 @@ template <class F, class G, class... Rest>
   auto results = detail::fork_here<detail::branch_argument<F>, detail::branch_argument<G>,
                                    detail::branch_argument<Rest>...>(static_cast<F&&>(f), static_cast<G&&>(g),
                                                                      static_cast<Rest&&>(rest)...);
-  if constexpr (!all_void) return detail::as_tuple(std::move(results));
+  using each = std::tuple<detail::branch_result<detail::branch_argument<F>>,
+                          detail::branch_result<detail::branch_argument<G>>,
+                          detail::branch_result<detail::branch_argument<Rest>>...>;
+  if constexpr (!all_void)
+    return detail::as_tuple(results, static_cast<each*>(nullptr),
+                            std::make_index_sequence<std::tuple_size_v<each>>());
 }
 
 }  // namespace v0

@@ -65,6 +65,7 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
 }
 
 bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused) noexcept {
+  w.where = &f;  // of the join's inner levels the places are gone
   task_frame& t = *task_of(&f);
   const bool cancellation = caught_cancellation(*t.job);
   if (!cancellation) note_origin(w, refused ? *f.above_of_join() : f);
@@ -75,7 +76,6 @@ bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused)
     ended = !refused && !cancellation && !t.job->stops_at_failure() && !t.job->stopping();
     if (ended) f.run(&f, w);
   } else {
-    w.where = &f;
     group_core::drop(w, held_by(f, *t.job));
   }
   bool value = false;
@@ -101,7 +101,6 @@ bool take_back_or_join(worker& w, branch_head& f) noexcept {
   if (take_back_or_wait(w, f)) return true;
   const std::uintptr_t end = f.state.load(memory_order_relaxed);
   if (end == frame::with_value) return false;
-  w.where = &f;  // of the join's inner levels the places are gone
   let_go(w, f, held_by(f, *task_of(&f)->job));
   if (end == frame::with_value_and_children) f.state.store(frame::with_value, memory_order_relaxed);
   return false;

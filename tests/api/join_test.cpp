@@ -2,6 +2,7 @@
 // after the join, so that the thread sanitizer judges the library's ordering (C-06).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <coppice/coppice.hpp>
 #include <cstdint>
@@ -117,6 +118,26 @@ TEST_P(joining, TwoToSevenBranchesRunOnceEachAndTheirResultsComeInOrder) {
       with(std::integral_constant<std::size_t, 6>{});
       with(std::integral_constant<std::size_t, 7>{});
     });
+}
+
+// How often a value was moved on its way.
+struct counts_moves {
+  int moves = 0;
+  counts_moves() = default;
+  counts_moves(counts_moves&& other) noexcept : moves(other.moves + 1) {}
+  counts_moves& operator=(counts_moves&&) = delete;
+  counts_moves(const counts_moves&) = delete;
+  counts_moves& operator=(const counts_moves&) = delete;
+  ~counts_moves() = default;
+};
+
+TEST(joining_alone, AResultIsMovedOnceHoweverManyBranchesThereAre) {
+  coppice::scheduler one({.workers = 1});
+  one.run([] {
+    auto make = [] { return counts_moves(); };
+    const auto results = join(make, make, make, make, make, make, make);
+    EXPECT_EQ(std::apply([](const auto&... each) { return std::max({each.moves...}); }, results), 1);
+  });
 }
 
 TEST_P(joining, C06WhatBranchesWroteIsSeenAfterTheJoin) {
