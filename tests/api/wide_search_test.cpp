@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "support/check.hpp"
@@ -134,8 +135,11 @@ TEST_P(searching, ASearchBelowTenThousandJoinsIsDoneToo) {
   EXPECT_TRUE(g.visits.exactly_once());
 }
 
-void visit_some(graph& g, std::atomic<std::size_t>& left, std::size_t node) {
-  if (left.fetch_sub(1, std::memory_order_relaxed) == 1) coppice::this_task::cancel_job("enough");
+// Whoever comes after the one that cancels waits for it: the search never ends before.
+void visit_some(graph& g, std::atomic<std::int64_t>& left, std::size_t node) {
+  const std::int64_t before = left.fetch_sub(1, std::memory_order_relaxed);
+  if (before == 1) coppice::this_task::cancel_job("enough");
+  while (before < 1 && !coppice::this_task::stop_requested()) std::this_thread::yield();
   g.each_new_neighbour(node, [&](std::size_t to) {
     coppice::spawn([&g, &left, to, t = support::tracked()] { visit_some(g, left, to); });
   });
@@ -144,7 +148,7 @@ void visit_some(graph& g, std::atomic<std::size_t>& left, std::size_t node) {
 TEST_P(searching, C15ASearchThatIsCancelledSkipsWhatWasPutAside) {
   coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
   graph g(support::scaled(std::size_t{200'000}));
-  std::atomic<std::size_t> left = support::scaled(std::size_t{50'000});
+  std::atomic<std::int64_t> left = support::scaled(50'000);
   const auto report = support::report_of(small, [&] { visit_some(g, left, 0); });
   EXPECT_EQ(report.result, coppice::outcome::cancelled) << report;
   EXPECT_GT(report.skipped, 0U);
