@@ -113,9 +113,13 @@ class COPPICE_API group_core {
   atomic<worker*> runner_{nullptr};
 };
 
-// Then the parent does not count t, unless t leaves descendants behind.
+// A child of a group that its parent waits for: the parent does not count it, unless it leaves descendants
+// behind.
+inline bool outlives_child_of(const task_frame& parent, const group_core* group) noexcept {
+  return group != nullptr && group->task() == &parent;
+}
 inline bool is_outlived_by_parent(const task_frame& t) noexcept {
-  return t.group != nullptr && t.group->task() == t.parent();
+  return outlives_child_of(t.parent_of_child(), t.group);
 }
 
 }  // namespace detail

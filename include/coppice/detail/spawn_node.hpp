@@ -77,7 +77,7 @@ COPPICE_API void enqueue_at_bound(worker& w, task_frame& node) noexcept;
 COPPICE_INLINE inline void enqueue(worker& w, task_frame& node, place& where, task_frame& parent,
                                    group_core* group) noexcept {
   node.low = where.number_children(1);
-  if (group == nullptr || group->task() != &parent) parent.add_child(w);
+  if (!outlives_child_of(parent, group)) parent.add_child(w);
   if (group != nullptr) group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
   add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
@@ -102,7 +102,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   place* const where = w.where;
   const bool in_branch = where->kind() != place_kind::task;
   task_frame& parent = in_branch ? *task_of(where) : static_cast<task_frame&>(*where);
-  if (parent.job->stops(*where) || (group != nullptr && group->stops(*w.where))) [[unlikely]] {
+  if (parent.job->stops(*where) || (group != nullptr && group->stops(*where))) [[unlikely]] {
     refuse_child(w, parent, group);
     return false;
   }

@@ -92,7 +92,7 @@ inline bool begin_task(worker& w, task_frame& t) noexcept {
 // A task without descendants is gone when its body is.
 COPPICE_INLINE inline void let_go_of_header(worker& w, task_frame& t, task_frame& above, bool has_extra,
                                             std::uint32_t list) noexcept {
-  bool counted = t.group == nullptr || t.group->task() != &above;
+  bool counted = !outlives_child_of(above, t.group);
   // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
   if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs && !has_extra) [[likely]] {
     slab::give(w.nodes, &t, list);
