@@ -148,6 +148,13 @@ bool execution::compare_exchange(void* object, unsigned bytes, std::uint64_t& ex
   location& l = location_of(object, bytes);
   point(l, true);
   touch_atomic(l, true, at);
+  const auto fail_reading = [&](const char* what) {
+    const std::uint16_t which = choose_store(l, failure, &expected);
+    read(l, which, failure);
+    expected = l.stores[which].value;
+    note(what, at, expected, expected);
+    return false;
+  };
   const std::uint16_t newest = l.newest();
   const bool fits = l.stores[newest].value == expected;
   if (fits && !(weak && spuriously())) {
@@ -163,22 +170,14 @@ bool execution::compare_exchange(void* object, unsigned bytes, std::uint64_t& ex
       progress();
       return true;
     }
-    const std::uint16_t which = choose_store(l, failure, &expected);
-    read(l, which, failure);
-    expected = l.stores[which].value;
-    note("fails to exchange, reads old", at, expected, expected);
-    return false;
+    return fail_reading("fails to exchange, reads old");
   }
   if (fits) {
     memory_.read(l, newest, me().knows, failure);
     note("fails to exchange without a reason", at, expected, expected);
     return false;
   }
-  const std::uint16_t which = choose_store(l, failure, &expected);
-  read(l, which, failure);
-  expected = l.stores[which].value;
-  note("fails to exchange, reads", at, expected, expected);
-  return false;
+  return fail_reading("fails to exchange, reads");
 }
 
 void execution::fence(std::memory_order order, const where& at) {
