@@ -21,13 +21,15 @@ std::chrono::nanoseconds cpu_time_of(clockid_t clock) {
   return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
 }
 
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+/// Changes the order of the values.
+double quantile(std::vector<double>& values, double share) {
+  const auto at =
+      values.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), at, values.end());
+  return *at;
 }
 
-void write_samples(const char* path, const std::vector<double>& there, const std::vector<double>& back) {
+void write_to(const char* path, const std::vector<double>& there, const std::vector<double>& back) {
   std::ofstream file(path);
   const auto list = [&](const char* name, const std::vector<double>& values) {
     file << '"' << name << "\": [";
@@ -45,7 +47,7 @@ void write_samples(const char* path, const std::vector<double>& there, const std
   }
 }
 
-double microseconds(wake_meter::moment from, wake_meter::moment to) {
+double microseconds(response_meter::moment from, response_meter::moment to) {
   return std::chrono::duration<double, std::micro>(to - from).count();
 }
 
@@ -68,20 +70,24 @@ double peak_resident_mib() {
   return 0;
 }
 
-void wake_meter::let_it_fall_asleep() { std::this_thread::sleep_for(std::chrono::milliseconds(2)); }
+void response_meter::let_it_fall_asleep() { std::this_thread::sleep_for(std::chrono::milliseconds(2)); }
 
-void wake_meter::add(benchmark::State& state, moment asked, moment started, moment back) {
+void response_meter::add(benchmark::State& state, moment asked, moment started, moment back) {
   state.SetIterationTime(std::chrono::duration<double>(back - asked).count());
   there_us_.push_back(microseconds(asked, started));
   and_back_us_.push_back(microseconds(asked, back));
 }
 
-void wake_meter::report(benchmark::State& state) {
+void response_meter::report(benchmark::State& state) {
   if (there_us_.empty()) return;
-  // Before the medians, which change the order.
-  if (const char* path = std::getenv("COPPICE_BENCH_SAMPLES")) write_samples(path, there_us_, and_back_us_);
-  state.counters["start_us"] = median(there_us_);
-  state.counters["back_us"] = median(and_back_us_);
+  state.counters["start_us"] = quantile(there_us_, 0.5);
+  state.counters["start_p99_us"] = quantile(there_us_, 0.99);
+  state.counters["back_us"] = quantile(and_back_us_, 0.5);
+  state.counters["back_p99_us"] = quantile(and_back_us_, 0.99);
+}
+
+void response_meter::write_samples() const {
+  if (const char* path = std::getenv("COPPICE_BENCH_SAMPLES")) write_to(path, there_us_, and_back_us_);
 }
 
 void measure_idle(benchmark::State& state) {

@@ -161,6 +161,7 @@ void add_coppice_rows() {
     add_crowds<coppice_job_runtime>("coppice_job", workers);
     add_chains<coppice_runtime>("coppice", workers);
     add_wake<coppice_runtime>("coppice", workers);
+    add_outside_job<coppice_runtime>("coppice", workers);
     add_idle<coppice_runtime>("coppice", workers);
     add_many_jobs<coppice_runtime>("coppice", workers);
     add_many_jobs<coppice_detach_runtime>("coppice_detach", workers);

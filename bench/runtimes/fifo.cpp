@@ -207,6 +207,7 @@ void add_fifo_rows() {
     add_imbalance<fifo_runtime>("fifo", workers);
     add_bursts<fifo_runtime>("fifo", workers);
     add_wake<fifo_runtime>("fifo", workers);
+    add_outside_job<fifo_runtime, serial_verbs>("fifo", workers);
     add_many_jobs<fifo_runtime>("fifo", workers);
     add_idle_pool(workers);
     add_for<fifo_runtime, fifo_chunks>("fifo_chunks", workers);

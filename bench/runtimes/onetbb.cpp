@@ -63,6 +63,8 @@ void add_onetbb_rows() {
     add_onetbb_group_rows(workers);
     add_onetbb_loop_rows(workers);
     add_wake<onetbb_runtime<invoke_verbs, true>>("onetbb", workers);
+    add_outside_job<onetbb_runtime<invoke_verbs, true>>("onetbb_enqueue", workers);
+    add_joined_job<onetbb_runtime<invoke_verbs>>("onetbb_execute", workers);
     add_idle<onetbb_runtime<invoke_verbs>>("onetbb", workers);
     add_many_jobs<onetbb_runtime<invoke_verbs, true>>("onetbb", workers);
   }

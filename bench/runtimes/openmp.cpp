@@ -138,6 +138,7 @@ void add_openmp_rows() {
     add_spawn_chain<openmp_runtime>("openmp", workers);
     if (graph_fits_stack) add_graph_bfs<openmp_runtime>("openmp", workers);
     add_chains<openmp_runtime>("openmp", workers);
+    add_joined_job<openmp_runtime>("openmp", workers);
     add_idle<openmp_runtime>("openmp", workers);
     add_for<openmp_region, openmp_loops>("openmp", workers);
     add_for<openmp_runtime, openmp_taskloops>("openmp_taskloop", workers);

@@ -5,6 +5,7 @@
 //   chain           a thousand times a thousand nested forks with one empty side: no parallelism at all
 //   bursts          a pause, in which workers fall asleep, then a few short tasks for each worker
 //   wake            a pause, then one task
+//   outside_job     an outside thread submits one small job after the other, and waits for each
 //   many_jobs       four outside threads submit small jobs, a window of them at a time
 //   oversubscribed  fib with 64 workers on whatever cores there are
 //   idle            nothing at all
@@ -176,7 +177,7 @@ void add_bursts(const char* runtime, unsigned workers) {
             burst_task * ((burst_tasks * workers + running_workers(workers) - 1) / running_workers(workers));
         std::chrono::nanoseconds took{0};
         for (auto _ : state) {
-          wake_meter::let_it_fall_asleep();
+          response_meter::let_it_fall_asleep();
           const auto began = std::chrono::steady_clock::now();
           made.run([=] {
             typename Runtime::verbs::group group;
@@ -219,6 +220,42 @@ void add_idle(const char* runtime, unsigned workers) {
     measure_idle(state);
     made.report(state);
   })->Iterations(1);
+}
+
+// outside_job ---------------------------------------------------------------------------------------
+
+/// A fork of two branches in which next to nothing is done. Returns the moment when the first of them ran.
+template <class Verbs>
+std::chrono::steady_clock::time_point small_job() {
+  auto [started, b] = Verbs::both([] { return std::chrono::steady_clock::now(); }, [] { return opaque(1); });
+  check("outside_job", b, 1);
+  return started;
+}
+
+/// submit(runtime, f): has the runtime run f as a user would have it run one job, and returns f's value.
+template <class Runtime, class Verbs = typename Runtime::verbs, class Submit>
+void add_outside_job(const char* runtime, unsigned workers, Submit submit) {
+  add_row(
+      {"outside_job", runtime, "", workers},
+      [=](benchmark::State& state) {
+        Runtime made(workers);
+        measure_responses(state, [&] { return submit(made, [] { return small_job<Verbs>(); }); });
+        made.report(state);
+      },
+      timing::manual)
+      ->Iterations(the_settings().sized(5'000, 20'000));
+}
+
+/// The job runs on a worker, while its submitter waits outside. Runtime: one that has submit(f).
+template <class Runtime, class Verbs = typename Runtime::verbs>
+void add_outside_job(const char* runtime, unsigned workers) {
+  add_outside_job<Runtime, Verbs>(runtime, workers, [](Runtime& made, auto job) { return made.submit(job); });
+}
+
+/// The submitter is one of the workers, as it is on that runtime.
+template <class Runtime>
+void add_joined_job(const char* runtime, unsigned workers) {
+  add_outside_job<Runtime>(runtime, workers, [](Runtime& made, auto job) { return made.run(job); });
 }
 
 // many_jobs -----------------------------------------------------------------------------------------
