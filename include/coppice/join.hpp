@@ -71,44 +71,43 @@ template <class Results, class... Each, std::size_t... K>
 // A fork's usual way contains no call but those of the branches, and its rare ways find the frame through the
 // worker: so nothing is kept in registers for them across the branches, which each call would have to save.
 
-// The frame of the branch in whose join the worker stands.
-template <std::size_t I, class Body>
-[[gnu::always_inline]] inline join_frame<I, Body>& frame_of(worker& w) noexcept {
-  return *static_cast<join_frame<I, Body>*>(static_cast<branch_head*>(w.where));
+// The frame of branch I.
+template <std::size_t I, class... Bodies>
+using frame_at = join_frame<sizeof...(Bodies) - I, body_at<I, Bodies...>>;
+
+// The same, of the branch in whose join the worker stands.
+template <std::size_t I, class... Bodies>
+[[gnu::always_inline]] inline frame_at<I, Bodies...>& frame_of(worker& w) noexcept {
+  return *static_cast<frame_at<I, Bodies...>*>(static_cast<branch_head*>(w.where));
 }
 
-// Ends a join on every way out: the place above runs again, its children are counted.
-template <std::uint32_t Count>
+// Ends a join on every way out: the place above runs again.
 [[gnu::always_inline]] inline void leave_join(worker& w, const place& here) noexcept {
-  place* const up = here.above_of_join();
-  up->next += Count;
-  w.where = up;
+  w.where = here.above_of_join();
 }
 
 // In a handler: a branch before branch I has thrown. Of an outer level the frame is told; an inner level's
 // places have hidden it.
 template <bool Pushed, std::size_t I, class... Bodies>
-COPPICE_COLD void end_after_failure(worker& w, join_frame<I, body_at<I, Bodies...>>& here,
-                                    bool refused) noexcept {
+COPPICE_COLD void end_after_failure(worker& w, frame_at<I, Bodies...>& here, bool refused) noexcept {
   if (earlier_branch_failed(w, here, Pushed, refused)) here.drop_value();
-  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<sizeof...(Bodies)>(w, here);
+  if constexpr (I + 1 == sizeof...(Bodies)) leave_join(w, here);
 }
 
 // In a handler: branch I has thrown here.
 template <std::size_t I, class... Bodies>
 COPPICE_COLD void end_after_own_failure(worker& w) noexcept {
   own_branch_failed(w);
-  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<sizeof...(Bodies)>(w, *w.where);
+  if constexpr (I + 1 == sizeof...(Bodies)) leave_join(w, *w.where);
 }
 
 // Branch I was stolen and has ended.
 template <std::size_t I, class... Bodies>
-COPPICE_COLD branch_result<body_at<I, Bodies...>> take_result(worker& w,
-                                                              join_frame<I, body_at<I, Bodies...>>& here) {
+COPPICE_COLD branch_result<body_at<I, Bodies...>> take_result(worker& w, frame_at<I, Bodies...>& here) {
   try {
     return here.take(w);
   } catch (...) {
-    if constexpr (I + 1 == sizeof...(Bodies)) leave_join<sizeof...(Bodies)>(w, here);
+    if constexpr (I + 1 == sizeof...(Bodies)) leave_join(w, here);
     throw;
   }
 }
@@ -116,8 +115,7 @@ COPPICE_COLD branch_result<body_at<I, Bodies...>> take_result(worker& w,
 template <std::size_t I, class... Bodies>
 COPPICE_COLD results_up_to<I, Bodies...> join_at_bound(worker& w, place* up, Bodies... bodies);
 template <bool Pushed, std::size_t I, class... Bodies>
-COPPICE_COLD results_up_to<I, Bodies...> join_asked(worker& w, place* up,
-                                                    join_frame<I, body_at<I, Bodies...>>& here,
+COPPICE_COLD results_up_to<I, Bodies...> join_asked(worker& w, place* up, frame_at<I, Bodies...>& here,
                                                     std::uint32_t index, Bodies... bodies);
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
@@ -126,15 +124,15 @@ template <std::size_t I, class... Bodies>
 // Branches 0 to I - 1, then branch I, whose frame is `here`. Pushed: it lies in the deque.
 template <bool Pushed, std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> run_branches(
-    worker& w, place* up, join_frame<I, body_at<I, Bodies...>>& here, std::uint32_t index,
+    worker& w, place* up, frame_at<I, Bodies...>& here, std::uint32_t index,
     std::remove_reference_t<Bodies>&... bodies) {
   using body = body_at<I, Bodies...>;
   using first = body_at<0, Bodies...>;
   constexpr bool outermost = I + 1 == sizeof...(Bodies);
   // Read back from the worker: a register that holds the address would be saved by every call.
-  const auto mine = [&]() COPPICE_INLINE -> join_frame<I, body>& {
+  const auto mine = [&]() COPPICE_INLINE -> frame_at<I, Bodies...>& {
     if constexpr (I == 1)
-      return frame_of<I, body>(w);
+      return frame_of<I, Bodies...>(w);
     else
       return here;
   };
@@ -155,7 +153,7 @@ template <bool Pushed, std::size_t I, class... Bodies>
   auto last = [&]() COPPICE_INLINE -> branch_result<body> {
     if constexpr (I > 1) w.where = &here;  // also while it waits: the inner levels' places are gone
     if (!Pushed || w.deque.pop_if_private(index) || take_back_or_join(w, mine())) [[likely]] {
-      here.enter(I);
+      here.enter(place::from_count(sizeof...(Bodies) - I));
       try {
         return call_branch(here.closure.get());
       } catch (...) {
@@ -169,7 +167,7 @@ template <bool Pushed, std::size_t I, class... Bodies>
   // Braces order the calls.
   results_up_to<I, Bodies...> results{before(), last()};
   if constexpr (outermost)
-    leave_join<sizeof...(Bodies)>(w, here);
+    leave_join(w, here);
   else
     w.where = up;
   return results;
@@ -179,7 +177,7 @@ template <bool Pushed, std::size_t I, class... Bodies>
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
     worker& w, place* up, std::remove_reference_t<Bodies>&... bodies) {
-  join_frame<I, body_at<I, Bodies...>> here(pick<I>(bodies...), up);
+  frame_at<I, Bodies...> here(pick<I>(bodies...), up);
   std::uint32_t index = 0;
   if (!w.deque.push_below_bound(here, &index)) [[unlikely]]
     return join_at_bound<I, Bodies...>(w, up, static_cast<Bodies&&>(bodies)...);
@@ -194,14 +192,14 @@ template <std::size_t I, class... Bodies>
 results_up_to<I, Bodies...> join_at_bound(worker& w, place* up, Bodies... bodies) {
   if (w.deque.has_room()) return join_up_to<I, Bodies...>(w, up, bodies...);
   add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
-  join_frame<I, body_at<I, Bodies...>> here(pick<I>(bodies...), up);
+  frame_at<I, Bodies...> here(pick<I>(bodies...), up);
   w.where = &here;
   return join_asked<false, I, Bodies...>(w, up, here, 0, static_cast<Bodies&&>(bodies)...);
 }
 
 // Somebody wants this worker's attention, or the stack ends: shares, or throws before any branch has run.
 template <bool Pushed, std::size_t I, class... Bodies>
-results_up_to<I, Bodies...> join_asked(worker& w, place* up, join_frame<I, body_at<I, Bodies...>>& here,
+results_up_to<I, Bodies...> join_asked(worker& w, place* up, frame_at<I, Bodies...>& here,
                                        std::uint32_t index, Bodies... bodies) {
   const bool stack_ends = w.attention.is_below_limit(stack_address(&here));
   if (stack_ends || w.attention.load(memory_order_relaxed) != 0) {
@@ -236,7 +234,9 @@ template <class... Bodies>
   worker* const w = this_worker;
   if (w == nullptr) [[unlikely]]
     return join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
-  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where, bodies...);
+  place* const up = w->where;
+  up->number_children(sizeof...(Bodies));
+  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, up, bodies...);
 }
 
 }  // namespace detail
@@ -250,9 +250,9 @@ template <class... Bodies>
 /// Threads: any. Branches may run on any worker; the caller goes on on its own thread.
 /// Blocks: until all branches have ended; meanwhile only descendants of the awaited branch run on this
 /// thread. Throws: what a branch threw; cancelled, if the job is cancelled and a branch was not run;
-/// recursion_too_deep. Cost: no allocation; about ten stores, no fence, no read-modify-write for a branch
-/// that nobody steals. Source: van Dijk and van de Pol, Lace (2014); see detail/deque.hpp for what was
-/// changed.
+/// recursion_too_deep. Cost: no allocation; about ten stores beside a call's own, no fence, no
+/// read-modify-write for a branch that nobody steals. Source: van Dijk and van de Pol, Lace (2014); see
+/// detail/deque.hpp for what was changed.
 template <class F, class G, class... Rest>
 [[gnu::always_inline]] inline auto join(F&& f, G&& g, Rest&&... rest) {
   constexpr bool all_void = std::is_void_v<std::invoke_result_t<F>> &&

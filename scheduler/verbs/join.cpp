@@ -16,14 +16,14 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t branch) noexcept
+stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t back) noexcept
     : w_(w), f_(f), outer_(w.where) {
   f.begin(w);
   w.strand_starts = false;
-  // The joiner stands in its join: the place above does not count on before it is over.
+  // The joiner stands in its join: the place above does not count on before that is over.
   auto* const above = const_cast<place*>(forked_at.above());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   here_.up = place::link(above, place_kind::stolen);
-  here_.enter(above->next + branch);
+  here_.enter(above->next - back);
   here_.owner = task_of(above);
   here_.timed = nullptr;
   here_.held = nullptr;

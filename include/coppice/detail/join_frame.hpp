@@ -37,7 +37,7 @@ template <class F>
 // The thief's part of a stolen branch: its place, the checks before and the record after.
 class COPPICE_API stolen_branch {
  public:
-  stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t branch) noexcept;
+  stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t back) noexcept;
   bool may_run() const noexcept;
   // In a handler: the end word that carries the exception and its place; skipped when it is the cancellation
   // itself.
@@ -52,8 +52,32 @@ class COPPICE_API stolen_branch {
   stolen_place here_;
 };
 
-// What every branch's frame begins with.
-struct branch_head : frame, place {};
+// What every branch's frame begins with. Two stores of two words each write it where the machine has them: a
+// fork's time is that of its stores (bench/notes/2026-11-28-what-a-fork-stores.md).
+struct alignas(2 * sizeof(void*)) branch_head : frame, place {
+  struct beginning {
+    run_function run;
+    std::uintptr_t state;
+  };
+#if defined(__SSE2__) && defined(__x86_64__) && !defined(COPPICE_POLICY)
+  COPPICE_INLINE branch_head(const beginning& first, const place* above, std::uint32_t from_count) noexcept {
+    using two_words [[gnu::vector_size(16), gnu::may_alias]] = long long;
+    static_assert(sizeof(frame) == sizeof(two_words) && sizeof(place) == sizeof(two_words));
+    *reinterpret_cast<two_words*>(static_cast<frame*>(this)) = *reinterpret_cast<const two_words*>(&first);
+    const std::uintptr_t link_up = link(above, place_kind::join);
+    if (from_count == 0) {  // in one instruction from the address to both words
+      *reinterpret_cast<two_words*>(static_cast<place*>(this)) =
+          two_words{static_cast<long long>(link_up), 0};
+    } else {
+      up = link_up;
+      enter(from_count);
+    }
+  }
+#else
+  branch_head(const beginning& first, const place* above, std::uint32_t from_count) noexcept
+      : frame{first.run, first.state}, place{link(above, place_kind::join), from_count, 0} {}
+#endif
+};
 
 // A branch has thrown before the later branch `f` of the same join: takes f back from the deque if it was
 // pushed, or waits for its thief, and runs it if the job's policy wants every branch run, unless the fork was
@@ -102,8 +126,9 @@ struct branch_closure<G, true> {
   G&& get() noexcept { return static_cast<G&&>(body); }
 };
 
-// The frame of branch I of a join.
-template <std::size_t I, class G>
+// The frame of a branch of a join, the last but Back - 1. While it is pending, its place is that of the
+// branch before it.
+template <std::size_t Back, class G>
 struct join_frame : branch_head {
   using result = branch_result<G>;
   using stored = std::conditional_t<std::is_reference_v<result>, std::remove_reference_t<result>*, result>;
@@ -114,7 +139,7 @@ struct join_frame : branch_head {
   };
 
   join_frame(std::remove_reference_t<G>& g, const place* above) noexcept
-      : branch_head{{&run_stolen, fresh}, {link(above, place_kind::join), I - 1, 0}}, closure(g) {}
+      : branch_head(first_words, above, from_count(Back + 1)), closure(g) {}
   ~join_frame() {}  // NOLINT(modernize-use-equals-default): the union is ended by take() or drop_value()
   join_frame(const join_frame&) = delete;
   join_frame& operator=(const join_frame&) = delete;
@@ -138,7 +163,7 @@ struct join_frame : branch_head {
 
   static void run_stolen(frame* f, worker& w) noexcept {
     auto& self = *static_cast<join_frame*>(f);
-    stolen_branch branch(w, self, self, I);
+    stolen_branch branch(w, self, self, Back);
     std::uintptr_t end = skipped;
     if (branch.may_run()) {
       try {
@@ -153,6 +178,8 @@ struct join_frame : branch_head {
     }
     branch.end(end);
   }
+
+  alignas(2 * sizeof(void*)) static constexpr beginning first_words{&run_stolen, fresh};
 };
 
 }  // namespace detail

@@ -4,9 +4,9 @@
 // stack. So the chain from the worker's current place up to a root is the logical path of the running code,
 // whoever runs what.
 //
-// A fork writes no ordinal: the place of a join says which branch runs, and counts from the place above,
-// whose own count moves on only when the join is over. So the ordinal of branch b is above.next + b, and a
-// fork stores a constant.
+// A fork writes no ordinal: the place above counts all branches of a join when that begins, and the place of
+// the join says how far back from that count its running branch is. That is a constant, and a place stores
+// it.
 //
 // Who writes what. `up` is set before the place is published. `low` and `next` are written only by the thread
 // that runs directly in this place. Threads below it read `low`, which is constant while they live, and of a
@@ -27,7 +27,7 @@ enum class place_kind : std::uintptr_t { join = 0, task = 1, stolen = 2 };
 
 struct place {
   std::uintptr_t up;   // address of the place above, and this place's own kind in the low bits
-  std::uint32_t low;   // a join's running branch, else the own ordinal
+  std::uint32_t low;   // a join's: its running branch, by from_count(); else the own ordinal
   std::uint32_t next;  // the next child's ordinal
 
   static constexpr std::uintptr_t kinds = 3;
@@ -40,8 +40,12 @@ struct place {
   place* above_of_join() const noexcept {
     return reinterpret_cast<place*>(up);
   }  // NOLINT(performance-no-int-to-ptr)
+  // How a join's place says that its running branch is the last but `back` - 1.
+  static constexpr std::uint32_t from_count(std::uint32_t back) noexcept { return 2 - back; }
   // Among the children of the place above; a root has none above and is 0.
-  std::uint32_t ordinal() const noexcept { return kind() == place_kind::join ? above()->next + low : low; }
+  std::uint32_t ordinal() const noexcept {
+    return kind() == place_kind::join ? above()->next + low - 2 : low;
+  }
 
   // Takes the ordinals of the next `count` children, in program order. Returns the first.
   std::uint32_t number_children(std::uint32_t count) noexcept {
