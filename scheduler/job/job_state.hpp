@@ -45,6 +45,7 @@ struct job_state : injected {
   bool inherited_over_fork() const noexcept { return forks != platform::forks(); }
   job_options options;
   std::chrono::steady_clock::time_point submitted{};
+  int submitted_on = -1;  // the CPU on which its submitter was; a hint
 
   standing_list workers_elsewhere;  // workers of other schedulers that wait for this job
 

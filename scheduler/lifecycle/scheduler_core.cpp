@@ -8,6 +8,7 @@
 
 #include "job/job_state.hpp"
 #include "platform/environment.hpp"
+#include "platform/thread.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -190,6 +191,7 @@ void scheduler_core::launch(job_core& job, bool bounded, job_core* outer) noexce
   job_state& s = job_state::of(job);
   s.bounded = bounded;
   s.submitted = clock::now();
+  s.submitted_on = platform::current_cpu();
   if (outer != nullptr) s.adopt_by(*outer);
   s.watch_deadline();
   team.injection.commit(s);
@@ -199,6 +201,7 @@ void scheduler_core::launch(job_core& job, bool bounded, job_core* outer) noexce
 }
 
 void scheduler_core::job_ended(job_state& job) noexcept {
+  if (job.bounded) team.callers.come_back_to(job.submitted_on);
   const task_counts n = job.job.counts.counts();
   if (!team.injection.ended(job, n.succeeded + n.failed + n.cancelled, n.skipped) || !door_.closed()) return;
   const std::lock_guard hold(lock_);

@@ -13,6 +13,7 @@
 
 #include "platform/topology.hpp"
 #include "stores/injection.hpp"
+#include "worker/callers.hpp"
 #include "worker/idle.hpp"
 #include "worker/loans.hpp"
 #include "worker/roster.hpp"
@@ -68,6 +69,7 @@ struct crew {
   platform::topology topology;
   injection_queue injection;
   idle_counts idle;
+  returning_callers callers;
   atomic<bool> closing{false};  // no work will come any more: workers leave when they find none
   atomic<bool> spin{true};      // false when there are more workers than cores
   bool can_expose = false;

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "platform/membarrier.hpp"
+#include "platform/thread.hpp"
 #include "platform/waiting.hpp"
 #include "worker/crew.hpp"
 #include "worker/worker_thread.hpp"
@@ -145,6 +146,12 @@ frame* worker_thread::search() noexcept {
     if (!exposed && now - started > patience && now - asked_at_ > patience) {
       exposed = true;
       if (expose_someone(false)) continue;
+    }
+    // The caller was woken a moment ago, and cannot run before this worker lets it. Counted as a searcher
+    // all the while: what the caller submits next is for this worker, as soon as the caller waits.
+    if (all.callers.came_back_to(platform::current_cpu(), callers_seen_)) {
+      yield();
+      continue;
     }
     for (unsigned i = 0; i < 8; ++i) relax();
   }

@@ -227,6 +227,7 @@ class worker_thread : public worker {
   bool strand_is_weighed_ = false;  // at its end: it was stolen
   std::uint32_t poor_strands_ = 0;  // one after the other
   std::uint32_t fruitless_ = 0;     // wakes and, past the bound, poor strands
+  std::uint64_t callers_seen_ = 0;  // of crew::callers
   std::chrono::steady_clock::time_point next_ask_{};
   std::chrono::steady_clock::time_point asked_at_{};
 };
