@@ -68,7 +68,7 @@ class job {
   /// std::logic_error when the value was taken before; and as wait().
   T get() {
     checked().wait();
-    if (core_->report().result != outcome::completed) core_->throw_report();
+    if (!core_->completed()) core_->throw_report();
     if (!core_->has_value()) detail::refuse_second_get();
     return core_->take();
   }

@@ -150,7 +150,6 @@ class COPPICE_API scheduler {
       detail::withdraw(*core_);
       throw;
     }
-    made->acquire();  // one for the scheduler, one for the handle
     detail::launch(*core_, *made);
     return job<value>(made);
   }

@@ -8,14 +8,23 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-void insist_on_conservation(const job_report& r) noexcept {
-  if (r.spawned == r.succeeded + r.failed + r.cancelled + r.skipped) return;
+void lost_count(const task_counts& n, const char* job) noexcept {
   std::fprintf(stderr,
                "coppice: job \"%s\" has lost count: %" PRIu64 " spawned are not %" PRIu64
                " succeeded + %" PRIu64 " failed + %" PRIu64 " cancelled + %" PRIu64
                " skipped; this is an error of the library (please report it), the program ends\n",
-               r.name.c_str(), r.spawned, r.succeeded, r.failed, r.cancelled, r.skipped);
+               job, n.spawned, n.succeeded, n.failed, n.cancelled, n.skipped);
   std::abort();
+}
+
+void insist_on_conservation(const job_report& r) noexcept {
+  task_counts n;
+  n.spawned = r.spawned;
+  n.succeeded = r.succeeded;
+  n.failed = r.failed;
+  n.cancelled = r.cancelled;
+  n.skipped = r.skipped;
+  insist_on_conservation(n, r.name.c_str());
 }
 
 }  // namespace detail

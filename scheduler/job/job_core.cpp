@@ -7,6 +7,7 @@
 #include "job/unobserved.hpp"
 #include "lifecycle/scheduler_core.hpp"
 #include "platform/futex.hpp"
+#include "stores/shelves.hpp"
 #include "worker/crew.hpp"
 
 namespace coppice {
@@ -15,18 +16,34 @@ namespace detail {
 
 namespace {
 
-// Where a job's memory begins, and its private part, lie before it.
-constexpr std::size_t block_at = sizeof(void*);
-constexpr std::size_t state_at =
-    (block_at + sizeof(job_state) + alignof(job_state) - 1) / alignof(job_state) * alignof(job_state);
-static_assert(alignof(job_state) <= cache_line);
+process_wide<shelves> memory;
 
-void** place_of_block(void* job) noexcept {
-  return reinterpret_cast<void**>(static_cast<std::byte*>(job) - block_at);
+// The last scheduler has given back what there was; this is for jobs whose handles have outlived it.
+const struct cleared_at_the_end {
+  ~cleared_at_the_end() { give_back_memory_of_jobs(); }
+} when_the_library_goes;
+
+// Closures of up to 120 bytes. A larger job has a block of its own.
+constexpr std::size_t usual_block = state_at + cache_line + sizeof(job_core) + 128;
+constexpr std::uintptr_t is_usual = 1;
+
+std::uintptr_t& word_of_block(void* job) noexcept {
+  return *reinterpret_cast<std::uintptr_t*>(static_cast<std::byte*>(job) - block_at);
 }
 void* place_of_state(void* job) noexcept { return static_cast<std::byte*>(job) - state_at; }
 
+unsigned home_shelf() noexcept {
+  static atomic<unsigned> threads{0};
+  thread_local constinit unsigned home [[gnu::tls_model("initial-exec")]] = 0;
+  if (home == 0) home = threads.fetch_add(1, memory_order_relaxed) + 1;
+  return home;
+}
+
 }  // namespace
+
+void give_back_memory_of_jobs() noexcept {
+  if constexpr (keeps_memory_of_jobs) memory->clear();
+}
 
 job_core::job_core(scheduler_core& home, job_options&& options)
     : root{{&job_core::run_root, frame::fresh},
@@ -37,26 +54,32 @@ job_core::job_core(scheduler_core& home, job_options&& options)
            task_frame::body_runs,
            nullptr},
       policy_(options.errors),
-      measured_(nullptr),
-      state_(::new (place_of_state(this)) job_state(*this, home, std::move(options))) {
-  measured_ = state_->measured.get();
+      measured_((::new (place_of_state(this)) job_state(*this, home, std::move(options)))->measured.get()) {
   if (measured_ != nullptr) looks_.store(look_measured, memory_order_relaxed);
 }
 
-job_core::~job_core() { state_->~job_state(); }
+job_core::~job_core() { state().~job_state(); }
 
 void* job_core::operator new(std::size_t bytes, std::align_val_t alignment) {
   // Aligned by hand: the system's allocators are slow where they have to do it.
   const auto aligned = static_cast<std::size_t>(alignment);
-  void* const block = ::operator new(state_at + bytes + aligned);
+  const std::size_t all = state_at + bytes + aligned;
+  const bool usual = keeps_memory_of_jobs && all <= usual_block;
+  void* block = usual ? memory->take(home_shelf()) : nullptr;
+  if (block == nullptr) block = ::operator new(usual ? usual_block : all);
   const auto first = reinterpret_cast<std::uintptr_t>(block) + state_at;
   auto* const job = static_cast<std::byte*>(block) + state_at + (aligned - first % aligned) % aligned;
-  *place_of_block(job) = block;
+  word_of_block(job) = reinterpret_cast<std::uintptr_t>(block) | (usual ? is_usual : 0);
   return job;
 }
 
 void job_core::operator delete(void* job, std::align_val_t) noexcept {
-  ::operator delete(*place_of_block(job));
+  const std::uintptr_t word = word_of_block(job);
+  void* const block = reinterpret_cast<void*>(word & ~is_usual);  // NOLINT(performance-no-int-to-ptr)
+  if ((word & is_usual) != 0)
+    memory->give(home_shelf(), block);
+  else
+    ::operator delete(block);
 }
 
 void job_core::release() noexcept {
@@ -68,7 +91,7 @@ void job_core::run_root(frame* f, worker& w) noexcept {
   auto& t = *static_cast<task_frame*>(f);
   job_core& job = *t.job;
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before the body can spawn.
-  add_as_only_writer(bind_counts(w, job).spawned, std::uint64_t{1}, memory_order_release);
+  add_as_only_writer(bind_counts_of_root(w, job).spawned, std::uint64_t{1}, memory_order_release);
   run_task(
       w, t, nullptr, 0, [&job] { job.run_body(); }, [&job] { job.drop_body(); });
 }
@@ -87,18 +110,19 @@ void refuse_inherited(const job_state& s) {
 }  // namespace
 
 bool job_core::cancel(std::string reason) {
-  refuse_inherited(*state_);
-  return state_->request_stop(stop_reason::cancelled, "outside", std::move(reason));
+  refuse_inherited(state());
+  return state().request_stop(stop_reason::cancelled, "outside", std::move(reason));
 }
 
 std::stop_token job_core::stop_token() {
-  refuse_inherited(*state_);
-  const std::lock_guard hold(state_->lock);
-  if (!state_->stop.stop_possible()) {
-    state_->stop = std::stop_source();
-    if (stopping()) state_->stop.request_stop();  // nobody can have a callback yet
+  refuse_inherited(state());
+  const std::lock_guard hold(state().lock);
+  std::stop_source& stop = state().what_happens().stop;
+  if (!stop.stop_possible()) {
+    stop = std::stop_source();
+    if (stopping()) stop.request_stop();  // nobody can have a callback yet
   }
-  return state_->stop.get_token();
+  return stop.get_token();
 }
 
 bool job_core::sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept {
@@ -170,8 +194,8 @@ void job_core::wait_elsewhere(worker_thread& me) {
   stand_elsewhere(anywhere);
   {
     // Under the lock under which the job ends.
-    const std::lock_guard hold(state_->lock);
-    state_->workers_elsewhere.enter(there);
+    const std::lock_guard hold(state().lock);
+    state().workers_elsewhere.enter(there);
   }
   const auto descends = [this](const injected& other) {
     job_core& waiting = static_cast<const job_state&>(other).job;
@@ -194,20 +218,20 @@ void job_core::wait_elsewhere(worker_thread& me) {
     }
   }
   flush_counts(me);
-  state_->workers_elsewhere.leave(there);
+  state().workers_elsewhere.leave(there);
   me.all.waits_elsewhere.leave(here);
   go_on_elsewhere(anywhere);
   me.attention.fetch_or(attention_bit::look, memory_order_relaxed);
 }
 
 void job_core::wait() {
-  if (state_->inherited_over_fork() && done()) return;
-  refuse_inherited(*state_);
-  state_->observed.store(true, memory_order_relaxed);
+  if (state().inherited_over_fork() && done()) return;
+  refuse_inherited(state());
+  state().observed.store(true, memory_order_relaxed);
   if (done()) return;
   refuse_endless_wait(*this);
   if (this_worker == nullptr) {
-    const platform::wait_elsewhere registered(platform::thread_party, state_->waits);
+    const platform::wait_elsewhere registered(platform::thread_party, state().waits);
     if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
     while (!done()) sleep_until_done(nullptr);
     return;
@@ -215,12 +239,12 @@ void job_core::wait() {
   const wait_edge registered(*this);
   worker& w = *this_worker;
   const measured_wait timed(worker_thread::of(w).running);
-  if (!state_->home.runs_on_this_thread()) {
+  if (!state().home.runs_on_this_thread()) {
     wait_elsewhere(worker_thread::of(w));
     return;
   }
   place* const outer = w.where;
-  ends condition(*this, state_->home.team.injection);
+  ends condition(*this, state().home.team.injection);
   worker_thread::of(w).wait_for(condition, w.deque.top());
   w.where = outer;
   w.attention.fetch_or(attention_bit::look,
@@ -228,13 +252,13 @@ void job_core::wait() {
 }
 
 bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
-  if (state_->inherited_over_fork() && done()) return true;
-  refuse_inherited(*state_);
+  if (state().inherited_over_fork() && done()) return true;
+  refuse_inherited(state());
   refuse_endless_wait(*this);
   if (this_worker != nullptr) {
     // Nobody else may have time for it: an unstarted root runs here, before the clock is looked at.
     worker& w = *this_worker;
-    if (!done() && state_->home.runs_on_this_thread() && state_->home.team.injection.remove(*state_)) {
+    if (!done() && state().home.runs_on_this_thread() && state().home.team.injection.remove(state())) {
       standing_floor floor(worker_thread::of(w));
       run_root(&root, w);
       // What it has spawned too: a later wait, which runs what lies above its own floor, would leave it
@@ -250,52 +274,54 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
       if (!sleep_until_done(&when)) break;
   }
   if (!done()) return false;
-  state_->observed.store(true, memory_order_relaxed);
+  state().observed.store(true, memory_order_relaxed);
   return true;
 }
 
-const job_report& job_core::report() const noexcept { return state_->report; }
+const job_report& job_core::report() noexcept { return state().made_report(); }
+
+bool job_core::completed() const noexcept { return state().has_completed(); }
 
 void job_core::throw_report() {
-  switch (state_->report.result) {
+  switch (state().made_report().result) {
     case outcome::cancelled:
-      throw job_cancelled(state_->share_report());
+      throw job_cancelled(state().share_report());
     case outcome::deadline_exceeded:
-      throw job_deadline_exceeded(state_->share_report());
+      throw job_deadline_exceeded(state().share_report());
     default:
-      throw job_error(state_->share_report());
+      throw job_error(state().share_report());
   }
 }
 
 void job_core::detach() noexcept {
-  if (state_->inherited_over_fork()) return;
+  if (state().inherited_over_fork()) return;
   bool ended = false;
   {
-    const std::lock_guard hold(state_->lock);
-    state_->detached = true;
-    ended = state_->reported;
+    const std::lock_guard hold(state().lock);
+    state().detached = true;
+    ended = state().reported;
   }
-  if (ended) state_->give_up_results();
+  if (ended) state().give_up_results();
 }
 
 void job_core::abandon() noexcept {
-  if (state_->inherited_over_fork()) return release();
+  if (state().inherited_over_fork()) return release();
   bool is_left = false;
   if (!done()) {
-    const bool waited_for = state_->observed.load(memory_order_relaxed);
-    state_->stop_now(stop_reason::cancelled, "its handle was destroyed");
+    const bool waited_for = state().observed.load(memory_order_relaxed);
+    state().stop_now(stop_reason::cancelled, "its handle was destroyed");
     try {
       wait();
-      state_->observed.store(waited_for, memory_order_relaxed);
+      state().observed.store(waited_for, memory_order_relaxed);
     } catch (...) {
       // A task that destroys the handle of its own job: the scheduler joins it.
-      state_->observed.store(waited_for, memory_order_relaxed);
-      const std::lock_guard hold(state_->lock);
-      state_->detached = true;
-      is_left = !state_->reported;
+      state().observed.store(waited_for, memory_order_relaxed);
+      const std::lock_guard hold(state().lock);
+      state().detached = true;
+      is_left = !state().reported;
     }
   }
-  if (!is_left) state_->give_up_results();
+  if (!is_left) state().give_up_results();
   release();
 }
 

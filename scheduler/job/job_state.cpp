@@ -67,17 +67,18 @@ void job_state::stop_right_of(const task_path& failed) noexcept {
   {
     const std::lock_guard hold(lock);
     if (job.stopping() || closed) return;
-    if (first_failure && !is_earlier(failed, *first_failure)) return;
+    mishaps& mine = what_happens();
+    if (mine.first_failure && !is_earlier(failed, *mine.first_failure)) return;
     try {
-      if (!cancelled_by) {
+      if (!mine.cancelled_by) {
         cancel_record record;
         record.reason = "a task failed, and the job's policy is serial_first: what comes later is not run";
         record.when = clock::now();
         record.running = job.counts.counts().running();
-        cancelled_by = std::move(record);
+        mine.cancelled_by = std::move(record);
       }
-      cancelled_by->by = to_text(failed);
-      first_failure = failed;
+      mine.cancelled_by->by = to_text(failed);
+      mine.first_failure = failed;
     } catch (const std::bad_alloc&) {
       return;  // stops later, or not at all: every error is met all the same
     }
@@ -89,8 +90,9 @@ void job_state::stop_right_of(const task_path& failed) noexcept {
 bool job_core::stops_at(const place& p) const noexcept {
   if (stopping()) return true;
   const task_path path = path_of(p);
-  const std::lock_guard hold(state_->lock);
-  return state_->first_failure && !may_be_earlier(path, *state_->first_failure);
+  const std::lock_guard hold(state().lock);
+  const mishaps* const ill = state().ill();
+  return ill != nullptr && ill->first_failure && !may_be_earlier(path, *ill->first_failure);
 }
 
 // A loop, not a recursion: jobs nest as deep as their submitters like.
@@ -123,9 +125,9 @@ bool job_state::stop_this(stop_reason why, std::string by, std::string text, std
     record.reason = std::move(text);
     record.when = clock::now();
     record.running = job.counts.counts().running();
-    cancelled_by = std::move(record);
+    what_happens().cancelled_by = std::move(record);
     set_stopped(why);
-    source = stop;
+    source = ill()->stop;
     for (job_state* c = first_child; c != nullptr; c = c->sibling_after) {
       if (c->options.shield) continue;
       c->job.acquire();
@@ -151,7 +153,7 @@ void job_state::stop_without_record(stop_reason why) noexcept {
     const std::lock_guard hold(lock);
     if (job.stopping() || closed) return;
     set_stopped(why);
-    source = stop;
+    source = what_happens().stop;
   }
   signal_stop(source);
 }
@@ -252,7 +254,7 @@ void job_state::leave_parent() noexcept {
 }
 
 void job_state::record(error_set&& failures, const place& by) noexcept {
-  const error_policy& policy = options.errors;
+  const error_policy& policy = job.policy();
   failure first;
   if (policy.keeps_what_is_earlier() || policy.looks_at_errors()) {
     try {
@@ -264,8 +266,9 @@ void job_state::record(error_set&& failures, const place& by) noexcept {
   error_count so_far;
   {
     const std::lock_guard hold(lock);
-    errors.merge(std::move(failures), false);
-    so_far.errors = errors.total();
+    mishaps& mine = what_happens();
+    mine.errors.merge(std::move(failures), false);
+    so_far.errors = mine.errors.total();
   }
   if (policy.collects_all() || job.stopping()) return;
   if (policy.keeps_what_is_earlier()) return stop_right_of(first.path);
@@ -285,49 +288,58 @@ void job_state::record(error_set&& failures, const place& by) noexcept {
   }
 }
 
+job_report& job_state::counted_report() noexcept {
+  job_report& r = make_empty_report();
+  const task_counts n = job.counts.counts();
+  r.elapsed = elapsed;
+  r.spawned = n.spawned;
+  r.succeeded = n.succeeded;
+  r.failed = n.failed;
+  r.cancelled = n.cancelled;
+  r.skipped = n.skipped;
+  return r;
+}
+
+// Nobody looks at the report of most jobs that went well.
+const job_report& job_state::made_report() noexcept { return has_report ? *report() : counted_report(); }
+
 // Runs code of users, the texts of their errors, if there are any: then in no lock.
 void job_state::make_report() noexcept {
-  const auto now = clock::now();
-  report.elapsed = now - submitted;
-  const task_counts n = job.counts.counts();
-  report.spawned = n.spawned;
-  report.succeeded = n.succeeded;
-  report.failed = n.failed;
-  report.cancelled = n.cancelled;
-  report.skipped = n.skipped;
-  insist_on_conservation(report);
+  job_report& r = counted_report();
   if (options.stats) {
     try {
-      report.stats = measured->sum(n, submitted, home.team.number_wanted(), report.elapsed);
+      r.stats = measured->sum(job.counts.counts(), submitted, home.team.number_wanted(), elapsed);
     } catch (const std::bad_alloc&) {
       // No memory for the advice: no statistics.
     }
   }
-  report.errors_total = errors.total();
-  if (report.errors_total != 0) describe_errors();
-  if (cancelled_by) {
-    cancelled_by->until_quiet = now - cancelled_by->when;
-    report.cancel = std::move(cancelled_by);
+  if (is_ill) {
+    r.errors_total = ill()->errors.total();
+    if (r.errors_total != 0) describe_errors(r);
+    if (std::optional<cancel_record>& cancel = ill()->cancelled_by) {
+      cancel->until_quiet = submitted + elapsed - cancel->when;
+      r.cancel = std::move(cancel);
+    }
   }
-  if (report.errors_total != 0)
-    report.result = outcome::failed;
-  else if (report.skipped + report.cancelled == 0 || reason() == stop_reason::none)
-    report.result = outcome::completed;
+  if (r.errors_total != 0)
+    r.result = outcome::failed;
+  else if (r.skipped + r.cancelled == 0 || reason() == stop_reason::none)
+    r.result = outcome::completed;
   else
-    report.result = reason() == stop_reason::deadline ? outcome::deadline_exceeded : outcome::cancelled;
+    r.result = reason() == stop_reason::deadline ? outcome::deadline_exceeded : outcome::cancelled;
 }
 
-void job_state::describe_errors() noexcept {
+void job_state::describe_errors(job_report& r) noexcept {
   try {
-    report.kinds = errors.kinds();
+    r.kinds = ill()->errors.kinds();
   } catch (const std::bad_alloc&) {
     // Not told apart.
   }
-  std::vector<failure> kept = errors.take_sorted();
+  std::vector<failure> kept = ill()->errors.take_sorted();
   if (kept.size() > options.keep_errors) kept.resize(options.keep_errors);
   for (const failure& f : kept) {
     try {
-      report.errors.push_back(detail::describe(f));
+      r.errors.push_back(detail::describe(f));
     } catch (...) {
       break;  // no memory for the texts: the count stands
     }
@@ -336,7 +348,8 @@ void job_state::describe_errors() noexcept {
 
 void job_state::tell_if_unobserved() noexcept {
   // order(observed): relaxed; whoever asks has seen the report, and of two who ask one tells.
-  if (!observed.exchange(true, memory_order_relaxed) && report.errors_total != 0) tell_unobserved(report);
+  if (!observed.exchange(true, memory_order_relaxed) && has_report && report()->errors_total != 0)
+    tell_unobserved(*report());
 }
 
 std::shared_ptr<const job_report> job_state::share_report() {
@@ -354,13 +367,13 @@ std::shared_ptr<const job_report> job_state::share_report() {
     }
   };
   const auto shared = std::make_shared<reader>(job);
-  return {shared, &report};
+  return {shared, &made_report()};
 }
 
 void job_state::leave_report() noexcept {
   // order(readers): acq_rel; pairs with itself: the last one follows all that the others read.
   if (readers.fetch_sub(1, memory_order_acq_rel) != 1) return;
-  const std::vector<task_error> gone = std::move(report.errors);
+  if (has_report) const std::vector<task_error> gone = std::move(report()->errors);
 }
 
 void job_state::give_up_results() noexcept {
@@ -386,13 +399,19 @@ void job_state::finish() noexcept {
   bool tell = false;
   bool awaited = false;
   bool all_is_well = false;
+  const task_counts n = job.counts.counts();
+  insist_on_conservation(n, options.name.c_str());
   {
     const std::lock_guard hold(lock);
     closed = true;
-    all_is_well = errors.total() == 0 && !cancelled_by;
+    elapsed = clock::now() - submitted;
+    all_is_well =
+        (!is_ill || (ill()->errors.total() == 0 && !ill()->cancelled_by)) && reason() == stop_reason::none;
     if (all_is_well) {
-      make_report();
+      if (has_report || options.stats) make_report();
       awaited = publish_report(tell);
+    } else {
+      what_happens();  // so that nobody who asks for a stop token now makes it
     }
   }
   if (!all_is_well) {
@@ -403,7 +422,7 @@ void job_state::finish() noexcept {
   if (awaited) platform::futex_wake_all(job.done_);
   workers_elsewhere.wake_all();
   if (tell) give_up_results();
-  home.job_ended(*this);
+  home.job_ended(*this, n);
   job.release();
 }
 

@@ -29,52 +29,113 @@ namespace detail {
 // Whether the scheduler has a watchdog.
 bool is_watched(const scheduler_core& s) noexcept;
 
+// What a job keeps of its options.
+struct kept_options {
+  explicit kept_options(job_options&& o)
+      : name(std::move(o.name)),
+        deadline(o.deadline),
+        keep_errors(o.keep_errors),
+        shield(o.shield),
+        stats(o.stats) {}
+
+  std::string name;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  std::size_t keep_errors;
+  bool shield, stats;
+};
+
+// What only a job has that something happens to: an error, a stop, somebody who wants a stop token.
+struct mishaps {
+  explicit mishaps(std::size_t keep_errors) noexcept : errors(keep_errors) {}
+
+  error_set errors;
+  std::optional<cancel_record> cancelled_by;
+  std::optional<task_path> first_failure;  // what is later than this is stopped
+  std::stop_source stop{std::nostopstate};
+};
+
+// Room for what few jobs have; whether it was made is kept elsewhere, beside what is looked at anyway.
+template <class T>
+union room_for {
+  room_for() noexcept {}  // NOLINT(modernize-use-equals-default): makes none
+  room_for(const room_for&) = delete;
+  room_for& operator=(const room_for&) = delete;
+  ~room_for() {}  // NOLINT(modernize-use-equals-default): whoever made it ends it
+  T made;
+};
+
+// In the order of its cache lines: first what each job needs, some of it on two threads; then what is not
+// touched after it was made, in most jobs; then what most jobs never make. A line that only the submitter
+// has written costs the worker nothing, and the next submitter, in the same memory, not much.
 struct job_state : injected {
   job_state(job_core& j, scheduler_core& s, job_options&& o)
       : job(j),
         home(s),
         options(std::move(o)),
-        errors(options.keep_errors),
-        measured(options.stats || is_watched(s) ? std::make_unique<measure>() : nullptr) {
-    report.name = options.name;
+        measured(options.stats || is_watched(s) ? std::make_unique<measure>() : nullptr),
+        waits(j) {
+    if (options.name.empty()) return;
+    try {
+      make_empty_report().name = options.name;
+    } catch (...) {
+      std::destroy_at(report());
+      throw;
+    }
   }
+  ~job_state() {
+    if (is_ill) std::destroy_at(ill());
+    if (has_report) std::destroy_at(report());
+  }
+  job_state(const job_state&) = delete;
+  job_state& operator=(const job_state&) = delete;
 
-  job_core& job;
-  scheduler_core& home;
+  bool closed = false;    // found quiet: the record is final, a cancel comes too late
+  bool reported = false;  // the report is complete, or can be made of what is final
+  bool detached = false;
+  bool left_by_tasks = false;    // quiet, as its children see it; under this job's lock
+  atomic<bool> observed{false};  // somebody has waited, or was told
+  bool is_ill = false, has_report = false;
   const unsigned forks = platform::forks();  // before it was made
   bool inherited_over_fork() const noexcept { return forks != platform::forks(); }
-  job_options options;
-  std::chrono::steady_clock::time_point submitted{};
   int submitted_on = -1;  // the CPU on which its submitter was; a hint
-
-  standing_list workers_elsewhere;  // workers of other schedulers that wait for this job
+  job_core& job;
+  scheduler_core& home;
+  std::chrono::steady_clock::time_point submitted{};
+  std::chrono::nanoseconds elapsed{0};
 
   mutex lock;
-  error_set errors;
-  std::optional<cancel_record> cancelled_by;
-  std::optional<task_path> first_failure;  // what is later than this is stopped
-  std::stop_source stop{std::nostopstate};
-  const std::unique_ptr<measure> measured;  // null unless asked for
-  job_report report;                        // complete when `reported`; then read without the lock
-  bool closed = false;                      // found quiet: the record is final, a cancel comes too late
-  bool reported = false;
-  bool detached = false;
-  atomic<bool> observed{false};  // somebody has waited, or was told
   // Who reads the report: the handle, or for a detached job the scheduler; exceptions with it in them.
   atomic<std::uint32_t> readers{1};
-
-  wait_node waits{job};  // under the lock of all waits
-
   // The tree of jobs: a job holds a reference on the one it was submitted from, until it and all below it are
   // quiet. An error that it is part of may be kept by that one.
   job_core* parent = nullptr;
-  bool left_by_tasks = false;           // quiet, as its children see it; under this job's lock
+  kept_options options;
+  const std::unique_ptr<measure> measured;  // null unless asked for
+  standing_list workers_elsewhere;          // workers of other schedulers that wait for this job
+
   job_state* first_child = nullptr;     // under this job's lock
   job_state* sibling_before = nullptr;  // under the parent's lock
   job_state* sibling_after = nullptr;
+  wait_node waits;  // under the lock of all waits
 
-  static job_state& of(job_core& j) noexcept { return *j.state_; }
-  static const job_state& of(const job_core& j) noexcept { return *j.state_; }
+  room_for<mishaps> room_for_mishaps;
+  room_for<job_report> room_for_report;
+
+  // Null: nothing has happened. Under the lock.
+  mishaps* ill() noexcept { return is_ill ? &room_for_mishaps.made : nullptr; }
+  mishaps& what_happens() noexcept {
+    if (!std::exchange(is_ill, true)) std::construct_at(&room_for_mishaps.made, options.keep_errors);
+    return room_for_mishaps.made;
+  }
+  // Null: nobody has needed it. Made with the job if that has a name; complete when `reported`, and then read
+  // without the lock.
+  job_report* report() noexcept { return has_report ? &room_for_report.made : nullptr; }
+  job_report& make_empty_report() noexcept {
+    if (!std::exchange(has_report, true)) std::construct_at(&room_for_report.made);
+    return room_for_report.made;
+  }
+  static job_state& of(job_core& j) noexcept { return j.state(); }
+  static const job_state& of(const job_core& j) noexcept { return j.state(); }
 
   bool request_stop(stop_reason why, std::string by, std::string reason);
   // As request_stop; without memory for the record, without the record.
@@ -90,6 +151,11 @@ struct job_state : injected {
   void tell_if_unobserved() noexcept;
   // The job has ended and nobody has a handle: value and errors die here, whoever still counts for the job.
   void give_up_results() noexcept;
+  // Of a job that has ended. For the one who has the handle, or for whoever ends a detached job.
+  const job_report& made_report() noexcept;
+  bool has_completed() const noexcept {
+    return !has_report || room_for_report.made.result == outcome::completed;
+  }
   // For an exception: shared with the handle, and kept with the job's memory. Throws std::bad_alloc.
   std::shared_ptr<const job_report> share_report();
   // The last reader is gone: exceptions die with it, whoever still holds the job.
@@ -111,11 +177,26 @@ struct job_state : injected {
   void tell_workers() noexcept;
   void signal_stop(std::stop_source& source) noexcept;
   void make_report() noexcept;
-  void describe_errors() noexcept;
+  job_report& counted_report() noexcept;
+  void describe_errors(job_report& r) noexcept;
   // Under the lock. True: somebody sleeps until the job is done.
   bool publish_report(bool& tell) noexcept;
   void unlink_from(job_state& p) noexcept;
 };
+
+// A job is one block of memory: where that begins, and the private part, lie before the rest.
+inline constexpr std::size_t block_at = sizeof(void*);
+inline constexpr std::size_t state_at =
+    (block_at + sizeof(job_state) + cache_line - 1) / cache_line * cache_line;
+static_assert(alignof(job_state) <= cache_line);
+
+// What is kept of the memory of jobs that are over.
+void give_back_memory_of_jobs() noexcept;
+
+inline job_state& job_core::state() const noexcept {
+  auto* const job = reinterpret_cast<std::byte*>(const_cast<job_core*>(this));  // NOLINT
+  return *std::launder(reinterpret_cast<job_state*>(job - state_at));
+}
 
 }  // namespace detail
 }  // namespace v0

@@ -18,12 +18,26 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-shard& rebind_counts(worker& w, job_core& job) noexcept {
+namespace {
+
+void count_for(worker& w, job_core& job) noexcept {
   flush_counts(w);
   if (w.counts_of != nullptr) w.counts_of->release();
   job.acquire();
   w.counts_of = &job;
+}
+
+}  // namespace
+
+shard& rebind_counts(worker& w, job_core& job) noexcept {
+  count_for(w, job);
   w.counts = &job.counts.shard_of(w);
+  return *w.counts;
+}
+
+shard& bind_counts_of_root(worker& w, job_core& job) noexcept {
+  count_for(w, job);
+  w.counts = &job.counts.first_shard(w);
   return *w.counts;
 }
 
@@ -31,7 +45,7 @@ void flush_counts(worker& w) noexcept {
   if (!w.counts_dirty) return;
   w.counts_dirty = false;
   job_core& job = *w.counts_of;
-  if (!job.counts.quiet() || !job.counts.claim_end()) return;
+  if (!job.counts.claim_if_quiet()) return;
   job_state::of(job).finish();
 }
 
@@ -143,7 +157,7 @@ void task_run::deliver() noexcept {
   if (failed && how_ != task_end::skipped) how_ = task_end::failed;
   if (all.total() == 0) return;
   if (t_.group != nullptr)
-    t_.group->child_failed(std::move(all), job.options.errors);
+    t_.group->child_failed(std::move(all), job.job.policy());
   else
     job.record(std::move(all), t_);
 }

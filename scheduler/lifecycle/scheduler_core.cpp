@@ -58,6 +58,7 @@ scheduler_core::~scheduler_core() {
   report_.still_running.clear();  // nobody reads it any more, and a copy of it would need memory
   stop(stop_mode::drain, nullptr);
   streams->shut();
+  give_back_memory_of_jobs();
 }
 
 std::uint64_t scheduler_core::live_jobs() const { return team.injection.now().live; }
@@ -200,9 +201,8 @@ void scheduler_core::launch(job_core& job, bool bounded, job_core* outer) noexce
   leave_door();
 }
 
-void scheduler_core::job_ended(job_state& job) noexcept {
+void scheduler_core::job_ended(job_state& job, const task_counts& n) noexcept {
   if (job.bounded) team.callers.come_back_to(job.submitted_on);
-  const task_counts n = job.job.counts.counts();
   if (!team.injection.ended(job, n.succeeded + n.failed + n.cancelled, n.skipped) || !door_.closed()) return;
   const std::lock_guard hold(lock_);
   changed_.notify_all();

@@ -17,6 +17,12 @@ shard* new_shard() noexcept {
   }
 }
 
+std::uint64_t ended_in(const shard& s) noexcept {
+  // order(ends): acquire; pairs with the release in count_end().
+  return s.succeeded.load(memory_order_acquire) + s.failed.load(memory_order_acquire) +
+         s.cancelled.load(memory_order_acquire) + s.skipped.load(memory_order_acquire);
+}
+
 }  // namespace
 
 tally::~tally() {
@@ -28,15 +34,18 @@ tally::~tally() {
   }
 }
 
+shard& tally::first_shard(const worker& who) noexcept {
+  first_.owner = &who;
+  // order(shards): release; pairs with the acquires of this file.
+  head_.store(&first_, memory_order_release);
+  return first_;
+}
+
 shard& tally::shard_of(const worker& who) noexcept {
   // order(shards): acquire; pairs with the release of the insertion below.
   for (shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next)
     if (s->owner == &who) return *s;
-  const worker* nobody = nullptr;
-  const bool first =
-      first_owner_.load(memory_order_relaxed) == nullptr &&
-      first_owner_.compare_exchange_strong(nobody, &who, memory_order_relaxed, memory_order_relaxed);
-  shard* const mine = first ? &first_ : new_shard();
+  shard* const mine = new_shard();
   mine->owner = &who;
   mine->next = head_.load(memory_order_relaxed);
   // order(shards): release; pairs with the acquires of this file.
@@ -45,16 +54,25 @@ shard& tally::shard_of(const worker& who) noexcept {
   return *mine;
 }
 
+// Whoever sees no shard but its own has seen no task that another spawned. If all that it spawned itself has
+// also ended here, nobody else has ended a task of this job, and nobody else will look.
+bool tally::claim_if_quiet() noexcept {
+  // order(shards): acquire; pairs with the release in shard_of().
+  const shard* const s = head_.load(memory_order_acquire);
+  // order(spawned): relaxed; the caller's own count.
+  if (s->next != nullptr || ended_in(*s) != s->spawned.load(memory_order_relaxed))
+    return quiet() && claim_end();
+  if (claimed_.load(memory_order_relaxed)) return false;
+  claimed_.store(true, memory_order_relaxed);
+  return true;
+}
+
 bool tally::quiet() noexcept {
   // order(turn): acq_rel; pairs with itself on other workers.
   turn_.fetch_add(1, memory_order_acq_rel);
   std::uint64_t ended = 0;
   // order(shards): acquire; pairs with the release in shard_of().
-  for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) {
-    // order(ends): acquire; pairs with the release in count_end().
-    ended += s->succeeded.load(memory_order_acquire) + s->failed.load(memory_order_acquire) +
-             s->cancelled.load(memory_order_acquire) + s->skipped.load(memory_order_acquire);
-  }
+  for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) ended += ended_in(*s);
   std::uint64_t spawned = 0;
   // From the head again: a shard that came meanwhile may hold spawns.
   // order(shards): acquire; pairs with the release in shard_of().

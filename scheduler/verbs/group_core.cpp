@@ -120,7 +120,7 @@ void keep_as_secondary(task_frame& t, error_set& errors) noexcept {
   try {
     job.extra_of(t).secondary.merge(std::move(errors), true);
   } catch (const std::bad_alloc&) {
-    job.errors.merge(std::move(errors), true);  // counted as the job's, which is stricter, rather than lost
+    job.what_happens().errors.merge(std::move(errors), true);  // counted as the job's, which is stricter, rather than lost
   }
 }
 
@@ -267,7 +267,7 @@ group_core::~group_core() {
     task_extra& extra = job.extra_of(*task_);
     (unwinding ? extra.secondary : extra.unwaited).merge(std::move(*errors), unwinding);
   } catch (const std::bad_alloc&) {
-    job.errors.merge(std::move(*errors), unwinding);
+    job.what_happens().errors.merge(std::move(*errors), unwinding);
   }
 }
 

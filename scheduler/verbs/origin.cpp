@@ -83,7 +83,7 @@ void add_secondary(task_frame& t, failure&& f) noexcept {
   try {
     job.extra_of(t).secondary.add(std::move(f));
   } catch (const std::bad_alloc&) {
-    job.errors.add(std::move(f));  // counted as the job's, which is stricter, rather than lost
+    job.what_happens().errors.add(std::move(f));  // counted as the job's, which is stricter, rather than lost
   }
 }
 

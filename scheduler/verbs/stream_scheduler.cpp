@@ -63,7 +63,6 @@ class scheduler_stream final : public stream_pool {
     }
     {
       const std::lock_guard hold(lock_);
-      made->acquire();
       steps_.push_back(made);
       posted_ = made;
     }

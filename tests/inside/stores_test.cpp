@@ -1,4 +1,4 @@
-// The stores: the slab of nodes, the tally of a job, the injection queue.
+// The stores: the slab of nodes, the shelves of jobs' memory, the tally of a job, the injection queue.
 #include <gtest/gtest.h>
 #include <coppice/detail/slab.hpp>
 #include <coppice/detail/tally.hpp>
@@ -15,12 +15,14 @@
 #include <vector>
 
 #include "stores/injection.hpp"
+#include "stores/shelves.hpp"
 #include "support/scale.hpp"
 
 namespace {
 
 using coppice::detail::injected;
 using coppice::detail::injection_queue;
+using coppice::detail::shelves;
 using coppice::detail::slab;
 using coppice::detail::tally;
 using coppice::detail::worker;
@@ -120,11 +122,27 @@ TEST(slab, MakesNodesAStretchAtATime) {
   }
 }
 
+TEST(shelves, KeepABoundedNumberOfBlocksAndHandOutEachOnce) {
+  shelves s;
+  EXPECT_EQ(s.take(0), nullptr);
+  constexpr std::size_t most = std::size_t{shelves::number} * shelves::longest_chain;
+  for (std::size_t i = 0; i < 2 * most; ++i) s.give(3, ::operator new(64));
+  std::set<void*> got;
+  while (void* const block = s.take(5)) {
+    EXPECT_TRUE(got.insert(block).second);
+    ASSERT_LE(got.size(), most);
+  }
+  EXPECT_EQ(got.size(), most);
+  for (void* const block : got) s.give(0, block);
+  s.clear();
+  EXPECT_EQ(s.take(0), nullptr);
+}
+
 TEST(tally, IsQuietWhenEndsAddUpToSpawnsAcrossWorkers) {
   const auto a = std::make_unique<worker>();
   const auto b = std::make_unique<worker>();
   tally t;
-  auto& mine = t.shard_of(*a);
+  auto& mine = t.first_shard(*a);
   auto& yours = t.shard_of(*b);
   EXPECT_NE(&mine, &yours);
   EXPECT_EQ(&t.shard_of(*a), &mine);
@@ -140,6 +158,26 @@ TEST(tally, IsQuietWhenEndsAddUpToSpawnsAcrossWorkers) {
   EXPECT_EQ(t.counts().ended(), 3U);
 }
 
+TEST(tally, OneWorkerThatSeesNobodyElseEndsTheJobOnce) {
+  const auto a = std::make_unique<worker>();
+  const auto b = std::make_unique<worker>();
+  tally t;
+  auto& mine = t.first_shard(*a);
+  mine.spawned.store(2);
+  mine.succeeded.store(1);
+  EXPECT_FALSE(t.claim_if_quiet()) << "a task is left";
+  t.shard_of(*b).succeeded.store(1);
+  EXPECT_TRUE(t.claim_if_quiet());
+  EXPECT_FALSE(t.claim_if_quiet());
+
+  tally alone;
+  auto& all = alone.first_shard(*a);
+  all.spawned.store(1);
+  all.skipped.store(1);
+  EXPECT_TRUE(alone.claim_if_quiet());
+  EXPECT_FALSE(alone.claim_if_quiet());
+}
+
 // Workers pass tasks around at random: each task spawns up to two more into a shared bag. At least one worker
 // finds the end, none finds it while a task is left.
 TEST(tally, TheLastOneToEndATaskFindsTheEnd) {
@@ -152,7 +190,7 @@ TEST(tally, TheLastOneToEndATaskFindsTheEnd) {
     std::atomic<int> left{1};
     std::atomic<bool> over{false};
     std::atomic<int> finders{0};
-    t.shard_of(*workers[0]).spawned.store(1, std::memory_order_release);
+    t.first_shard(*workers[0]).spawned.store(1, std::memory_order_release);
     std::vector<std::thread> threads;
     for (int i = 0; i < team; ++i)
       threads.emplace_back([&, i] {

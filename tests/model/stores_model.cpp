@@ -1,10 +1,11 @@
-// The stores beside the deque: the slab, the injection queue, the tally.
+// The stores beside the deque: the slab, the shelves, the injection queue, the tally.
 #include <coppice/detail/slab.hpp>
 #include <coppice/detail/tally.hpp>
 #include <coppice/detail/worker.hpp>
 
 #include "explorer/program.hpp"
 #include "stores/injection.hpp"
+#include "stores/shelves.hpp"
 
 namespace {
 
@@ -13,6 +14,7 @@ using coppice::detail::atomic;
 using coppice::detail::injected;
 using coppice::detail::injection_queue;
 using coppice::detail::shard;
+using coppice::detail::shelves;
 using coppice::detail::slab;
 using coppice::detail::tally;
 using coppice::detail::worker;
@@ -181,6 +183,82 @@ MODEL(SubmitterWhoseTimeIsUpLeavesNoReservation, {.preemptions = 2}) {
   check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "there is room again");
 }
 
+// ---- shelves ----
+
+// A block's contents are plain: whoever has it next must come after who had it. What goes to the system is
+// seen by the explorer, as is what never gets there.
+void use_block(void* block, int value) { static_cast<int*>(block)[8] = value; }
+void* new_block() { return ::operator new(64); }
+void* block_of(shelves& s, unsigned home) {
+  void* const taken = s.take(home);
+  return taken != nullptr ? taken : new_block();
+}
+
+MODEL(BlockIsReusedAfterItsOtherUserIsDone, {.preemptions = 3}) {
+  shelves s;
+  thread worker([&] {
+    for (int i = 0; i < 2; ++i) {
+      void* const block = new_block();
+      use_block(block, i);
+      s.give(0, block);
+    }
+  });
+  for (int i = 0; i < 2; ++i) {
+    void* const block = block_of(s, 1);
+    use_block(block, 3);
+    s.give(1, block);
+  }
+  worker.join();
+  s.clear();
+}
+
+MODEL(BlocksOfFullShelvesGoToTheSystem, {.preemptions = 2}) {
+  shelves s;
+  constexpr unsigned more_than_there_is_room_for = shelves::number * shelves::longest_chain + 1;
+  thread other([&] {
+    void* const block = block_of(s, 1);
+    use_block(block, 1);
+    s.give(1, block);
+  });
+  for (unsigned i = 0; i < more_than_there_is_room_for; ++i) {
+    void* const block = new_block();
+    use_block(block, 2);
+    s.give(0, block);
+  }
+  other.join();
+  unsigned kept = 0;
+  while (void* const block = s.take(0)) {
+    ++kept;
+    ::operator delete(block);
+  }
+  check(kept <= more_than_there_is_room_for - 1, "no more is kept than there is room for");
+  check(kept != 0, "something is kept");
+}
+
+MODEL(TwoWhoTakeAtOnceNeverHaveTheSameBlock, {.preemptions = 3}) {
+  shelves s;
+  s.give(0, new_block());
+  s.give(0, new_block());
+  const auto take_use_and_give = [&s](unsigned home) {
+    void* const block = block_of(s, home);
+    use_block(block, 1);
+    s.give(home, block);
+  };
+  thread other([&] { take_use_and_give(0); });
+  take_use_and_give(1);
+  take_use_and_give(1);
+  other.join();
+  s.clear();
+}
+
+MODEL(TwoWhoGiveAtOnceLoseNothing, {.preemptions = 3}) {
+  shelves s;
+  thread other([&] { s.give(0, new_block()); });
+  s.give(0, new_block());
+  other.join();
+  s.clear();
+}
+
 // ---- tally ----
 
 // A job of a root and its children as far as the counts see it: each task counts its children before they
@@ -193,6 +271,9 @@ struct job {
   model::ledger ended{1};
 
   shard& of(unsigned w) { return counts.shard_of(crew[w]); }
+  void begin(unsigned w) {
+    add_as_only_writer(counts.first_shard(crew[w]).spawned, std::uint64_t{1}, release);
+  }
   void spawn(unsigned w, int task) {
     add_as_only_writer(of(w).spawned, std::uint64_t{1}, release);
     handed[task].store(1, release);
@@ -206,7 +287,7 @@ struct job {
   }
   void look(unsigned w, int tasks) {
     static_cast<void>(w);
-    if (!counts.quiet() || !counts.claim_end()) return;
+    if (!counts.claim_if_quiet()) return;
     for (int i = 0; i < tasks; ++i) check(result[i] == 1, "the job ends after all its tasks");
     check(counts.counts().ended() == static_cast<std::uint64_t>(tasks), "all ends are counted");
     ended.enter(0);
@@ -220,7 +301,7 @@ MODEL(LastOfTwoWorkersEndsTheJobOnce, {.preemptions = 3}) {
     j.end(1, 1);
     j.look(1, 2);
   });
-  add_as_only_writer(j.of(0).spawned, std::uint64_t{1}, release);
+  j.begin(0);
   j.spawn(0, 1);
   j.end(0, 0);
   j.look(0, 2);
@@ -241,7 +322,7 @@ MODEL(JobOfAChainOverThreeWorkersEndsOnce, {.preemptions = 2}) {
     j.end(2, 2);
     j.look(2, 3);
   });
-  add_as_only_writer(j.of(0).spawned, std::uint64_t{1}, release);
+  j.begin(0);
   j.spawn(0, 1);
   j.end(0, 0);
   j.look(0, 3);
@@ -260,7 +341,7 @@ MODEL(WorkerThatLooksTwiceEndsTheJobOnce, {.preemptions = 2}) {
     j.end(1, 2);
     j.look(1, 3);
   });
-  add_as_only_writer(j.of(0).spawned, std::uint64_t{1}, release);
+  j.begin(0);
   j.spawn(0, 1);
   j.spawn(0, 2);
   j.end(0, 0);

@@ -18,6 +18,14 @@
 // A lambda that is a part of its function.
 #define COPPICE_INLINE __attribute__((always_inline))
 
+#if defined(__SANITIZE_ADDRESS__)
+#define COPPICE_ADDRESS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define COPPICE_ADDRESS_SANITIZED 1
+#endif
+#endif
+
 namespace coppice {
 inline namespace v0 {
 namespace detail {
@@ -50,6 +58,16 @@ inline constexpr std::chrono::nanoseconds worth_a_steal{150};
 inline constexpr std::chrono::nanoseconds step_time = std::chrono::microseconds(200);
 // How often a step of a stream looks whether the one that asks the source is done, before it ends: 3 us.
 inline constexpr unsigned looks_at_a_source = 256;
+// Memory of at most 8 x 32 jobs is kept for the next ones: 4 submitters with a window of 50 find theirs. It
+// is 370 KB.
+inline constexpr unsigned job_shelves = 8;
+inline constexpr std::uint32_t blocks_on_a_shelf = 32;
+// The address sanitizer sees who uses a job that is gone.
+#ifdef COPPICE_ADDRESS_SANITIZED
+inline constexpr bool keeps_memory_of_jobs = false;
+#else
+inline constexpr bool keeps_memory_of_jobs = true;
+#endif
 // As many workers as a scheduler may ever have: platform::max_workers.
 inline constexpr std::size_t roster_capacity = 4096;
 
@@ -65,6 +83,9 @@ inline constexpr std::size_t slab_chunk_bytes = 512;
 inline constexpr std::size_t slab_block_chunks = 1;
 inline constexpr std::uint32_t poor_strands_before_rest = 1;
 inline constexpr std::chrono::nanoseconds worth_a_steal = std::chrono::hours(1);
+inline constexpr unsigned job_shelves = 2;
+inline constexpr std::uint32_t blocks_on_a_shelf = 2;
+inline constexpr bool keeps_memory_of_jobs = false;  // what is used when it is gone is found
 inline constexpr std::size_t roster_capacity = 4;
 
 #endif

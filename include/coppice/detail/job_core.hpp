@@ -57,6 +57,7 @@ class COPPICE_API job_core {
   bool stops(const place& p) const noexcept { return !undisturbed() && stops_at(p); }
   bool stops_at_failure() const noexcept { return policy_.stops_at_failure(); }
   bool keeps_what_is_earlier() const noexcept { return policy_.keeps_what_is_earlier(); }
+  const error_policy& policy() const noexcept { return policy_; }
   bool done() const noexcept { return done_.load(memory_order_acquire) == is_over; }
 
   // Whether anybody wants to know of each task that begins or ends.
@@ -70,9 +71,10 @@ class COPPICE_API job_core {
   bool cancel(std::string reason);
   std::stop_token stop_token();
   void detach() noexcept;
-  const job_report& report() const noexcept;  // requires done()
-  [[noreturn]] void throw_report();           // requires done() and not completed
-  void abandon() noexcept;                    // the handle goes: cancels and joins if nobody has waited
+  const job_report& report() noexcept;  // requires done()
+  bool completed() const noexcept;      // requires done()
+  [[noreturn]] void throw_report();     // requires done() and not completed
+  void abandon() noexcept;              // the handle goes: cancels and joins if nobody has waited
 
   void acquire() noexcept { references_.fetch_add(1, memory_order_relaxed); }
   void release() noexcept;
@@ -82,7 +84,6 @@ class COPPICE_API job_core {
   static void operator delete(void* job, std::align_val_t alignment) noexcept;
 
   task_frame root;
-  tally counts;
 
  protected:
   job_core(scheduler_core& home, job_options&& options);
@@ -100,23 +101,27 @@ class COPPICE_API job_core {
   COPPICE_COLD bool stops_at(const place& p) const noexcept;
   static void run_root(frame* f, worker& w) noexcept;
 
+  job_state& state() const noexcept;
+
   const error_policy policy_;
   atomic<stop_reason> stop_{stop_reason::none};
   // Who sleeps says so first, and the end wakes only then.
   static constexpr std::uint32_t is_running = 0, is_awaited = 1, is_over = 2;
   bool sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept;
   atomic<std::uint32_t> done_{is_running};
-  atomic<std::uint32_t> references_{1};
+  atomic<std::uint32_t> references_{2};  // the handle's and the scheduler's
   static constexpr std::uint32_t look_measured = 1, look_running = 2;
   atomic<std::uint32_t> looks_{0};
   measure* measured_;
-  job_state* const state_;  // made and destroyed with this
+
+ public:
+  tally counts;  // whose lines only those write who count
 };
 
 // Admission, in two steps: a callable is moved only when there is room for it.
 COPPICE_API admission admit(scheduler_core& s, bool wait, const job_options& options);
 COPPICE_API void withdraw(scheduler_core& s) noexcept;
-// Takes over one reference.
+// Takes over the scheduler's reference.
 COPPICE_API void launch(scheduler_core& s, job_core& job) noexcept;
 // The failure of a child that was spawned outside of any job. In the handler.
 COPPICE_API void report_serial_failure(std::string_view name) noexcept;

@@ -52,8 +52,12 @@ class COPPICE_API tally {
   tally& operator=(const tally&) = delete;
   ~tally();
 
+  // The shard of whoever runs the root: nobody else counts before it.
+  shard& first_shard(const worker& who) noexcept;
   // The shard of this worker; makes one at its first visit.
   shard& shard_of(const worker& who) noexcept;
+  // True for the one that may end the job, of the workers that call it after their last end.
+  bool claim_if_quiet() noexcept;
   // True for at least one of the workers that call it after their last end; false alarms do not happen.
   bool quiet() noexcept;
   // True for the one caller that may end the job.
@@ -62,10 +66,9 @@ class COPPICE_API tally {
   task_counts counts() const noexcept;
 
  private:
+  shard first_;  // spares a job that runs on one worker the allocation
   atomic<shard*> head_{nullptr};
   atomic<std::uint64_t> turn_{0};
-  shard first_;  // spares a job that runs on one worker the allocation
-  atomic<const worker*> first_owner_{nullptr};
   atomic<bool> claimed_{false};
 };
 

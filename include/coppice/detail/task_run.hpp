@@ -24,6 +24,8 @@ enum class task_end { skipped, succeeded, failed, cancelled };
 
 // The worker counts for another job than before: hands the old one its chance to be found quiet.
 COPPICE_API COPPICE_COLD shard& rebind_counts(worker& w, job_core& job) noexcept;
+// The same for whoever begins the job's root.
+shard& bind_counts_of_root(worker& w, job_core& job) noexcept;
 
 // The shard in which this worker counts for this job.
 inline shard& bind_counts(worker& w, job_core& job) noexcept {

@@ -107,16 +107,9 @@ COPPICE_API void end_frame(frame& f, std::uintptr_t end_word) noexcept;
 
 // An address on this thread's stack, comparable with the worker's limit.
 inline std::uintptr_t stack_address(const void* local) noexcept {
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef COPPICE_ADDRESS_SANITIZED
   (void)local;  // locals may live on a fake stack
   return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-  (void)local;
-  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-#else
-  return reinterpret_cast<std::uintptr_t>(local);
-#endif
 #else
   return reinterpret_cast<std::uintptr_t>(local);
 #endif
