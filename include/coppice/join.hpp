@@ -235,6 +235,7 @@ template <class... Bodies>
   if (w == nullptr) [[unlikely]]
     return join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
   place* const up = w->where;
+  // Before the push, which publishes it: the thief of a branch reads the count.
   up->number_children(sizeof...(Bodies));
   return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, up, bodies...);
 }
