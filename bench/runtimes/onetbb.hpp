@@ -80,8 +80,8 @@ class placement : public tbb::task_scheduler_observer {
 
   void on_scheduler_entry(bool is_worker) override {
     const int index = tbb::this_task_arena::current_thread_index();
-    if (is_worker && index >= 0 && static_cast<std::size_t>(index) < places_.size())
-      bind_this_thread(places_[static_cast<std::size_t>(index)]);
+    // An arena for one thread that shares none with its user has two slots, and its worker the second.
+    if (is_worker && index >= 0) bind_this_thread(places_[static_cast<std::size_t>(index) % places_.size()]);
   }
 
  private:

@@ -162,6 +162,19 @@ void add_chains(const char* runtime, unsigned workers) {
   add_work_row<Runtime>({"chain", runtime, "side:rest", workers}, [] { return chain_work<true>{}; });
 }
 
+// Where the thread stands that submits from outside. A wake on the own core takes a few microseconds, one
+// that interrupts an idle core ten times as long: left to the system, a row measures where it put the thread.
+//
+//   caller:beside   on the core of the first worker
+//   caller:apart    on a core that no worker has; where there is one
+
+/// add(parameter, place) for each place.
+template <class Add>
+void for_each_place_of_caller(unsigned workers, Add add) {
+  add("caller:beside", [=] { return places_of(workers).front(); });
+  if (workers < the_settings().cores) add("caller:apart", [=] { return places_of(workers + 1).back(); });
+}
+
 // bursts, wake, idle --------------------------------------------------------------------------------
 
 inline constexpr std::chrono::microseconds burst_task{50};
@@ -200,16 +213,20 @@ void add_bursts(const char* runtime, unsigned workers) {
 /// Runtime: one that has submit(f), which has a worker run f and returns f's value.
 template <class Runtime>
 void add_wake(const char* runtime, unsigned workers) {
-  add_row(
-      {"wake", runtime, "", workers},
-      [=](benchmark::State& state) {
-        Runtime made(workers);
-        made.submit([] { return 0; });
-        measure_wake(state, [&](auto task) { return made.submit(task); });
-        made.report(state);
-      },
-      timing::manual)
-      ->Iterations(the_settings().sized(200, 1000));
+  for_each_place_of_caller(workers, [=](const char* where, auto place) {
+    add_row(
+        {"wake", runtime, where, workers},
+        [=](benchmark::State& state) {
+          const cpu_set_t stands = place();
+          Runtime made(workers);
+          made.submit([] { return 0; });
+          const bound_thread caller(stands);
+          measure_wake(state, [&](auto task) { return made.submit(task); });
+          made.report(state);
+        },
+        timing::manual)
+        ->Iterations(the_settings().sized(200, 1000));
+  });
 }
 
 template <class Runtime>
@@ -233,13 +250,17 @@ std::chrono::steady_clock::time_point small_job() {
 }
 
 /// submit(runtime, f): has the runtime run f as a user would have it run one job, and returns f's value.
-template <class Runtime, class Verbs = typename Runtime::verbs, class Submit>
-void add_outside_job(const char* runtime, unsigned workers, Submit submit) {
+template <class Runtime, class Verbs, class Place, class Submit>
+void add_small_jobs(const row& r, Place place, Submit submit) {
   add_row(
-      {"outside_job", runtime, "", workers},
+      r,
       [=](benchmark::State& state) {
-        Runtime made(workers);
-        measure_responses(state, [&] { return submit(made, [] { return small_job<Verbs>(); }); });
+        const cpu_set_t stands = place();
+        Runtime made(r.workers);
+        const auto one = [&] { return submit(made, [] { return small_job<Verbs>(); }); };
+        one();  // threads that start now may be anywhere
+        const bound_thread caller(stands);
+        measure_responses(state, one);
         made.report(state);
       },
       timing::manual)
@@ -249,13 +270,18 @@ void add_outside_job(const char* runtime, unsigned workers, Submit submit) {
 /// The job runs on a worker, while its submitter waits outside. Runtime: one that has submit(f).
 template <class Runtime, class Verbs = typename Runtime::verbs>
 void add_outside_job(const char* runtime, unsigned workers) {
-  add_outside_job<Runtime, Verbs>(runtime, workers, [](Runtime& made, auto job) { return made.submit(job); });
+  for_each_place_of_caller(workers, [=](const char* where, auto place) {
+    add_small_jobs<Runtime, Verbs>({"outside_job", runtime, where, workers}, place,
+                                   [](Runtime& made, auto job) { return made.submit(job); });
+  });
 }
 
-/// The submitter is one of the workers, as it is on that runtime.
+/// The submitter is the first worker, as it is on that runtime.
 template <class Runtime>
 void add_joined_job(const char* runtime, unsigned workers) {
-  add_outside_job<Runtime>(runtime, workers, [](Runtime& made, auto job) { return made.run(job); });
+  add_small_jobs<Runtime, typename Runtime::verbs>(
+      {"outside_job", runtime, "caller:beside", workers}, [=] { return places_of(workers).front(); },
+      [](Runtime& made, auto job) { return made.run(job); });
 }
 
 // many_jobs -----------------------------------------------------------------------------------------
