@@ -4,44 +4,52 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
+// What was seen of `given_` is at most what it is, so there is at least as much room as it says. It can be of
+// later than what was read of `reserved_`: then the exchange fails and reads that again.
 injection_queue::outcome injection_queue::try_reserve(std::size_t capacity) noexcept {
-  std::size_t taken = room_taken_.load(memory_order_relaxed);
-  for (;;) {
-    if ((taken & is_closed) != 0) return outcome::closed;
-    if (taken >= capacity) return outcome::full;
-    if (room_taken_.compare_exchange_weak(taken, taken + 1, memory_order_relaxed, memory_order_relaxed))
-      return outcome::reserved;
-  }
+  const std::size_t given = given_seen_.load(memory_order_relaxed);
+  std::size_t ever = reserved_.load(memory_order_relaxed);
+  do {
+    if ((ever & is_closed) != 0) return outcome::closed;
+    if (static_cast<std::ptrdiff_t>(ever - given) >= static_cast<std::ptrdiff_t>(capacity))
+      return outcome::full;
+  } while (!reserved_.compare_exchange_weak(ever, ever + 1, memory_order_relaxed, memory_order_relaxed));
+  return outcome::reserved;
+}
+
+// Under the lock.
+injection_queue::outcome injection_queue::look_and_reserve() noexcept {
+  given_seen_.store(given_, memory_order_relaxed);
+  return try_reserve(capacity_);
 }
 
 injection_queue::outcome injection_queue::reserve(bool wait,
                                                   const std::chrono::steady_clock::time_point* deadline) {
   // Whoever is blocked comes first.
-  if (!wait || blocked_.load(memory_order_relaxed) == 0) {
-    const outcome got = try_reserve(capacity_);
-    if (!wait || got != outcome::full) return got;
-  }
-  unique_lock hold(lock_);
-  blocked_.store(blocked_.load(memory_order_relaxed) + 1, memory_order_relaxed);
   outcome got = outcome::full;
+  if (!wait || !somebody_blocked_.load(memory_order_relaxed)) got = try_reserve(capacity_);
+  if (got != outcome::full) return got;
+  unique_lock hold(lock_);
+  if (!wait) return look_and_reserve();
+  somebody_blocked_.store(++blocked_ != 0, memory_order_relaxed);
   const auto may_go_on = [&] {
-    got = try_reserve(capacity_);
+    got = look_and_reserve();
     return got != outcome::full;
   };
   if (deadline == nullptr)
     room_.wait(hold, may_go_on);
   else if (!room_.wait_until(hold, *deadline, may_go_on))
     got = outcome::timed_out;
-  blocked_.store(blocked_.load(memory_order_relaxed) - 1, memory_order_relaxed);
+  somebody_blocked_.store(--blocked_ != 0, memory_order_relaxed);
   return got;
 }
 
-bool injection_queue::reserve_anyway() noexcept { return try_reserve(is_closed) == outcome::reserved; }
+bool injection_queue::reserve_anyway() noexcept { return try_reserve(no_bound) == outcome::reserved; }
 
 // Under the lock: whoever is blocked has looked, or looks after this.
 void injection_queue::give_room() noexcept {
-  room_taken_.fetch_sub(1, memory_order_relaxed);
-  if (blocked_.load(memory_order_relaxed) != 0) room_.notify_one();
+  ++given_;
+  if (blocked_ != 0) room_.notify_one();
 }
 
 void injection_queue::cancel_reservation() noexcept {
@@ -57,24 +65,28 @@ void injection_queue::list::append(injected& job) noexcept {
 }
 
 void injection_queue::list::unlink(injected& job) noexcept {
-  (job.before != nullptr ? job.before->after : first) = job.after;
-  (job.after != nullptr ? job.after->before : last) = job.before;
+  if (first == &job) {
+    first = job.after;
+    if (first == nullptr) last = nullptr;
+    return;
+  }
+  job.before->after = job.after;
+  (last == &job ? last : job.after->before) = job.before;
 }
 
 void injection_queue::commit(injected& job) noexcept {
   const std::lock_guard hold(lock_);
   queued_.append(job);
   job.queued = true;
-  ++live_;
-  ++committed_;
-  waiting_.fetch_add(1, memory_order_seq_cst);
+  waiting_.store(waiting_.load(memory_order_relaxed) + 1, memory_order_seq_cst);
 }
 
 void injection_queue::mark_taken(injected& job) noexcept {
   queued_.unlink(job);
   taken_.append(job);
   job.queued = false;
-  waiting_.fetch_sub(1, memory_order_relaxed);
+  ++taken_ever_;
+  waiting_.store(waiting_.load(memory_order_relaxed) - 1, memory_order_relaxed);
   if (job.bounded) give_room();
 }
 
@@ -98,12 +110,13 @@ bool injection_queue::ended(injected& job, std::uint64_t ran, std::uint64_t skip
   taken_.unlink(job);
   ran_ += ran;
   skipped_ += skipped;
-  return --live_ == 0;
+  ++ended_ever_;
+  return counted().live == 0;
 }
 
 void injection_queue::close() noexcept {
   const std::lock_guard hold(lock_);
-  room_taken_.fetch_or(is_closed, memory_order_relaxed);
+  reserved_.fetch_or(is_closed, memory_order_relaxed);
   room_.notify_all();
 }
 

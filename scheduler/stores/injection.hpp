@@ -7,10 +7,13 @@
 //
 // A root is in one of two lists from its commit to the end of its job: queued or taken. Both are under one
 // lock, so that a job costs three visits in all; the lock also lets a worker that waits for a job take that
-// job's root out of the middle. `room_taken_` counts what is reserved or queued; it grows without the lock
-// while nobody is blocked, and shrinks under it, where the blocked ones look.
+// job's root out of the middle. What is reserved or queued is the difference of two counts that only grow:
+// reservations, which need no lock while nobody is blocked, and those that are over, which are counted under
+// it, where the blocked ones look. A submitter goes by what it has last seen of those until that is too
+// little.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/frame.hpp>
@@ -35,7 +38,7 @@ struct injected {
 
 class injection_queue {
  public:
-  explicit injection_queue(std::size_t capacity) noexcept : capacity_(capacity) {}
+  explicit injection_queue(std::size_t capacity) noexcept : capacity_(std::min(capacity, no_bound)) {}
 
   enum class outcome { reserved, full, closed, timed_out };
   // Waits for room until the deadline, if `wait`.
@@ -88,6 +91,7 @@ class injection_queue {
   void close() noexcept;
 
  private:
+  // The first one's `before` says nothing: whoever takes the first leaves the next one's memory alone.
   struct list {
     injected* first = nullptr;
     injected* last = nullptr;
@@ -96,34 +100,38 @@ class injection_queue {
   };
   // Under the lock.
   state counted() const noexcept {
-    return {waiting_.load(memory_order_relaxed),
-            blocked_.load(memory_order_relaxed),
-            live_,
-            committed_,
-            ran_,
-            skipped_};
+    const std::size_t queued = waiting_.load(memory_order_relaxed);
+    return {queued, blocked_, queued + taken_ever_ - ended_ever_, queued + taken_ever_, ran_, skipped_};
   }
   void mark_taken(injected& job) noexcept;
   outcome try_reserve(std::size_t capacity) noexcept;
+  outcome look_and_reserve() noexcept;
   void give_room() noexcept;
-  bool closed() const noexcept { return (room_taken_.load(memory_order_relaxed) & is_closed) != 0; }
+  bool closed() const noexcept { return (reserved_.load(memory_order_relaxed) & is_closed) != 0; }
 
-  mutable mutex lock_;
-  list queued_, taken_;
-  std::uint64_t live_ = 0;
-  std::uint64_t committed_ = 0;
-  std::uint64_t ran_ = 0;
-  std::uint64_t skipped_ = 0;
+  // What a submitter writes, on one line; then what only workers write; then what only submitters do.
+  alignas(cache_line) mutable mutex lock_;
+  list queued_;
   // order(injected): seq_cst on both sides; the submitter's half of announce and look (idle.md): it stores
   // the count, then reads the sleepers; a sleeper announces itself, then reads the count.
-  atomic<std::size_t> waiting_{0};  // in queued_
+  atomic<std::size_t> waiting_{0};  // in queued_; written under the lock
 
-  static constexpr std::size_t is_closed = ~(~std::size_t{0} >> 1);
+  list taken_;
+  std::uint64_t taken_ever_ = 0;
+  std::uint64_t ended_ever_ = 0;
+  std::uint64_t ran_ = 0;
+  std::uint64_t skipped_ = 0;
+  std::size_t given_ = 0;    // reservations that are over, ever
+  std::size_t blocked_ = 0;  // who waits for room
+
+  static constexpr std::size_t no_bound = ~std::size_t{0} >> 1;
+  static constexpr std::size_t is_closed = ~no_bound;
   const std::size_t capacity_;
   // order(room): relaxed; pairs with itself. What a reservation is for is handed over by the list, under the
   // lock.
-  alignas(cache_line) atomic<std::size_t> room_taken_{0};  // reserved or queued; and is_closed
-  atomic<std::size_t> blocked_{0};                         // who waits for room; written under the lock
+  alignas(cache_line) atomic<std::size_t> reserved_{0};  // ever; and is_closed
+  atomic<std::size_t> given_seen_{0};     // `given_` when somebody looked; written under the lock
+  atomic<bool> somebody_blocked_{false};  // written under the lock
   condition_variable room_;
 };
 

@@ -183,6 +183,37 @@ MODEL(SubmitterWhoseTimeIsUpLeavesNoReservation, {.preemptions = 2}) {
   check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "there is room again");
 }
 
+MODEL(RoomThatCameBackIsTakenOnce, {.preemptions = 3}) {
+  injection_queue queue(1);
+  injected first;
+  check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "there is room for one");
+  queue.commit(first);
+  injection_queue::outcome theirs{};
+  thread submitter([&] { theirs = queue.reserve(false, nullptr); });
+  thread worker([&] { check(queue.take() == &first, "it is there"); });
+  const injection_queue::outcome mine = queue.reserve(false, nullptr);
+  submitter.join();
+  worker.join();
+  int reserved = 0;
+  for (const auto got : {theirs, mine, queue.reserve(false, nullptr), queue.reserve(false, nullptr)})
+    reserved += got == injection_queue::outcome::reserved ? 1 : 0;
+  check(reserved == 1, "of four who ask for one place one gets it");
+}
+
+MODEL(SubmitterThatWasHeldUpFindsTheRoomThereIs, {.preemptions = 2}) {
+  injection_queue queue(3);
+  injected jobs[4];
+  thread submitter([&] {
+    check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "never more than two are in");
+  });
+  for (injected& job : jobs) {
+    check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "never more than two are in");
+    queue.commit(job);
+    check(queue.take() == &job, "it is there");
+  }
+  submitter.join();
+}
+
 // ---- shelves ----
 
 // A block's contents are plain: whoever has it next must come after who had it. What goes to the system is
