@@ -97,7 +97,8 @@ struct job_state : injected {
   bool is_ill = false, has_report = false;
   const unsigned forks = platform::forks();  // before it was made
   bool inherited_over_fork() const noexcept { return forks != platform::forks(); }
-  int submitted_on = -1;  // the CPU on which its submitter was; a hint
+  int submitted_on = -1;         // the CPU on which its submitter was; a hint
+  bool submitter_polls = false;  // for a moment, when it waits; the handle's
   job_core& job;
   scheduler_core& home;
   std::chrono::steady_clock::time_point submitted{};

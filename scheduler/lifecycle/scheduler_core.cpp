@@ -197,6 +197,8 @@ void scheduler_core::launch(job_core& job, bool bounded, job_core* outer) noexce
   s.watch_deadline();
   team.injection.commit(s);
   team.wake_one(nullptr);
+  // The handle still holds the job, which may be over; a job without one may be gone.
+  if (bounded) s.submitter_polls = team.leaves_this_cpu_alone();
   team.waits_elsewhere.wake_all();
   leave_door();
 }

@@ -64,6 +64,17 @@ void crew::wake_one(const worker_thread* near) noexcept {
   if (idle.someone_to_wake() && !wake_sleeper(near)) cores.serve();
 }
 
+bool crew::leaves_this_cpu_alone() const noexcept {
+  // Whoever has just ended a job is about to search.
+  if (!spin.load(memory_order_relaxed) || idle.idlers() + 1 < cores.present()) return false;
+  const int here = platform::current_cpu();
+  for (const auto& w : workers)
+    if (w->sleeps_on.load(memory_order_relaxed) == here &&
+        w->resting.load(memory_order_relaxed) != worker_thread::rest::asleep)
+      return false;
+  return true;
+}
+
 void crew::wake_all() noexcept {
   each_worker([this](worker_thread& w) { rouse(*this, w); });
 }

@@ -95,6 +95,9 @@ struct crew {
   void wake_one(const worker_thread* near) noexcept;
   // The same, but no core is given away. False: nobody was woken.
   bool wake_sleeper(const worker_thread* near) noexcept;
+  // A guess: whether a thread that is no worker takes nothing from the workers by polling on its CPU. At most
+  // one of them works, and none that is awake belongs there.
+  bool leaves_this_cpu_alone() const noexcept;
   // Every sleeper. Who is parked without a core is the business of `cores`.
   void wake_all() noexcept;
 

@@ -40,6 +40,11 @@ class idle_counts {
   std::uint32_t sleepers() const noexcept {
     return static_cast<std::uint32_t>(word_.load(memory_order_seq_cst) / sleeper % field);
   }
+  // Who runs nothing.
+  std::uint32_t idlers() const noexcept {
+    const std::uint64_t w = word_.load(memory_order_seq_cst);
+    return static_cast<std::uint32_t>(w / sleeper % field) + searchers(w);
+  }
 
  private:
   static constexpr std::uint64_t field = std::uint64_t{1} << 20;

@@ -49,6 +49,7 @@ void worker_thread::enter(void* self) {
     lowest = stack_address(&self) - me.stack_bytes_ + std::min(reserve, me.stack_bytes_ / 4);
   const std::uintptr_t size = stack_address(&self) - lowest;
   me.attention.set_stack_limit(lowest == 0 ? 0 : lowest + std::min(reserve, size / 2));
+  me.sleeps_on.store(platform::current_cpu(), memory_order_relaxed);
   me.main_loop();
   this_worker = nullptr;
 }

@@ -156,7 +156,7 @@ class worker_thread : public worker {
   enum class rest : std::uint32_t { awake, asleep, being_woken, retired };
   atomic<rest> resting{rest::awake};
   atomic<std::int64_t> last_share{0};      // when; nanoseconds of the steady clock
-  atomic<int> sleeps_on{-1};               // the CPU on which it fell asleep; a hint
+  atomic<int> sleeps_on{-1};               // the CPU on which it began or fell asleep; a hint
   atomic<worker_thread*> helper{nullptr};  // a waiter that would like to be woken when this worker shares
   atomic<const void*> strand_of{nullptr};  // what this worker runs a part of: a join frame, a group, a job
 

@@ -1,9 +1,12 @@
-// A worker that searches does not keep the core from a caller whose job has ended.
+// A worker that searches does not keep the core from a caller whose job has ended; and a caller polls before
+// it sleeps where that takes the core from no worker.
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <coppice/coppice.hpp>
 #include <cstdint>
@@ -12,6 +15,7 @@
 
 #include "support/scale.hpp"
 #include "worker/callers.hpp"
+#include "worker/crew.hpp"
 
 namespace {
 
@@ -65,6 +69,17 @@ TEST(returning_callers, WhereTheSystemTellsNobodysCpuEverySearcherSeesThem) {
   EXPECT_TRUE(callers.came_back_to(-1, seen));
 }
 
+TEST(idle_counts, IdlersAreThoseWhoSearchAndThoseWhoSleep) {
+  coppice::detail::idle_counts idle;
+  EXPECT_EQ(idle.idlers(), 0U);
+  idle.begin_search();
+  idle.begin_search();
+  idle.announce_sleep();
+  EXPECT_EQ(idle.idlers(), 2U);
+  idle.vacate();
+  EXPECT_EQ(idle.idlers(), 2U);
+}
+
 void bind_this_thread_to(int cpu) {
   cpu_set_t only;
   CPU_ZERO(&only);
@@ -108,6 +123,106 @@ TEST(callers, WhoComesBackToAnotherCoreIsWorthNoYield) {
     if (cpu == own) continue;
     EXPECT_EQ(yields_for_a_caller_on(cpu), 0) << "on CPU " << cpu;
   }
+}
+
+/// A scheduler with one worker, and where that is.
+struct one_worker {
+  coppice::scheduler scheduler{{.workers = 1}};
+  int cpu = -1;
+  coppice::detail::crew* crew = nullptr;
+
+  one_worker() {
+    scheduler.run([this] {
+      cpu = sched_getcpu();
+      crew = &coppice::detail::worker_thread::of(*coppice::detail::this_worker).all;
+    });
+  }
+};
+
+TEST(callers, WhoStandsOnTheCoreOfAWorkerThatIsAwakeDoesNotLeaveItAlone) {
+  one_worker all;
+  std::thread([&] {
+    bind_this_thread_to(all.cpu);
+    std::atomic<bool> begun{false}, may_end{false};
+    auto job = all.scheduler.submit([&] {
+      begun = true;
+      while (!may_end) std::this_thread::yield();
+    });
+    while (!begun) std::this_thread::yield();
+    EXPECT_FALSE(all.crew->leaves_this_cpu_alone());
+    may_end = true;
+    job.get();
+    while (!all.crew->leaves_this_cpu_alone()) std::this_thread::yield();  // until it sleeps
+  }).join();
+}
+
+TEST(callers, WhoStandsOnTheCoreOfAWorkerThatHasNotSleptYetDoesNotLeaveItAlone) {
+  std::thread([] {
+    bind_this_thread_to(cpus_of_this_process().front());
+    for (int i = 0; i < support::scaled(100); ++i) {
+      one_worker all;  // where its maker is bound
+      std::atomic<bool> begun{false}, may_end{false};
+      auto job = all.scheduler.submit([&] {
+        begun = true;
+        while (!may_end) std::this_thread::yield();
+      });
+      while (!begun) std::this_thread::yield();
+      EXPECT_FALSE(all.crew->leaves_this_cpu_alone());
+      may_end = true;
+      job.get();
+    }
+  }).join();
+}
+
+TEST(callers, WhoStandsElsewhereLeavesTheOnlyWorkerAlone) {
+  one_worker all;
+  std::thread([&] {
+    for (const int cpu : cpus_of_this_process()) {
+      if (cpu == all.cpu) continue;
+      bind_this_thread_to(cpu);
+      std::atomic<bool> begun{false}, may_end{false};
+      auto job = all.scheduler.submit([&] {
+        begun = true;
+        while (!may_end) std::this_thread::yield();
+      });
+      while (!begun) std::this_thread::yield();
+      EXPECT_TRUE(all.crew->leaves_this_cpu_alone()) << "on CPU " << cpu;
+      may_end = true;
+      job.get();
+    }
+  }).join();
+}
+
+TEST(callers, WhereMoreWorkersThanCoresShareThemNobodyLeavesThemAlone) {
+  coppice::scheduler scheduler({.workers = 4 * static_cast<unsigned>(cpus_of_this_process().size())});
+  coppice::detail::crew* crew = nullptr;
+  scheduler.run([&] { crew = &coppice::detail::worker_thread::of(*coppice::detail::this_worker).all; });
+  EXPECT_FALSE(crew->leaves_this_cpu_alone());
+}
+
+long sleeps_of_this_thread() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
+}
+
+// Without, it sleeps in nearly every wait. Other programs may use up its patience in some rounds, not in all.
+TEST(callers, WhoLeavesTheWorkersAlonePollsBeforeItSleeps) {
+  one_worker all;
+  constexpr int waits = 100;
+  std::thread([&] {
+    for (const int cpu : cpus_of_this_process()) {
+      if (cpu == all.cpu) continue;
+      bind_this_thread_to(cpu);
+      long fewest = waits;
+      for (int round = 0; round < 1000 && fewest > waits / 2; ++round) {
+        const long before = sleeps_of_this_thread();
+        for (int i = 0; i < waits; ++i) all.scheduler.run([] {});
+        fewest = std::min(fewest, sleeps_of_this_thread() - before);
+      }
+      EXPECT_LE(fewest, waits / 2) << "on CPU " << cpu;
+    }
+  }).join();
 }
 
 }  // namespace
