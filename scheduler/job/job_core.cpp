@@ -86,8 +86,10 @@ void job_core::operator delete(void* job, std::align_val_t) noexcept {
 }
 
 void job_core::release() noexcept {
-  // order(references): acq_rel; pairs with itself: the last one sees what the others did.
-  if (references_.fetch_sub(1, memory_order_acq_rel) == 1) delete this;
+  // order(references): acq_rel; pairs with itself: the last one sees what the others did. Who has the only
+  // one, as the acquire shows, has the last one: only a holder gives out more.
+  if (references_.load(memory_order_acquire) == 1 || references_.fetch_sub(1, memory_order_acq_rel) == 1)
+    delete this;
 }
 
 void job_core::run_root(frame* f, worker& w) noexcept {

@@ -30,6 +30,15 @@ stop_reason inherited(stop_reason parents) noexcept {
 
 frame* root_frame(injected& job) noexcept { return &static_cast<job_state&>(job).job.root; }
 
+// The part of the private part that each job needs, and the job up to its counts and a small closure.
+void fetch_soon(const injected* job) noexcept {
+  constexpr std::size_t first_part = 3 * cache_line;
+  const auto* const state = reinterpret_cast<const std::byte*>(static_cast<const job_state*>(job));
+  for (std::size_t at = 0; at < first_part; at += cache_line) __builtin_prefetch(state + at, 1);
+  const std::byte* const rest = state + state_at;
+  for (std::size_t at = 0; at < sizeof(job_core); at += cache_line) __builtin_prefetch(rest + at, 1);
+}
+
 bool current_job_is_stopping(const worker& w) noexcept {
   return w.where != nullptr && task_of(w.where)->job->stops(*w.where);
 }
@@ -347,9 +356,9 @@ void job_state::describe_errors(job_report& r) noexcept {
 }
 
 void job_state::tell_if_unobserved() noexcept {
+  if (!has_report || report()->errors_total == 0) return;
   // order(observed): relaxed; whoever asks has seen the report, and of two who ask one tells.
-  if (!observed.exchange(true, memory_order_relaxed) && has_report && report()->errors_total != 0)
-    tell_unobserved(*report());
+  if (!observed.exchange(true, memory_order_relaxed)) tell_unobserved(*report());
 }
 
 std::shared_ptr<const job_report> job_state::share_report() {
@@ -371,8 +380,9 @@ std::shared_ptr<const job_report> job_state::share_report() {
 }
 
 void job_state::leave_report() noexcept {
-  // order(readers): acq_rel; pairs with itself: the last one follows all that the others read.
-  if (readers.fetch_sub(1, memory_order_acq_rel) != 1) return;
+  // order(readers): acq_rel; pairs with itself: the last one follows all that the others read. Who is alone,
+  // as the acquire shows, stays alone: only a reader brings another one.
+  if (readers.load(memory_order_acquire) != 1 && readers.fetch_sub(1, memory_order_acq_rel) != 1) return;
   if (has_report) const std::vector<task_error> gone = std::move(report()->errors);
 }
 

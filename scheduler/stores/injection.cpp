@@ -92,9 +92,18 @@ void injection_queue::mark_taken(injected& job) noexcept {
 
 injected* injection_queue::take() noexcept {
   if (waiting_.load(memory_order_relaxed) == 0) return nullptr;
-  const std::lock_guard hold(lock_);
-  injected* const job = queued_.first;
-  if (job != nullptr) mark_taken(*job);
+  injected* job = nullptr;
+  const injected* next = nullptr;
+  {
+    const std::lock_guard hold(lock_);
+    job = queued_.first;
+    if (job == nullptr) return nullptr;
+    next = job->after;
+    mark_taken(*job);
+  }
+  // While this one runs the next one comes from where its submitter was. Also if it is somebody else's by
+  // now.
+  if (next != nullptr) fetch_soon(next);
   return job;
 }
 

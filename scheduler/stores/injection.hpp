@@ -36,6 +36,9 @@ struct injected {
   bool bounded = true;  // counts against the capacity
 };
 
+// Provided by the job floor: asks the processor for the job's lines. It may be gone.
+void fetch_soon(const injected* job) noexcept;
+
 class injection_queue {
  public:
   explicit injection_queue(std::size_t capacity) noexcept : capacity_(std::min(capacity, no_bound)) {}

@@ -7,6 +7,7 @@ inline namespace v0 {
 namespace detail {
 
 frame* root_frame(injected& job) noexcept { return &static_cast<floor_model::work&>(job).f; }
+void fetch_soon(const injected*) noexcept {}
 void flush_counts(worker&) noexcept {}
 void let_go_of_counts(worker&) noexcept {}
 bool current_job_is_stopping(const worker&) noexcept { return false; }
