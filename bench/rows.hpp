@@ -5,7 +5,8 @@
 //   run(f)                 runs f as the root of a tree, returns its value when all of the tree has run
 //   report(state)          adds its counters
 //
-// and, for some workloads, crowd(f) (spawns.hpp), submit(f) and window(n, f) (scheduling.hpp).
+// and, for some workloads, caller_stays_outside (who calls run() is no worker), crowd(f) (spawns.hpp),
+// submit(f) and window(n, f) (scheduling.hpp).
 #pragma once
 
 #include "workloads/fib.hpp"

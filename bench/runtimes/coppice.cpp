@@ -33,6 +33,7 @@ struct children_of_the_job {
 class coppice_runtime {
  public:
   using verbs = coppice_verbs;
+  static constexpr bool caller_stays_outside = true;
 
   explicit coppice_runtime(unsigned workers) : scheduler_({.workers = workers, .stack_bytes = stack_bytes}) {
     scheduler_.run([] {});

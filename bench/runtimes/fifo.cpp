@@ -36,6 +36,7 @@ struct flat_verbs {
 class fifo_runtime {
  public:
   using verbs = flat_verbs;
+  static constexpr bool caller_stays_outside = true;
   explicit fifo_runtime(unsigned workers) : pool_({.workers = workers, .name = "fifo"}) {
     the_pool = &pool_;
     pool_.submit([] {}).get();
