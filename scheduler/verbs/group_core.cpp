@@ -120,7 +120,8 @@ void keep_as_secondary(task_frame& t, error_set& errors) noexcept {
   try {
     job.extra_of(t).secondary.merge(std::move(errors), true);
   } catch (const std::bad_alloc&) {
-    job.what_happens().errors.merge(std::move(errors), true);  // counted as the job's, which is stricter, rather than lost
+    // Counted as the job's, which is stricter, rather than lost.
+    job.what_happens().errors.merge(std::move(errors), true);
   }
 }
 
