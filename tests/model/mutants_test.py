@@ -123,6 +123,14 @@ class Test(unittest.TestCase):
         self.is_error(self.judge("", old="return 0;"), "its text is not in scheduler/answer.cpp: return 0;")
         self.is_error(self.judge("", old="answer()"), "is in scheduler/answer.cpp 2 times (say which with nth)")
 
+    def test_the_list_says_which_cannot_be_applied(self):
+        for old, status in (("return 1;", 0), ("return 0;", 1)):
+            self.judge("return 3;", old=old)  # leaves its list behind
+            done = subprocess.run([sys.executable, "-B", self.root / "scripts/mutants", "--list", "--mutants",
+                                   self.root / "list.toml"], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+            self.assertEqual("cannot be applied: its text is not in scheduler/answer.cpp" in done.stdout, status == 1)
+
 
 if __name__ == "__main__":
     unittest.main()
