@@ -51,12 +51,12 @@ bool crew::wake_sleeper(const worker_thread* near) noexcept {
     return cores.any_extra(0, rouse_extra);
   }
   // The one on the caller's own CPU first: whoever submits mostly waits then, and no other CPU has to be
-  // woken.
+  // woken. That is a hint, so after it everybody is asked.
   const int here = platform::current_cpu();
-  for (const bool elsewhere : {false, true}) {
-    for (const auto& w : workers)
-      if ((w->sleeps_on.load(memory_order_relaxed) != here) == elsewhere && rouse(*this, *w)) return true;
-  }
+  for (const auto& w : workers)
+    if (w->sleeps_on.load(memory_order_relaxed) == here && rouse(*this, *w)) return true;
+  for (const auto& w : workers)
+    if (rouse(*this, *w)) return true;
   return cores.any_extra(0, rouse_extra);
 }
 
