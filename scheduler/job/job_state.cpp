@@ -309,8 +309,16 @@ job_report& job_state::counted_report() noexcept {
   return r;
 }
 
-// Nobody looks at the report of most jobs that went well.
-const job_report& job_state::made_report() noexcept { return has_report ? *report() : counted_report(); }
+// Nobody looks at the report of most jobs that went well. Several threads may wait by one handle.
+const job_report& job_state::made_report() noexcept {
+  const std::lock_guard hold(lock);
+  return has_report ? *report() : counted_report();
+}
+
+bool job_state::has_completed() noexcept {
+  const std::lock_guard hold(lock);
+  return !has_report || report()->result == outcome::completed;
+}
 
 // Runs code of users, the texts of their errors, if there are any: then in no lock.
 void job_state::make_report() noexcept {

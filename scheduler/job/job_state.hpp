@@ -154,9 +154,7 @@ struct job_state : injected {
   void give_up_results() noexcept;
   // Of a job that has ended. For the one who has the handle, or for whoever ends a detached job.
   const job_report& made_report() noexcept;
-  bool has_completed() const noexcept {
-    return !has_report || room_for_report.made.result == outcome::completed;
-  }
+  bool has_completed() noexcept;
   // For an exception: shared with the handle, and kept with the job's memory. Throws std::bad_alloc.
   std::shared_ptr<const job_report> share_report();
   // The last reader is gone: exceptions die with it, whoever still holds the job.

@@ -104,6 +104,19 @@ TEST_P(handles, ASecondWaitGivesTheSameReport) {
   EXPECT_EQ(support::lines(*first), std::vector<std::string>{"root once"});
 }
 
+TEST_P(handles, SeveralThreadsThatWaitGetTheSameReport) {
+  coppice::scheduler& pool = scheduler();
+  for (int i = 0; i < support::scaled(200); ++i) {
+    auto job = pool.submit([] {});
+    const coppice::job_report* seen[2] = {};
+    std::thread other([&] { seen[0] = &job.wait(); });
+    seen[1] = &job.wait();
+    other.join();
+    ASSERT_EQ(seen[0], seen[1]);
+    EXPECT_EQ(seen[0]->succeeded, 1U);
+  }
+}
+
 TEST_P(handles, ASecondGetOfAMovedValueIsALogicErrorAndNotAnEmptyValue) {
   auto values = scheduler().submit([] { return std::make_unique<tracked>(1); });
   EXPECT_EQ(values.get()->value(), 1);
