@@ -40,11 +40,13 @@ struct place {
   place* above_of_join() const noexcept {
     return reinterpret_cast<place*>(up);
   }  // NOLINT(performance-no-int-to-ptr)
-  // How a join's place says that its running branch is the last but `back` - 1.
-  static constexpr std::uint32_t from_count(std::uint32_t back) noexcept { return 2 - back; }
+  // How a join's place says that its running branch is the last but `back` - 1: zero in the first of two,
+  // which costs a fork least.
+  static constexpr std::uint32_t is_zero_at = 2;
+  static constexpr std::uint32_t from_count(std::uint32_t back) noexcept { return is_zero_at - back; }
   // Among the children of the place above; a root has none above and is 0.
   std::uint32_t ordinal() const noexcept {
-    return kind() == place_kind::join ? above()->next + low - 2 : low;
+    return kind() == place_kind::join ? above()->next + low - is_zero_at : low;
   }
 
   // Takes the ordinals of the next `count` children, in program order. Returns the first.
