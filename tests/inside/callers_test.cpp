@@ -139,19 +139,33 @@ struct one_worker {
   }
 };
 
+/// Its worker is in a job until end().
+class busy_worker {
+ public:
+  explicit busy_worker(one_worker& all)
+      : job_(all.scheduler.submit([this] {
+          begun_ = true;
+          while (!may_end_) std::this_thread::yield();
+        })) {
+    while (!begun_) std::this_thread::yield();
+  }
+  void end() {
+    may_end_ = true;
+    job_.get();
+  }
+
+ private:
+  std::atomic<bool> begun_{false}, may_end_{false};
+  coppice::job<void> job_;
+};
+
 TEST(callers, WhoStandsOnTheCoreOfAWorkerThatIsAwakeDoesNotLeaveItAlone) {
   one_worker all;
   std::thread([&] {
     bind_this_thread_to(all.cpu);
-    std::atomic<bool> begun{false}, may_end{false};
-    auto job = all.scheduler.submit([&] {
-      begun = true;
-      while (!may_end) std::this_thread::yield();
-    });
-    while (!begun) std::this_thread::yield();
+    busy_worker busy(all);
     EXPECT_FALSE(all.crew->leaves_this_cpu_alone());
-    may_end = true;
-    job.get();
+    busy.end();
     while (!all.crew->leaves_this_cpu_alone()) std::this_thread::yield();  // until it sleeps
   }).join();
 }
@@ -161,15 +175,9 @@ TEST(callers, WhoStandsOnTheCoreOfAWorkerThatHasNotSleptYetDoesNotLeaveItAlone) 
     bind_this_thread_to(cpus_of_this_process().front());
     for (int i = 0; i < support::scaled(100); ++i) {
       one_worker all;  // where its maker is bound
-      std::atomic<bool> begun{false}, may_end{false};
-      auto job = all.scheduler.submit([&] {
-        begun = true;
-        while (!may_end) std::this_thread::yield();
-      });
-      while (!begun) std::this_thread::yield();
+      busy_worker busy(all);
       EXPECT_FALSE(all.crew->leaves_this_cpu_alone());
-      may_end = true;
-      job.get();
+      busy.end();
     }
   }).join();
 }
@@ -180,15 +188,9 @@ TEST(callers, WhoStandsElsewhereLeavesTheOnlyWorkerAlone) {
     for (const int cpu : cpus_of_this_process()) {
       if (cpu == all.cpu) continue;
       bind_this_thread_to(cpu);
-      std::atomic<bool> begun{false}, may_end{false};
-      auto job = all.scheduler.submit([&] {
-        begun = true;
-        while (!may_end) std::this_thread::yield();
-      });
-      while (!begun) std::this_thread::yield();
+      busy_worker busy(all);
       EXPECT_TRUE(all.crew->leaves_this_cpu_alone()) << "on CPU " << cpu;
-      may_end = true;
-      job.get();
+      busy.end();
     }
   }).join();
 }
