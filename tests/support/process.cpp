@@ -70,6 +70,19 @@ std::size_t pages(int column) {
 std::size_t address_bytes() { return pages(0); }
 std::size_t resident_bytes() { return pages(1); }
 
+small_stacks::small_stacks(std::size_t bytes) {
+  pthread_getattr_default_np(&before_);
+  pthread_attr_t small;
+  pthread_getattr_default_np(&small);
+  pthread_attr_setstacksize(&small, bytes);
+  pthread_setattr_default_np(&small);
+  pthread_attr_destroy(&small);
+}
+small_stacks::~small_stacks() {
+  pthread_setattr_default_np(&before_);
+  pthread_attr_destroy(&before_);
+}
+
 bool in_child_process(const std::function<bool()>& f) {
   const pid_t child = fork();
   if (child == 0) {

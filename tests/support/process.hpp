@@ -1,6 +1,7 @@
 // What a test asks the system about its own process: threads, memory, a child to break things in.
 #pragma once
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -29,6 +30,18 @@ pid_t this_thread_number();
 std::size_t resident_bytes();
 /// Address space in bytes.
 std::size_t address_bytes();
+
+/// While it lives, threads that ask for no size get stacks of this many bytes.
+class small_stacks {
+ public:
+  explicit small_stacks(std::size_t bytes);
+  ~small_stacks();
+  small_stacks(const small_stacks&) = delete;
+  small_stacks& operator=(const small_stacks&) = delete;
+
+ private:
+  pthread_attr_t before_;
+};
 
 /// Runs f in a forked child. True if it returned true; what it prints on stderr is shown.
 bool in_child_process(const std::function<bool()>& f);

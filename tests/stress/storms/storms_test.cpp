@@ -6,6 +6,13 @@
 #include "support/scale.hpp"
 #include "support/watchdog.hpp"
 
+namespace storms {
+
+// By name: GoogleTest would print its bytes, which are addresses.
+void PrintTo(const storm& s, std::ostream* out) { *out << s.name; }
+
+}  // namespace storms
+
 namespace {
 
 class storming : public testing::TestWithParam<storms::storm> {};
