@@ -14,13 +14,13 @@ namespace {
 using namespace std::chrono_literals;
 
 [[noreturn]] void hang() {
+  support::watchdog dog(200ms, "seed 4711");  // not sooner: on a busy machine a scheduler takes time to start
   const std::atomic<bool> never{false};
   while (!never.load()) std::this_thread::yield();
   std::abort();
 }
 
 void hang_in_a_tree() {
-  support::watchdog dog(200ms, "seed 4711");
   coppice::scheduler scheduler({.workers = 2, .name = "hung"});
   scheduler.run([] { coppice::join([] {}, [] { coppice::join([] {}, [] {}, [] { hang(); }); }); });
 }
