@@ -22,6 +22,9 @@ namespace faults {
 /// What an operation says after a fault: null, or what is wrong. No std::string, which would allocate.
 using complaint = const char*;
 
+/// A copy of it allocates.
+inline constexpr const char* long_text = "a text that is too long for the room that a string brings with it";
+
 /// Simulated, so that it starts in no time; two workers, so that the tree is shared.
 inline coppice::scheduler_options two_workers() { return {.workers = 2, .topology = "core:2 pu:1"}; }
 

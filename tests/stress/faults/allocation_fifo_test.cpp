@@ -16,9 +16,8 @@
 namespace {
 
 using faults::complaint;
+using faults::long_text;
 using faults::scope;
-
-constexpr const char* long_text = "a text that is too long for the room that a string brings with it";
 
 // As with_each_fault, with a pool in a scheduler's place.
 template <class Operation>

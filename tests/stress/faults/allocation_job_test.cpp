@@ -19,9 +19,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using faults::complaint;
+using faults::long_text;
 using faults::survives_each_fault;
-
-constexpr const char* long_text = "a text that is too long for the room that a string brings with it";
 
 TEST(allocation, SubmitGivesTheValueOrThrowsBadAllocAndLeavesTheCallableUntouched) {
   survives_each_fault([](coppice::scheduler& s) -> complaint {

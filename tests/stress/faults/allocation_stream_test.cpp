@@ -11,8 +11,7 @@
 namespace {
 
 using faults::complaint;
-
-constexpr const char* long_text = "a text that is too long for the room that a string brings with it";
+using faults::long_text;
 
 template <class Stream>
 complaint read_and_judge(Stream& stream) {
