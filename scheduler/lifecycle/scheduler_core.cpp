@@ -195,10 +195,12 @@ void scheduler_core::launch(job_core& job, bool bounded, job_core* outer) noexce
   s.submitted_on = platform::current_cpu();
   if (outer != nullptr) s.adopt_by(*outer);
   s.watch_deadline();
+  // Asked before: whoever takes the job does not search any more.
+  const bool taken_elsewhere = bounded && team.searched_elsewhere();
   team.injection.commit(s);
   team.wake_one(nullptr);
   // The handle still holds the job, which may be over; a job without one may be gone.
-  if (bounded) s.submitter_polls = team.leaves_this_cpu_alone();
+  if (bounded) s.submitter_polls = taken_elsewhere || team.leaves_this_cpu_alone();
   team.waits_elsewhere.wake_all();
   leave_door();
 }

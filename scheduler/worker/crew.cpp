@@ -64,15 +64,23 @@ void crew::wake_one(const worker_thread* near) noexcept {
   if (idle.someone_to_wake() && !wake_sleeper(near)) cores.serve();
 }
 
-bool crew::leaves_this_cpu_alone() const noexcept {
-  // Whoever has just ended a job is about to search.
-  if (!spin.load(memory_order_relaxed) || idle.idlers() + 1 < cores.present()) return false;
+bool crew::nobody_awake_here() const noexcept {
   const int here = platform::current_cpu();
   for (const auto& w : workers)
     if (w->sleeps_on.load(memory_order_relaxed) == here &&
         w->resting.load(memory_order_relaxed) != worker_thread::rest::asleep)
       return false;
   return true;
+}
+
+bool crew::searched_elsewhere() const noexcept {
+  const std::uint32_t searchers = idle.searchers();
+  return searchers > 1 || (searchers == 1 && nobody_awake_here());
+}
+
+bool crew::leaves_this_cpu_alone() const noexcept {
+  // Whoever has just ended a job is about to search.
+  return spin.load(memory_order_relaxed) && idle.idlers() + 1 >= cores.present() && nobody_awake_here();
 }
 
 void crew::wake_all() noexcept {

@@ -95,6 +95,9 @@ struct crew {
   void wake_one(const worker_thread* near) noexcept;
   // The same, but no core is given away. False: nobody was woken.
   bool wake_sleeper(const worker_thread* near) noexcept;
+  // A guess: whether a worker searches that does not belong to this CPU. It takes what is submitted now
+  // before one that has to wait for the CPU.
+  bool searched_elsewhere() const noexcept;
   // A guess: whether a thread that is no worker takes nothing from the workers by polling on its CPU. At most
   // one of them works, and none that is awake belongs there.
   bool leaves_this_cpu_alone() const noexcept;
@@ -108,6 +111,9 @@ struct crew {
     const unsigned n = cores.made();
     for (unsigned i = 0; i < n; ++i) f(cores.spare(i));
   }
+
+ private:
+  bool nobody_awake_here() const noexcept;
 };
 
 }  // namespace detail

@@ -40,6 +40,7 @@ class idle_counts {
   std::uint32_t sleepers() const noexcept {
     return static_cast<std::uint32_t>(word_.load(memory_order_seq_cst) / sleeper % field);
   }
+  std::uint32_t searchers() const noexcept { return searchers(word_.load(memory_order_seq_cst)); }
   // Who runs nothing.
   std::uint32_t idlers() const noexcept {
     const std::uint64_t w = word_.load(memory_order_seq_cst);

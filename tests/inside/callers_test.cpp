@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "job/job_state.hpp"
 #include "support/scale.hpp"
 #include "worker/callers.hpp"
 #include "worker/crew.hpp"
@@ -202,6 +203,28 @@ TEST(callers, WhereMoreWorkersThanCoresShareThemNobodyLeavesThemAlone) {
   EXPECT_FALSE(crew->leaves_this_cpu_alone());
 }
 
+// Searchers are counted, not named: the test adds some to a crew whose worker does not search.
+TEST(callers, AJobIsTakenElsewhereIfMoreSearchThanBelongHere) {
+  one_worker all;
+  std::thread([&] {
+    bind_this_thread_to(all.cpu);
+    busy_worker busy(all);
+    EXPECT_FALSE(all.crew->searched_elsewhere());
+    all.crew->idle.begin_search();
+    EXPECT_FALSE(all.crew->searched_elsewhere()) << "as far as is known that is the worker of this core";
+    all.crew->idle.begin_search();
+    EXPECT_TRUE(all.crew->searched_elsewhere());
+    all.crew->idle.end_search();
+    for (const int cpu : cpus_of_this_process()) {
+      if (cpu == all.cpu) continue;
+      bind_this_thread_to(cpu);
+      EXPECT_TRUE(all.crew->searched_elsewhere()) << "nobody belongs to CPU " << cpu;
+    }
+    all.crew->idle.end_search();
+    busy.end();
+  }).join();
+}
+
 long sleeps_of_this_thread() {
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
@@ -224,6 +247,31 @@ TEST(callers, WhoLeavesTheWorkersAlonePollsBeforeItSleeps) {
       }
       EXPECT_LE(fewest, waits / 2) << "on CPU " << cpu;
     }
+  }).join();
+}
+
+/// Whether a caller that has submitted now would poll in its wait, as the job has it.
+bool submitter_would_poll(coppice::scheduler& scheduler, busy_worker& until_submitted) {
+  const coppice::detail::job_core* core = nullptr;
+  auto job =
+      scheduler.submit([&] { core = coppice::detail::task_of(coppice::detail::this_worker->where)->job; });
+  until_submitted.end();
+  job.wait();
+  return coppice::detail::job_state::of(*core).submitter_polls;
+}
+
+TEST(callers, WhoseJobIsTakenElsewherePollsAlthoughTheWorkerOfItsCoreIsAwake) {
+  one_worker all;
+  std::thread([&] {
+    bind_this_thread_to(all.cpu);
+    busy_worker once(all);
+    EXPECT_FALSE(submitter_would_poll(all.scheduler, once));
+    busy_worker again(all);
+    all.crew->idle.begin_search();
+    all.crew->idle.begin_search();
+    EXPECT_TRUE(submitter_would_poll(all.scheduler, again));
+    all.crew->idle.end_search();
+    all.crew->idle.end_search();
   }).join();
 }
 
