@@ -73,17 +73,18 @@ template <class Results, class... Each, std::size_t... K>
 
 // The frame of branch I.
 template <std::size_t I, class... Bodies>
-using frame_at = join_frame<sizeof...(Bodies) - I, body_at<I, Bodies...>>;
+using frame_at = join_frame<I, body_at<I, Bodies...>>;
 
 // The same, of the branch in whose join the worker stands.
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline frame_at<I, Bodies...>& frame_of(worker& w) noexcept {
-  return *static_cast<frame_at<I, Bodies...>*>(static_cast<branch_head*>(w.where));
+  return *static_cast<frame_at<I, Bodies...>*>(static_cast<branch_head*>(w.where.at()));
 }
 
-// Ends a join on every way out: the place above runs again.
+// Ends a join on every way out: the spot above runs again, so many branches later.
+template <class... Bodies>
 [[gnu::always_inline]] inline void leave_join(worker& w, const place& here) noexcept {
-  w.where = here.above_of_join();
+  w.where.go_on(here.above_of_join(), sizeof...(Bodies));
 }
 
 // In a handler: a branch before branch I has thrown. Of an outer level the frame is told; an inner level's
@@ -91,14 +92,14 @@ template <std::size_t I, class... Bodies>
 template <bool Pushed, std::size_t I, class... Bodies>
 COPPICE_COLD void end_after_failure(worker& w, frame_at<I, Bodies...>& here, bool refused) noexcept {
   if (earlier_branch_failed(w, here, Pushed, refused)) here.drop_value();
-  if constexpr (I + 1 == sizeof...(Bodies)) leave_join(w, here);
+  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<Bodies...>(w, here);
 }
 
 // In a handler: branch I has thrown here.
 template <std::size_t I, class... Bodies>
 COPPICE_COLD void end_after_own_failure(worker& w) noexcept {
   own_branch_failed(w);
-  if constexpr (I + 1 == sizeof...(Bodies)) leave_join(w, *w.where);
+  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<Bodies...>(w, *w.where.at());
 }
 
 // Branch I was stolen and has ended.
@@ -107,24 +108,24 @@ COPPICE_COLD branch_result<body_at<I, Bodies...>> take_result(worker& w, frame_a
   try {
     return here.take(w);
   } catch (...) {
-    if constexpr (I + 1 == sizeof...(Bodies)) leave_join(w, here);
+    if constexpr (I + 1 == sizeof...(Bodies)) leave_join<Bodies...>(w, here);
     throw;
   }
 }
 
 template <std::size_t I, class... Bodies>
-COPPICE_COLD results_up_to<I, Bodies...> join_at_bound(worker& w, place* up, Bodies... bodies);
+COPPICE_COLD results_up_to<I, Bodies...> join_at_bound(worker& w, spot up, Bodies... bodies);
 template <bool Pushed, std::size_t I, class... Bodies>
-COPPICE_COLD results_up_to<I, Bodies...> join_asked(worker& w, place* up, frame_at<I, Bodies...>& here,
+COPPICE_COLD results_up_to<I, Bodies...> join_asked(worker& w, spot up, frame_at<I, Bodies...>& here,
                                                     std::uint32_t index, Bodies... bodies);
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
-    worker& w, place* up, std::remove_reference_t<Bodies>&... bodies);
+    worker& w, spot up, std::remove_reference_t<Bodies>&... bodies);
 
 // Branches 0 to I - 1, then branch I, whose frame is `here`. Pushed: it lies in the deque.
 template <bool Pushed, std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> run_branches(
-    worker& w, place* up, frame_at<I, Bodies...>& here, std::uint32_t index,
+    worker& w, spot up, frame_at<I, Bodies...>& here, std::uint32_t index,
     std::remove_reference_t<Bodies>&... bodies) {
   using body = body_at<I, Bodies...>;
   using first = body_at<0, Bodies...>;
@@ -151,9 +152,9 @@ template <bool Pushed, std::size_t I, class... Bodies>
   };
 
   auto last = [&]() COPPICE_INLINE -> branch_result<body> {
-    if constexpr (I > 1) w.where = &here;  // also while it waits: the inner levels' places are gone
+    if constexpr (I > 1) w.where = here;  // also while it waits: the inner levels' places are gone
     if (!Pushed || w.deque.pop_if_private(index) || take_back_or_join(w, mine())) [[likely]] {
-      here.enter(place::from_count(sizeof...(Bodies) - I));
+      w.where = spot::own_branch(here);
       try {
         return call_branch(here.closure.get());
       } catch (...) {
@@ -167,21 +168,21 @@ template <bool Pushed, std::size_t I, class... Bodies>
   // Braces order the calls.
   results_up_to<I, Bodies...> results{before(), last()};
   if constexpr (outermost)
-    leave_join(w, here);
+    leave_join<Bodies...>(w, here);
   else
     w.where = up;
   return results;
 }
 
-// Forks branch I, runs all before it, joins. `up` is the place that forks.
+// Forks branch I, runs all before it, joins. `up` is the spot that forks.
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
-    worker& w, place* up, std::remove_reference_t<Bodies>&... bodies) {
+    worker& w, spot up, std::remove_reference_t<Bodies>&... bodies) {
   frame_at<I, Bodies...> here(pick<I>(bodies...), up);
   std::uint32_t index = 0;
   if (!w.deque.push_below_bound(here, &index)) [[unlikely]]
     return join_at_bound<I, Bodies...>(w, up, static_cast<Bodies&&>(bodies)...);
-  w.where = &here;
+  w.where = here;
   if (w.attention.stops_fork_at(stack_address(&here))) [[unlikely]]
     return join_asked<true, I, Bodies...>(w, up, here, index, static_cast<Bodies&&>(bodies)...);
   return run_branches<true, I, Bodies...>(w, up, here, index, bodies...);
@@ -189,18 +190,18 @@ template <std::size_t I, class... Bodies>
 
 // The deque may be full: then the branches run here, one after the other.
 template <std::size_t I, class... Bodies>
-results_up_to<I, Bodies...> join_at_bound(worker& w, place* up, Bodies... bodies) {
+results_up_to<I, Bodies...> join_at_bound(worker& w, spot up, Bodies... bodies) {
   if (w.deque.has_room()) return join_up_to<I, Bodies...>(w, up, bodies...);
   add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
   frame_at<I, Bodies...> here(pick<I>(bodies...), up);
-  w.where = &here;
+  w.where = here;
   return join_asked<false, I, Bodies...>(w, up, here, 0, static_cast<Bodies&&>(bodies)...);
 }
 
 // Somebody wants this worker's attention, or the stack ends: shares, or throws before any branch has run.
 template <bool Pushed, std::size_t I, class... Bodies>
-results_up_to<I, Bodies...> join_asked(worker& w, place* up, frame_at<I, Bodies...>& here,
-                                       std::uint32_t index, Bodies... bodies) {
+results_up_to<I, Bodies...> join_asked(worker& w, spot up, frame_at<I, Bodies...>& here, std::uint32_t index,
+                                       Bodies... bodies) {
   const bool stack_ends = w.attention.is_below_limit(stack_address(&here));
   if (stack_ends || w.attention.load(memory_order_relaxed) != 0) {
     try {
@@ -234,10 +235,7 @@ template <class... Bodies>
   worker* const w = this_worker;
   if (w == nullptr) [[unlikely]]
     return join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
-  place* const up = w->where;
-  // Before the push, which publishes it: the thief of a branch reads the count.
-  up->number_children(sizeof...(Bodies));
-  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, up, bodies...);
+  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where, bodies...);
 }
 
 }  // namespace detail
@@ -251,7 +249,7 @@ template <class... Bodies>
 /// Threads: any. Branches may run on any worker; the caller goes on on its own thread.
 /// Blocks: until all branches have ended; meanwhile only descendants of the awaited branch run on this
 /// thread. Throws: what a branch threw; cancelled, if the job is cancelled and a branch was not run;
-/// recursion_too_deep. Cost: no allocation; about ten stores beside a call's own, no fence, no
+/// recursion_too_deep. Cost: no allocation; nine stores beside a call's own, no fence, no
 /// read-modify-write for a branch that nobody steals. Source: van Dijk and van de Pol, Lace (2014); see
 /// detail/deque.hpp for what was changed.
 template <class F, class G, class... Rest>

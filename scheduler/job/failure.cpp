@@ -27,14 +27,14 @@ std::uint64_t gap_at(const task_path& path, std::size_t i) noexcept {
 }
 
 // The whole chain, as it is.
-task_path raw_path_of(const place& p) {
+task_path raw_path_of(spot s) {
   task_path up;
-  for (const place* at = &p; at->above() != nullptr; at = at->above()) {
-    up.push_back(at->ordinal());
-    if (at->kind() != place_kind::task) continue;
+  for (; s.at()->above(); s = s.at()->above()) {
+    up.push_back(s.ordinal());
+    if (s.at()->kind() != place_kind::task) continue;
     // A child that was spawned inside branches of a join carries them along: the branches' own places are
     // gone.
-    if (const task_extra* const extra = static_cast<const task_frame*>(at)->get_extra())
+    if (const task_extra* const extra = static_cast<const task_frame*>(s.at())->get_extra())
       up.insert(up.end(), extra->between.rbegin(), extra->between.rend());
   }
   std::reverse(up.begin(), up.end());
@@ -66,9 +66,9 @@ void shorten(task_path& path, std::size_t head) {
   path = std::move(shorter);
 }
 
-task_path path_of(const place& p) noexcept {
+task_path path_of(spot s) noexcept {
   try {
-    task_path path = raw_path_of(p);
+    task_path path = raw_path_of(s);
     if (length_of(path) > kept_in_full) shorten(path, shown_at_each_end);
     return path;
   } catch (const std::bad_alloc&) {

@@ -26,7 +26,7 @@ inline constexpr std::size_t shown_at_each_end = 32;
 inline constexpr std::size_t kept_in_full = 1024;
 
 // Empty when there is no memory for it.
-task_path path_of(const place& p) noexcept;
+task_path path_of(spot s) noexcept;
 // Leaves `head` ordinals at the start and the last 32, and a gap for what was between.
 void shorten(task_path& path, std::size_t head);
 // How many ordinals the path stands for.

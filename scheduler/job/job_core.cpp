@@ -50,7 +50,7 @@ void give_back_memory_of_jobs() noexcept {
 
 job_core::job_core(scheduler_core& home, job_options&& options)
     : root{{&job_core::run_root, frame::fresh},
-           {place::link(nullptr, place_kind::task), 0, 0},
+           {place::link({}, place_kind::task), 0, {}},
            this,
            nullptr,
            0,
@@ -208,7 +208,7 @@ bool descends_from(const job_core* j, const job_core& ancestor) noexcept {
 
 // A wait that may go on needs no memory: the words are made for one that may not.
 void refuse_endless_wait(const job_core& awaited) {
-  if (this_worker == nullptr || this_worker->where == nullptr) return;
+  if (this_worker == nullptr || !this_worker->where) return;
   const job_core* const own = task_of(this_worker->where)->job;
   if (!descends_from(own, awaited)) return;
   const std::string& name = job_state::of(awaited).options.name;
@@ -229,7 +229,7 @@ void refuse_endless_wait(const job_core& awaited) {
 // must if this is the only worker.
 void job_core::wait_elsewhere(worker_thread& me) {
   me.share_all_and_wake();
-  place* const outer = me.where;
+  const spot outer = me.where;
   standing here{me, nullptr};
   standing there{me, nullptr};
   me.all.waits_elsewhere.enter(here);
@@ -288,7 +288,7 @@ void job_core::wait() {
     wait_elsewhere(worker_thread::of(w));
     return;
   }
-  place* const outer = w.where;
+  const spot outer = w.where;
   ends condition(*this, state().home.team.injection);
   worker_thread::of(w).wait_for(condition, w.deque.top());
   w.where = outer;

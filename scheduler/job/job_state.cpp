@@ -40,7 +40,7 @@ void fetch_soon(const injected* job) noexcept {
 }
 
 bool current_job_is_stopping(const worker& w) noexcept {
-  return w.where != nullptr && task_of(w.where)->job->stops(*w.where);
+  return w.where && task_of(w.where)->job->stops(w.where);
 }
 
 task_extra& job_state::extra_of(task_frame& t) {
@@ -96,9 +96,9 @@ void job_state::stop_right_of(const task_path& failed) noexcept {
   tell_workers();
 }
 
-bool job_core::stops_at(const place& p) const noexcept {
+bool job_core::stops_at(spot s) const noexcept {
   if (stopping()) return true;
-  const task_path path = path_of(p);
+  const task_path path = path_of(s);
   const std::lock_guard hold(state().lock);
   const mishaps* const ill = state().ill();
   return ill != nullptr && ill->first_failure && !may_be_earlier(path, *ill->first_failure);
@@ -216,7 +216,7 @@ void job_state::ask_what_runs() noexcept {
 
 // Whatever ends after it was asked, and has not been skipped, was running then, or began right after.
 void job_state::tell_if_asked_what_runs(const worker& w, const task_frame& t) noexcept {
-  if ((job.looks_.load(memory_order_relaxed) & job_core::look_running) == 0 || t.above() == nullptr) return;
+  if ((job.looks_.load(memory_order_relaxed) & job_core::look_running) == 0 || !t.above()) return;
   try {
     const task_extra* const x = t.get_extra();
     home.was_running({to_text(path_of(t)), x != nullptr ? x->name : std::string(), w.index,
@@ -262,7 +262,7 @@ void job_state::leave_parent() noexcept {
   leaving->job.release();
 }
 
-void job_state::record(error_set&& failures, const place& by) noexcept {
+void job_state::record(error_set&& failures, spot by) noexcept {
   const error_policy& policy = job.policy();
   failure first;
   if (policy.keeps_what_is_earlier() || policy.looks_at_errors()) {

@@ -162,7 +162,7 @@ struct job_state : injected {
   task_extra& extra_of(task_frame& t);  // under lock; throws bad_alloc
 
   // Records the failures of a task that are the job's own, and stops the job if its policy says so.
-  void record(error_set&& failures, const place& by) noexcept;
+  void record(error_set&& failures, spot by) noexcept;
   // order(stop): acquire; pairs with the store in set_stopped().
   stop_reason reason() const noexcept { return job.stop_.load(memory_order_acquire); }
 

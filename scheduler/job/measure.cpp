@@ -119,13 +119,13 @@ job_stats measure::sum(const task_counts& n, std::chrono::steady_clock::time_poi
   return s;
 }
 
-void watch_begins(worker& w, const place& p) noexcept {
+void watch_begins(worker& w, spot here) noexcept {
   seat* const s = worker_thread::of(w).watched.get();
   if (s == nullptr) return;
   std::string path, name, job;
   try {
-    const task_frame& t = *task_of(const_cast<place*>(&p));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
-    path = to_text(path_of(p));
+    const task_frame& t = *task_of(here);
+    path = to_text(path_of(here));
     if (const task_extra* const x = t.get_extra()) name = x->name;
     job = job_state::of(*t.job).options.name;
   } catch (const std::bad_alloc&) {
@@ -140,7 +140,7 @@ void watch_ends(worker& w) noexcept {
 
 piece* piece_of(const place& p) noexcept {
   const place* at = &p;
-  while (at->kind() == place_kind::join) at = at->above();
+  while (at->kind() == place_kind::join) at = at->place_above();
   if (at->kind() == place_kind::stolen) return static_cast<const stolen_place*>(at)->timed;
   const task_extra* const extra = static_cast<const task_frame*>(at)->get_extra();
   return extra != nullptr ? extra->timed : nullptr;

@@ -59,7 +59,7 @@ class measure {
 };
 
 // What a watched worker runs, from and to the end of a task or stolen branch. Nothing on others.
-void watch_begins(worker& w, const place& p) noexcept;
+void watch_begins(worker& w, spot here) noexcept;
 void watch_ends(worker& w) noexcept;
 
 // One sentence for the user. Throws std::bad_alloc.

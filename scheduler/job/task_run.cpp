@@ -61,7 +61,7 @@ void task_run::begin_looked_at(worker& w, task_frame& t) noexcept {
   if (t.job->measured() == nullptr) return;
   watch_begins(w, t);
   measure& m = *t.job->measured();
-  if (t.above() == nullptr) {
+  if (!t.above()) {
     m.root_began();
     m.task_spawned();
   }

@@ -23,7 +23,7 @@ wait_node& node_of(job_core& j) noexcept { return job_state::of(j).waits; }
 std::string quoted(job_core& j) { return "job \"" + job_state::of(j).options.name + "\""; }
 
 job_core* job_of_this_task() noexcept {
-  if (this_worker == nullptr || this_worker->where == nullptr) return nullptr;
+  if (this_worker == nullptr || !this_worker->where) return nullptr;
   return task_of(this_worker->where)->job;
 }
 

@@ -80,7 +80,7 @@ std::uint32_t group_core::floor_of(const worker& w) noexcept {
 void group_core::join_children() noexcept {
   if (over()) return;
   worker_thread& me = worker_thread::of(*owner_);
-  place* const outer = owner_->where;
+  const spot outer = owner_->where;
   const measured_wait timed(me.running);
   // The usual children, which nobody has stolen. Not more: above them may lie children of other groups, for a
   // stack that is less deep.
@@ -152,11 +152,11 @@ void group_core::child_failed(error_set&& errors, error_policy policy) noexcept 
   if (policy.stops_at_failure()) stopped_.store(true, memory_order_release);
 }
 
-bool group_core::stops_at(const place& p) const noexcept {
+bool group_core::stops_at(spot s) const noexcept {
   if (owner_ == nullptr) return true;
   const std::lock_guard hold(lock_);
   const failure* const first = earlier_ones_go_on_ && errors_ != nullptr ? errors_->first() : nullptr;
-  return first == nullptr || !may_be_earlier(path_of(p), first->path);
+  return first == nullptr || !may_be_earlier(path_of(s), first->path);
 }
 
 void group_core::hold(task_frame& child) noexcept {
@@ -177,7 +177,7 @@ void group_core::settle_held() noexcept {
     add_held(runs ? certain : unwanted, child);
   }
   drop(*owner_, unwanted);
-  let_go(*owner_, *owner_->where, certain);
+  let_go(*owner_, *owner_->where.at(), certain);
 }
 
 // As children of a group that is stopped; the errors of their closures' ends are secondary.
@@ -221,7 +221,7 @@ void group_core::wait() {
   earlier_ones_go_on_ = false;
   const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));
   if (errors != nullptr) rethrow_leftmost(*owner_, *task_, *errors);
-  if (lost || task_->job->stops(*owner_->where)) throw cancelled{};
+  if (lost || task_->job->stops(owner_->where)) throw cancelled{};
 }
 
 void group_core::serial_child_failed() noexcept {

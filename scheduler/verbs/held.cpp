@@ -25,7 +25,7 @@ namespace {
 // Held at the innermost place that is in doubt. False: none is.
 bool hold_at(place& here, task_frame& child) noexcept {
   place* at = &here;
-  while (at->kind() == place_kind::join) at = at->above_of_join();
+  while (at->kind() == place_kind::join) at = at->place_above();
   if (at->kind() == place_kind::stolen) {
     add_held(static_cast<stolen_place*>(at)->held, child);
     return true;
@@ -37,7 +37,7 @@ bool hold_at(place& here, task_frame& child) noexcept {
 
 }  // namespace
 
-bool hold(worker& w, task_frame& child) noexcept { return hold_at(*w.where, child); }
+bool hold(worker& w, task_frame& child) noexcept { return hold_at(*w.where.at(), child); }
 
 void let_go(worker& w, place& here, task_frame* held) noexcept {
   while (held != nullptr) {

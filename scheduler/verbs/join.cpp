@@ -16,14 +16,14 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t back) noexcept
+stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at) noexcept
     : w_(w), f_(f), outer_(w.where) {
   f.begin(w);
   w.strand_starts = false;
-  // The joiner stands in its join: the place above does not count on before that is over.
-  auto* const above = const_cast<place*>(forked_at.above());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  const spot above = forked_at.above_of_join();
   here_.up = place::link(above, place_kind::stolen);
-  here_.enter(above->next - back);
+  here_.low = above.next_child() + forked_at.low + 1;
+  here_.carries[0] = 0;
   here_.owner = task_of(above);
   here_.timed = nullptr;
   here_.held = nullptr;
@@ -31,11 +31,11 @@ stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at, std::u
     m->branch_stolen();
     watch_begins(w, here_);
     here_.timed = new (std::nothrow) piece;
-    const piece* const forker = piece_of(*above);
+    const piece* const forker = piece_of(*above.at());
     if (here_.timed != nullptr)
       m->begin(w, *here_.timed, forker != nullptr ? forker->position(piece::now()) : 0);
   }
-  w.where = &here_;
+  w.where = here_;
 }
 
 bool stolen_branch::may_run() const noexcept { return !here_.owner->job->stops(here_); }
@@ -56,7 +56,7 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
   if (here_.owner->job->measured() != nullptr) [[unlikely]]
     watch_ends(w_);
   if (here_.timed != nullptr) [[unlikely]] {
-    here_.owner->job->measured()->end(w_, *here_.timed, piece_of(*here_.above()));
+    here_.owner->job->measured()->end(w_, *here_.timed, piece_of(*here_.place_above()));
     delete here_.timed;
   }
   if (here_.owner->job->keeps_what_is_earlier()) [[unlikely]]
@@ -65,10 +65,10 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
 }
 
 bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused) noexcept {
-  w.where = &f;  // of the join's inner levels the places are gone
-  task_frame& t = *task_of(&f);
+  w.where = f;  // of the join's inner levels the places are gone
+  task_frame& t = *task_of(f);
   const bool cancellation = caught_cancellation(*t.job);
-  if (!cancellation) note_origin(w, refused ? *f.above_of_join() : f);
+  if (!cancellation) note_origin(w, refused ? f.above_of_join() : spot(f));
   // What runs meanwhile on this worker has origins of its own.
   exception_origin mine = take_origin(w);
   bool ended = true;
@@ -88,7 +88,7 @@ bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused)
     }
   }
   keep_origin(w, std::move(mine));
-  w.where = &f;
+  w.where = f;
   return value;
 }
 
@@ -101,13 +101,13 @@ bool take_back_or_join(worker& w, branch_head& f) noexcept {
   if (take_back_or_wait(w, f)) return true;
   const std::uintptr_t end = f.state.load(memory_order_relaxed);
   if (end == frame::with_value) return false;
-  let_go(w, f, held_by(f, *task_of(&f)->job));
+  let_go(w, f, held_by(f, *task_of(f)->job));
   if (end == frame::with_value_and_children) f.state.store(frame::with_value, memory_order_relaxed);
   return false;
 }
 
 void own_branch_failed(worker& w) noexcept {
-  if (!caught_cancellation(*task_of(w.where)->job)) note_origin(w, *w.where);
+  if (!caught_cancellation(*task_of(w.where)->job)) note_origin(w, w.where);
 }
 
 void rethrow_failure(worker& w, failure* kept) {

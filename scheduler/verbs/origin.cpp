@@ -34,8 +34,7 @@ std::string name_of(const task_frame& t) noexcept {
 
 }  // namespace
 
-std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& here,
-                                 const char* phase) noexcept {
+std::unique_ptr<failure> capture(worker& w, const task_frame& t, spot here, const char* phase) noexcept {
   std::exception_ptr exception = std::current_exception();
   if (exception == nullptr) {
     std::fputs(
@@ -64,11 +63,11 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& he
   return f;
 }
 
-void note_origin(worker& w, place& here) noexcept {
+void note_origin(worker& w, spot here) noexcept {
   std::exception_ptr exception = std::current_exception();
   if (worker_thread::of(w).origin.exception == exception) return;
-  keep_origin(w, {std::move(exception), path_of(here), name_of(*task_of(&here)), w.index, clock::now(),
-                  task_of(&here)->job->stopping()});
+  keep_origin(w, {std::move(exception), path_of(here), name_of(*task_of(here)), w.index, clock::now(),
+                  task_of(here)->job->stopping()});
 }
 
 failure* unkept_failure() noexcept {

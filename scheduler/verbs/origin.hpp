@@ -20,11 +20,10 @@ bool caught_cancellation(const job_core& job) noexcept;
 // In a handler: the current exception as a failure of `t`. Its place is where it left its first join, if it
 // came through one, else `here`. Null when there is no memory. A forced unwind (pthread_exit, pthread_cancel)
 // ends the process with a message.
-std::unique_ptr<failure> capture(worker& w, const task_frame& t, const place& here,
-                                 const char* phase) noexcept;
+std::unique_ptr<failure> capture(worker& w, const task_frame& t, spot here, const char* phase) noexcept;
 
 // In a handler, at a join: remembers where the current exception comes from, unless it is known.
-void note_origin(worker& w, place& here) noexcept;
+void note_origin(worker& w, spot here) noexcept;
 inline exception_origin take_origin(worker& w) noexcept {
   w.keeps_origin = false;
   return std::exchange(worker_thread::of(w).origin, {});

@@ -15,7 +15,7 @@ namespace detail {
 // Born cancelled: spawned and skipped at once, so that the report says that something was lost. It takes its
 // ordinal all the same: the places of later children do not depend on when the group was stopped.
 void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept {
-  w.where->number_children(1);
+  w.where.count_child();
   shard& counts = bind_counts(w, *parent.job);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before the end, as everywhere.
   add_as_only_writer(counts.spawned, std::uint64_t{1}, memory_order_release);
@@ -34,7 +34,7 @@ void take_over_ancestors(worker& w, task_frame& t) {
   task_frame* above = t.parent();
   // order(rem): acquire; pairs with the body's end in header_is_gone(). One: it has ended, and t is its only
   // child.
-  for (; above->above() != nullptr && above->rem.load(memory_order_acquire) == 1; above = above->parent()) {
+  for (; above->above() && above->rem.load(memory_order_acquire) == 1; above = above->parent()) {
     line.push_back(above->low);
     if (const task_extra* const its = above->get_extra())
       line.insert(line.end(), its->between.rbegin(), its->between.rend());
@@ -66,10 +66,10 @@ void take_over_ancestors(worker& w, task_frame& t) {
 // Nothing is tidied in the middle of a join, or while children live: they may be reading the links.
 void* take_after_tidying(worker& w, std::uint32_t list) {
   if (void* const n = w.nodes->take_at_hand(list)) return n;
-  if (w.where->kind() == place_kind::task) {
-    auto& t = *static_cast<task_frame*>(w.where);
+  if (w.where.at()->kind() == place_kind::task) {
+    auto& t = *static_cast<task_frame*>(w.where.at());
     // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-    if (t.above() != nullptr && t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs &&
+    if (t.above() && t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs &&
         !group_core::has_children_of(w, t))
       take_over_ancestors(w, t);
   }
@@ -81,8 +81,8 @@ void name_node(worker& w, task_frame& node, std::string_view name) {
   measure* const measured = parent.job->measured();
   auto extra = std::make_unique<task_extra>(job_state::of(*parent.job).options.keep_errors);
   extra->name = name;
-  for (const place* p = w.where; p != &parent; p = p->above())
-    extra->between.insert(extra->between.begin(), p->ordinal());
+  for (spot s = w.where; s.at() != &parent; s = s.at()->above())
+    extra->between.insert(extra->between.begin(), s.ordinal());
   if (measured != nullptr) {
     if (const piece* const spawner = worker_thread::of(w).running)
       extra->spawned_at = spawner->position(piece::now());

@@ -24,7 +24,7 @@ namespace {
 
 job_core* current_job() noexcept {
   const worker* const w = this_worker;
-  return w != nullptr && w->where != nullptr ? task_of(w->where)->job : nullptr;
+  return w != nullptr && w->where ? task_of(w->where)->job : nullptr;
 }
 
 class scheduler_stream final : public stream_pool {
@@ -105,7 +105,7 @@ class scheduler_stream final : public stream_pool {
       me.share_all_and_wake();
       return false;
     }
-    place* const outer = w.where;
+    const spot outer = w.where;
     exception_origin mine = std::exchange(me.origin, {});
     standing_floor floor(me);
     job->root.run(&job->root, w);
@@ -122,20 +122,20 @@ class scheduler_stream final : public stream_pool {
 
   // An input has a place below its step, as a stolen branch has.
   void enter(item_scope& scope, std::uint64_t sequence) noexcept override {
-    static_assert(sizeof(stolen_place) <= sizeof(scope.words) - sizeof(void*));
+    static_assert(sizeof(stolen_place) <= sizeof(scope.words));
     worker& w = *this_worker;
     auto* const here = ::new (static_cast<void*>(scope.words)) stolen_place;
     here->up = place::link(w.where, place_kind::stolen);
-    here->enter(static_cast<std::uint32_t>(sequence));
+    here->low = static_cast<std::uint32_t>(sequence);
+    here->carries[0] = 0;
     here->owner = task_of(w.where);
     here->timed = nullptr;
     here->held = nullptr;
-    scope.words[std::size(scope.words) - 1] = w.where;
-    w.where = here;
+    w.where = *here;
   }
   void leave(item_scope& scope) noexcept override {
     worker& w = *this_worker;
-    w.where = static_cast<place*>(scope.words[std::size(scope.words) - 1]);
+    w.where = std::launder(reinterpret_cast<const stolen_place*>(scope.words))->above();
     forget_origin(w);
   }
 
@@ -147,9 +147,9 @@ class scheduler_stream final : public stream_pool {
   }
 
   task_error describe(std::uint64_t sequence) const override {
-    if (this_worker == nullptr || this_worker->where == nullptr) return describe_current(sequence, 0);
+    if (this_worker == nullptr || !this_worker->where) return describe_current(sequence, 0);
     worker& w = *this_worker;
-    const std::unique_ptr<failure> f = capture(w, *task_of(w.where), *w.where, "");
+    const std::unique_ptr<failure> f = capture(w, *task_of(w.where), w.where, "");
     return f != nullptr ? detail::describe(*f) : describe_current(sequence, w.index);
   }
 

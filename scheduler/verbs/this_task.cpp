@@ -17,14 +17,14 @@ namespace {
 
 detail::task_frame* current() noexcept {
   const detail::worker* const w = detail::this_worker;
-  return w != nullptr && w->where != nullptr ? detail::task_of(w->where) : nullptr;
+  return w != nullptr && w->where ? detail::task_of(w->where) : nullptr;
 }
 
 }  // namespace
 
 bool stop_requested() noexcept {
   const detail::task_frame* const t = current();
-  return t != nullptr && t->job->stops(*detail::this_worker->where);
+  return t != nullptr && t->job->stops(detail::this_worker->where);
 }
 
 void throw_if_stopped() {
@@ -40,7 +40,7 @@ bool cancel_job(std::string reason) {
   const detail::task_frame* const t = current();
   if (t == nullptr) return false;
   return detail::job_state::of(*t->job).request_stop(
-      detail::stop_reason::cancelled, detail::to_text(detail::path_of(*detail::this_worker->where)),
+      detail::stop_reason::cancelled, detail::to_text(detail::path_of(detail::this_worker->where)),
       std::move(reason));
 }
 
@@ -49,7 +49,7 @@ void fail(std::error_code code, std::string message) {
   if (t == nullptr) throw std::system_error(code, message);
   detail::failure f;
   f.exception = std::make_exception_ptr(std::system_error(code, message));
-  f.path = detail::path_of(*detail::this_worker->where);
+  f.path = detail::path_of(detail::this_worker->where);
   f.worker = detail::this_worker->index;
   f.after_cancel = t->job->stopping();
   detail::job_state& job = detail::job_state::of(*t->job);
@@ -77,7 +77,7 @@ std::chrono::nanoseconds remaining() {
 }
 
 std::string path() {
-  return current() != nullptr ? detail::to_text(detail::path_of(*detail::this_worker->where)) : std::string();
+  return current() != nullptr ? detail::to_text(detail::path_of(detail::this_worker->where)) : std::string();
 }
 
 int worker() noexcept {

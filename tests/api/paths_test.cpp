@@ -66,6 +66,46 @@ TEST_P(paths, C05OrdinalsCountChildrenAndBranchesInProgramOrder) {
     });
 }
 
+// A spot counts in 16 bits, and carries for each branch of its own (detail/place.hpp).
+TEST_P(paths, C05OrdinalsGoOnBeyond65536) {
+  const auto pairs = [](int n) {
+    for (int i = 0; i < n; ++i) join([] {}, [] {});
+  };
+  const auto report = report_of(scheduler(), [&] {
+    pairs(32767);
+    join([] { EXPECT_EQ(path(), "root/65534"); }, [] { EXPECT_EQ(path(), "root/65535"); },
+         [] { EXPECT_EQ(path(), "root/65536"); });
+    join([] { EXPECT_EQ(path(), "root/65537"); }, [] { EXPECT_EQ(path(), "root/65538"); });
+    join(
+        [&] {
+          pairs(40000);
+          join([] { EXPECT_EQ(path(), "root/65539/80000"); }, [] { EXPECT_EQ(path(), "root/65539/80001"); });
+        },
+        [&] {
+          join([] { EXPECT_EQ(path(), "root/65540/0"); }, [] { EXPECT_EQ(path(), "root/65540/1"); });
+          pairs(70000);
+          spawn([] { EXPECT_EQ(path(), "root/65540/140002"); });
+          join([] { EXPECT_EQ(path(), "root/65540/140003"); }, [] { throw failure("in the second branch"); });
+        });
+  });
+  ASSERT_EQ(report.errors.size(), 1U);
+  EXPECT_EQ(report.errors.front().path, "root/65540/140004");
+}
+
+TEST_P(paths, C05OrdinalsOfChildrenGoOnBeyond65536) {
+  scheduler().run([] {
+    for (int i = 0; i < 70000; ++i) spawn([] {});
+    spawn([] { EXPECT_EQ(path(), "root/70000"); });
+    join([] { EXPECT_EQ(path(), "root/70001"); }, [] { EXPECT_EQ(path(), "root/70002"); });
+    coppice::task_group group;
+    for (int i = 0; i < 70000; ++i) group.spawn([] {});
+    group.spawn([] { EXPECT_EQ(path(), "root/140003"); });
+    group.wait();
+    EXPECT_EQ(path(), "root");
+    spawn([] { EXPECT_EQ(path(), "root/140004"); });
+  });
+}
+
 TEST(paths_serially, OutsideOfATaskThereIsNone) { EXPECT_EQ(path(), ""); }
 
 TEST_P(paths, C05ThePathOfAnErrorIsTakenAtTheInnermostJoinOrTaskThatItLeaves) {

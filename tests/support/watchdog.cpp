@@ -23,8 +23,8 @@ namespace support {
 namespace {
 
 using coppice::detail::attention_bit;
-using coppice::detail::place;
 using coppice::detail::place_kind;
+using coppice::detail::spot;
 
 constexpr int signal_number = SIGUSR2;
 constexpr std::size_t deepest = 256;  // places of a path that are walked; beyond, its middle is left out
@@ -69,12 +69,12 @@ class line {
 };
 
 // The chain belongs to this thread or stands still while this thread's code runs below it.
-void add_path(line& out, const place* innermost) noexcept {
+void add_path(line& out, spot here) noexcept {
   std::array<std::uint32_t, deepest> ordinals{};
   std::size_t count = 0;
-  const place* at = innermost;
-  for (; at->above() != nullptr && count < deepest; at = at->above()) ordinals.at(count++) = at->ordinal();
-  out << (at->above() == nullptr ? "root" : "...");
+  for (; here.at()->above() && count < deepest; here = here.at()->above())
+    ordinals.at(count++) = here.ordinal();
+  out << (here.at()->above() ? "..." : "root");
   constexpr std::size_t ends = 16;
   for (std::size_t i = count; i-- > 0;) {
     if (count > 2 * ends && i == count - ends) {
@@ -86,13 +86,24 @@ void add_path(line& out, const place* innermost) noexcept {
   }
 }
 
+const char* in_words(place_kind kind) noexcept {
+  switch (kind) {
+    case place_kind::join:
+      return "a join";
+    case place_kind::task:
+      return "a task";
+    case place_kind::stolen:
+      return "a stolen branch";
+  }
+  return "unknown";
+}
+
 void add_worker(line& out, coppice::detail::worker& w) noexcept {
   out << ": worker " << w.index << ", ";
-  if (w.where != nullptr) {
+  if (w.where) {
     out << "at ";
     add_path(out, w.where);
-    constexpr std::array<const char*, 3> kinds{"a join", "a task", "a stolen branch"};
-    out << " (" << kinds.at(static_cast<std::size_t>(w.where->kind())) << ")";
+    out << " (" << in_words(w.where.at()->kind()) << ")";
   } else {
     out << "runs nothing";
   }

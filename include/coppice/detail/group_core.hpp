@@ -48,7 +48,7 @@ class COPPICE_API group_core {
   // order(stopped): acquire; pairs with the release in child_failed() and in the destructor.
   bool stopped() const noexcept { return stopped_.load(memory_order_acquire); }
   // Whether what would start at this place is stopped with the group.
-  bool stops(const place& p) const noexcept { return stopped() && stops_at(p); }
+  bool stops(spot s) const noexcept { return stopped() && stops_at(s); }
   void child_spawned(const worker& w) noexcept {
     if (&w == owner_) [[likely]] {
       ++local_;
@@ -88,7 +88,7 @@ class COPPICE_API group_core {
   // order(children): acquire; pairs with the fetch_sub in child_ended_elsewhere().
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }
   void join_children() noexcept;
-  COPPICE_COLD bool stops_at(const place& p) const noexcept;
+  COPPICE_COLD bool stops_at(spot s) const noexcept;
   void settle_held() noexcept;
 
   // Read by all.

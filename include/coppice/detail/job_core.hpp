@@ -54,7 +54,7 @@ class COPPICE_API job_core {
     return why != stop_reason::none && why != stop_reason::right_of_failure;
   }
   // Whether what would start at this place is.
-  bool stops(const place& p) const noexcept { return !undisturbed() && stops_at(p); }
+  bool stops(spot s) const noexcept { return !undisturbed() && stops_at(s); }
   bool stops_at_failure() const noexcept { return policy_.stops_at_failure(); }
   bool keeps_what_is_earlier() const noexcept { return policy_.keeps_what_is_earlier(); }
   const error_policy& policy() const noexcept { return policy_; }
@@ -98,7 +98,7 @@ class COPPICE_API job_core {
   friend class scheduler_core;
   class ends;
   void wait_elsewhere(class worker_thread& me);
-  COPPICE_COLD bool stops_at(const place& p) const noexcept;
+  COPPICE_COLD bool stops_at(spot s) const noexcept;
   static void run_root(frame* f, worker& w) noexcept;
 
   job_state& state() const noexcept;

@@ -37,7 +37,7 @@ template <class F>
 // The thief's part of a stolen branch: its place, the checks before and the record after.
 class COPPICE_API stolen_branch {
  public:
-  stolen_branch(worker& w, frame& f, const place& forked_at, std::uint32_t back) noexcept;
+  stolen_branch(worker& w, frame& f, const place& forked_at) noexcept;
   bool may_run() const noexcept;
   // In a handler: the end word that carries the exception and its place; skipped when it is the cancellation
   // itself.
@@ -48,7 +48,7 @@ class COPPICE_API stolen_branch {
  private:
   worker& w_;
   frame& f_;
-  place* const outer_;
+  const spot outer_;
   stolen_place here_;
 };
 
@@ -60,22 +60,17 @@ struct alignas(2 * sizeof(void*)) branch_head : frame, place {
     std::uintptr_t state;
   };
 #if defined(__SSE2__) && defined(__x86_64__) && !defined(COPPICE_POLICY)
-  COPPICE_INLINE branch_head(const beginning& first, const place* above, std::uint32_t from_count) noexcept {
+  COPPICE_INLINE branch_head(const beginning& first, spot above, std::uint32_t branches_before) noexcept {
     using two_words [[gnu::vector_size(16), gnu::may_alias]] = long long;
     static_assert(sizeof(frame) == sizeof(two_words) && sizeof(place) == sizeof(two_words));
     *reinterpret_cast<two_words*>(static_cast<frame*>(this)) = *reinterpret_cast<const two_words*>(&first);
-    const std::uintptr_t link_up = link(above, place_kind::join);
-    if (from_count == 0) {  // in one instruction from the address to both words
-      *reinterpret_cast<two_words*>(static_cast<place*>(this)) =
-          two_words{static_cast<long long>(link_up), 0};
-    } else {
-      up = link_up;
-      enter(from_count);
-    }
+    // With nothing in the upper word that is one instruction from the spot to both.
+    *reinterpret_cast<two_words*>(static_cast<place*>(this)) =
+        two_words{static_cast<long long>(link(above, place_kind::join)), branches_before};
   }
 #else
-  branch_head(const beginning& first, const place* above, std::uint32_t from_count) noexcept
-      : frame{first.run, first.state}, place{link(above, place_kind::join), from_count, 0} {}
+  branch_head(const beginning& first, spot above, std::uint32_t branches_before) noexcept
+      : frame{first.run, first.state}, place{link(above, place_kind::join), branches_before, {}} {}
 #endif
 };
 
@@ -126,9 +121,8 @@ struct branch_closure<G, true> {
   G&& get() noexcept { return static_cast<G&&>(body); }
 };
 
-// The frame of a branch of a join, the last but Back - 1. While it is pending, its place is that of the
-// branch before it.
-template <std::size_t Back, class G>
+// The frame of branch I of a join. While it is pending, its place is that of the branch before it.
+template <std::size_t I, class G>
 struct join_frame : branch_head {
   using result = branch_result<G>;
   using stored = std::conditional_t<std::is_reference_v<result>, std::remove_reference_t<result>*, result>;
@@ -138,8 +132,8 @@ struct join_frame : branch_head {
     stored value;
   };
 
-  join_frame(std::remove_reference_t<G>& g, const place* above) noexcept
-      : branch_head(first_words, above, from_count(Back + 1)), closure(g) {}
+  join_frame(std::remove_reference_t<G>& g, spot above) noexcept
+      : branch_head(first_words, above, I - 1), closure(g) {}
   ~join_frame() {}  // NOLINT(modernize-use-equals-default): the union is ended by take() or drop_value()
   join_frame(const join_frame&) = delete;
   join_frame& operator=(const join_frame&) = delete;
@@ -163,7 +157,7 @@ struct join_frame : branch_head {
 
   static void run_stolen(frame* f, worker& w) noexcept {
     auto& self = *static_cast<join_frame*>(f);
-    stolen_branch branch(w, self, self, Back);
+    stolen_branch branch(w, self, self);
     std::uintptr_t end = skipped;
     if (branch.may_run()) {
       try {

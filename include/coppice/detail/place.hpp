@@ -1,66 +1,120 @@
-// A place: one component of a task's path, linked to the component above it.
+// A place: one component of a task's path. A spot: a place as the code that runs there has it.
 //
-// Every join holds one on the stack, every task one in its frame, every stolen branch one on its thief's
-// stack. So the chain from the worker's current place up to a root is the logical path of the running code,
-// whoever runs what.
+// Every join holds a place on the stack for each branch but the first, every task one in its frame, every
+// stolen branch one on its thief's stack. A spot is one word: the address of a place, which of a join's two
+// branches runs there, and how many children it has numbered. The worker has the spot of the running code,
+// and each place that of the fork or the spawn that made it. So the chain from the worker's spot up to a root
+// is the logical path of the running code, whoever runs what.
 //
-// A fork writes no ordinal: the place above counts all branches of a join when that begins, and the place of
-// the join says how far back from that count its running branch is. That is a constant, and a place stores
-// it.
+// A fork counts nothing and writes no ordinal. Those of its branches follow from the spot that their frames
+// keep; and when the join is over, the worker goes back to that spot, so many children later.
 //
-// Who writes what. `up` is set before the place is published. `low` and `next` are written only by the thread
-// that runs directly in this place. Threads below it read `low`, which is constant while they live, and of a
-// place that waits in a join also `next`, which stands still as long.
+// The word has 16 bits for the count. What goes beyond is carried to the place, for each branch of its own.
+//
+// Who writes what. `up` and `low` are set before the place is published. `carries` is written only by the
+// thread that runs directly in this place. Threads below read it in the path of a branch, and it stands still
+// while they live: who has begun a join numbers the next child when all branches have ended.
 #pragma once
 
+#include <coppice/detail/config.hpp>
 #include <cstdint>
-#include <cstring>
 
 namespace coppice {
 inline namespace v0 {
 namespace detail {
 
+struct place;
 struct task_frame;
 struct piece;
 
-enum class place_kind : std::uintptr_t { join = 0, task = 1, stolen = 2 };
+class spot {
+ public:
+  constexpr spot() noexcept = default;  // nowhere
+  // Where code begins. NOLINTNEXTLINE(google-explicit-constructor): of a task or a stolen branch that is all
+  spot(const place& p) noexcept : word_(reinterpret_cast<std::uintptr_t>(&p)) {}
+  // The branch of a join whose own place this is; before it was that of the branch before.
+  static spot own_branch(const place& p) noexcept;
+
+  explicit operator bool() const noexcept { return word_ != 0; }
+  place* at() const noexcept { return reinterpret_cast<place*>(word_ & addresses); }  // NOLINT
+  std::uint32_t branch() const noexcept { return static_cast<std::uint32_t>(word_ & in_own_branch); }
+  // The ordinal of the next child, or of the first branch of the next join.
+  std::uint32_t next_child() const noexcept;
+  // The same of the component that this spot is in; 0 for a root.
+  std::uint32_t ordinal() const noexcept;
+
+  // Becomes `before`, so many children later.
+  COPPICE_INLINE void go_on(spot before, std::uint16_t children) noexcept {
+    std::uint64_t counted = 0;
+    if (__builtin_add_overflow(before.word_, std::uint64_t{children} << count_shift, &counted)) [[unlikely]]
+      carry(before, children);
+    else
+      word_ = counted;
+  }
+  void count_child() noexcept { go_on(*this, 1); }
+
+ private:
+  friend struct place;
+  static constexpr unsigned count_shift = 48;
+  static constexpr std::uint64_t in_own_branch = 1;
+  static constexpr std::uint64_t all_bits = 7;  // below an address: this one, and the kinds of a place
+  static constexpr std::uint64_t addresses = ((std::uint64_t{1} << count_shift) - 1) & ~all_bits;
+  void carry(spot before, std::uint16_t children) noexcept;
+
+  std::uint64_t word_ = 0;
+};
+
+enum class place_kind : std::uint64_t { join = 0, task = 2, stolen = 4 };
 
 struct place {
-  std::uintptr_t up;   // address of the place above, and this place's own kind in the low bits
-  std::uint32_t low;   // a join's: its running branch, by from_count(); else the own ordinal
-  std::uint32_t next;  // the next child's ordinal
+  std::uint64_t up;          // the spot above, and this place's own kind
+  std::uint32_t low;         // the own ordinal; a join's: of its branch among all of the join, less one
+  std::uint16_t carries[2];  // of the counts of its spots, for each branch
 
-  static constexpr std::uintptr_t kinds = 3;
-  static std::uintptr_t link(const place* above, place_kind kind) noexcept {
-    return reinterpret_cast<std::uintptr_t>(above) | static_cast<std::uintptr_t>(kind);
+  static constexpr std::uint64_t kinds = 6;
+  static std::uint64_t link(spot above, place_kind kind) noexcept {
+    return above.word_ | static_cast<std::uint64_t>(kind);
   }
   place_kind kind() const noexcept { return static_cast<place_kind>(up & kinds); }
-  const place* above() const noexcept { return reinterpret_cast<const place*>(up & ~kinds); }  // NOLINT
+  spot above() const noexcept { return from_word(up & ~kinds); }
   // The same for a place that is known to be a join's, whose kind is no bits at all.
-  place* above_of_join() const noexcept {
-    return reinterpret_cast<place*>(up);
-  }  // NOLINT(performance-no-int-to-ptr)
-  // How a join's place says that its running branch is the last but `back` - 1: zero in the first of two,
-  // which costs a fork least.
-  static constexpr std::uint32_t is_zero_at = 2;
-  static constexpr std::uint32_t from_count(std::uint32_t back) noexcept { return is_zero_at - back; }
-  // Among the children of the place above; a root has none above and is 0.
-  std::uint32_t ordinal() const noexcept {
-    return kind() == place_kind::join ? above()->next + low - is_zero_at : low;
-  }
+  spot above_of_join() const noexcept { return from_word(up); }
+  place* place_above() const noexcept { return above().at(); }
 
-  // Takes the ordinals of the next `count` children, in program order. Returns the first.
-  std::uint32_t number_children(std::uint32_t count) noexcept {
-    const std::uint32_t first = next;
-    next += count;
-    return first;
-  }
-  // Becomes the place of a branch that has no children yet.
-  void enter(std::uint32_t new_low) noexcept {
-    const std::uint32_t both[] = {new_low, 0};
-    std::memcpy(&low, both, sizeof(both));
+ private:
+  static spot from_word(std::uint64_t word) noexcept {
+    spot s;
+    s.word_ = word;
+    return s;
   }
 };
+static_assert(alignof(place) == 8, "no address reaches a spot's lowest bits");
+
+COPPICE_INLINE inline spot spot::own_branch(const place& p) noexcept {
+  spot s;
+#if defined(__x86_64__) && !defined(COPPICE_POLICY)
+  // Worked out anew: a register that held the address across the first branch would be saved by every call.
+  asm("lea {%1, %0|%0, %1}" : "=r"(s.word_) : "m"(reinterpret_cast<const char*>(&p)[in_own_branch]));
+#else
+  s.word_ = reinterpret_cast<std::uintptr_t>(&p) | in_own_branch;
+#endif
+  return s;
+}
+
+// The count has wrapped.
+COPPICE_COLD inline void spot::carry(spot before, std::uint16_t children) noexcept {
+  ++before.at()->carries[before.branch()];
+  word_ = before.word_ + (std::uint64_t{children} << count_shift);
+}
+
+inline std::uint32_t spot::next_child() const noexcept {
+  return std::uint32_t{at()->carries[branch()]} << 16 | static_cast<std::uint32_t>(word_ >> count_shift);
+}
+
+inline std::uint32_t spot::ordinal() const noexcept {
+  const place& p = *at();
+  return p.kind() == place_kind::join ? p.above_of_join().next_child() + p.low + branch() : p.low;
+}
 
 // The place of a stolen branch: it knows the task that it belongs to, so that nobody walks further than here.
 struct stolen_place : place {

@@ -74,9 +74,10 @@ COPPICE_API COPPICE_COLD bool hold_child(worker& w, task_frame& node) noexcept;
 COPPICE_API void enqueue_at_bound(worker& w, task_frame& node) noexcept;
 
 // Counts a complete node as a child of `parent`, the running task, and pushes it or runs it at once.
-COPPICE_INLINE inline void enqueue(worker& w, task_frame& node, place& where, task_frame& parent,
+COPPICE_INLINE inline void enqueue(worker& w, task_frame& node, task_frame& parent,
                                    group_core* group) noexcept {
-  node.low = where.number_children(1);
+  node.low = w.where.next_child();
+  w.where.count_child();
   if (!outlives_child_of(parent, group)) parent.add_child(w);
   if (group != nullptr) group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
@@ -99,10 +100,10 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   const char here = 0;
   if (w.attention.is_below_limit(stack_address(&here))) [[unlikely]]
     refuse_recursion();
-  place* const where = w.where;
+  place* const where = w.where.at();
   const bool in_branch = where->kind() != place_kind::task;
-  task_frame& parent = in_branch ? *task_of(where) : static_cast<task_frame&>(*where);
-  if (parent.job->stops(*where) || (group != nullptr && group->stops(*where))) [[unlikely]] {
+  task_frame& parent = in_branch ? *task_of(w.where) : static_cast<task_frame&>(*where);
+  if (parent.job->stops(w.where) || (group != nullptr && group->stops(w.where))) [[unlikely]] {
     refuse_child(w, parent, group);
     return false;
   }
@@ -119,7 +120,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   }
   ::new (static_cast<void*>(static_cast<task_frame*>(child)))
       task_frame{{&node::run_node, frame::loose},
-                 {place::link(&parent, place_kind::task), 0, 0},
+                 {place::link(parent, place_kind::task), 0, {}},
                  parent.job,
                  group,
                  0,
@@ -134,7 +135,7 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
       throw;
     }
   }
-  enqueue(w, *child, *where, parent, group);
+  enqueue(w, *child, parent, group);
   return true;
 }
 

@@ -50,7 +50,7 @@ enum class pulled : std::uint8_t { item, last_item, end, nothing, failure };
 struct item_scope {
   const stream_core* core = nullptr;
   item_scope* outer = nullptr;
-  void* words[6] = {};
+  void* words[5] = {};
 };
 
 // What lies between a pool and its streams, which may be read after the pool is gone: who is inside keeps the

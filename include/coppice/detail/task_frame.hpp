@@ -39,13 +39,9 @@ struct task_frame : frame, place {
   // worker.
   task_extra* get_extra() const noexcept { return extra.load(memory_order_acquire); }
   // Null for a root.
-  task_frame* parent() const noexcept {
-    return const_cast<task_frame*>(static_cast<const task_frame*>(above()));  // NOLINT
-  }
+  task_frame* parent() const noexcept { return static_cast<task_frame*>(place_above()); }
   // Not null: of a child.
-  task_frame& parent_of_child() const noexcept {
-    return const_cast<task_frame&>(static_cast<const task_frame&>(*above()));  // NOLINT
-  }
+  task_frame& parent_of_child() const noexcept { return static_cast<task_frame&>(*place_above()); }
   bool run_by(const worker& who) const noexcept {
     return state.load(memory_order_relaxed) == tagged(&who, frame_tag::running);
   }
@@ -64,7 +60,8 @@ static_assert(sizeof(void*) != 8 || sizeof(task_frame) == 64, "one cache line be
 
 // The task that a place belongs to. Cost: one load for each join between the place and its worker's steal or
 // task.
-inline task_frame* task_of(place* p) noexcept {
+inline task_frame* task_of(spot s) noexcept {
+  place* p = s.at();
   for (;;) {
     switch (p->kind()) {
       case place_kind::task:
@@ -72,7 +69,7 @@ inline task_frame* task_of(place* p) noexcept {
       case place_kind::stolen:
         return static_cast<stolen_place*>(p)->owner;
       case place_kind::join:
-        p = const_cast<place*>(p->above());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+        p = p->place_above();
     }
   }
 }

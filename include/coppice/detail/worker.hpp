@@ -69,8 +69,8 @@ class attention_word {
 struct worker {
   // Owner only.
   split_deque deque;
-  alignas(cache_line) place* where = nullptr;  // the innermost place of the running code
-  shard* counts = nullptr;                     // of counts_of
+  alignas(cache_line) spot where;  // of the running code; nowhere outside tasks
+  shard* counts = nullptr;         // of counts_of
   job_core* counts_of = nullptr;
   bool counts_dirty = false;   // a task ended since the last look at the tally
   bool strand_starts = false;  // the frame about to run is a strand's first
