@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/task_run.hpp>
@@ -159,9 +160,10 @@ class waiting_caller {
 
   // True: the job is over. The scheduler may be gone by then: what is to be known of it was asked when the
   // job was submitted.
-  bool polls(const job_core& job, const job_state& s) const noexcept {
+  bool polls(const job_core& job, const job_state& s,
+             clock::time_point latest = clock::time_point::max()) const noexcept {
     if (!alone_ || !s.submitter_polls || s.submitted_on != platform::current_cpu()) return false;
-    const auto until = clock::now() + caller_polls;
+    const auto until = std::min(clock::now() + caller_polls, latest);
     do {
       for (unsigned i = 0; i < 8; ++i) relax();
       if (job.done()) return true;
@@ -313,10 +315,16 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
       w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
     }
   }
-  {
+  const auto sleep = [&] {
+    while (!done() && sleep_until_done(&when)) {
+    }
+  };
+  if (this_worker != nullptr) {
     const lent_core meanwhile(this_worker);
-    while (!done())
-      if (!sleep_until_done(&when)) break;
+    sleep();
+  } else if (!done()) {
+    const waiting_caller me;
+    if (!me.polls(*this, state(), when)) sleep();
   }
   if (!done()) return false;
   state().observed.store(true, memory_order_relaxed);

@@ -9,7 +9,8 @@
 // A fork counts nothing and writes no ordinal. Those of its branches follow from the spot that their frames
 // keep; and when the join is over, the worker goes back to that spot, so many children later.
 //
-// The word has 16 bits for the count. What goes beyond is carried to the place, for each branch of its own.
+// The word has 16 bits for the count: an address has 48, unless a program asks the system for higher ones.
+// What goes beyond is carried to the place, for each branch of its own.
 //
 // Who writes what. `up` and `low` are set before the place is published. `carries` is written only by the
 // thread that runs directly in this place. Threads below read it in the path of a branch, and it stands still
