@@ -74,6 +74,7 @@ bool crew::nobody_awake_here() const noexcept {
 }
 
 bool crew::searched_elsewhere() const noexcept {
+  if (!spin.load(memory_order_relaxed)) return false;
   const std::uint32_t searchers = idle.searchers();
   return searchers > 1 || (searchers == 1 && nobody_awake_here());
 }

@@ -202,6 +202,11 @@ TEST(callers, WhereMoreWorkersThanCoresShareThemNobodyLeavesThemAlone) {
   coppice::detail::crew* crew = nullptr;
   scheduler.run([&] { crew = &coppice::detail::worker_thread::of(*coppice::detail::this_worker).all; });
   EXPECT_FALSE(crew->leaves_this_cpu_alone());
+  crew->idle.begin_search();
+  crew->idle.begin_search();
+  EXPECT_FALSE(crew->searched_elsewhere());
+  crew->idle.end_search();
+  crew->idle.end_search();
 }
 
 // Searchers are counted, not named: the test adds some to a crew whose worker does not search.

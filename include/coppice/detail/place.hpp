@@ -31,9 +31,10 @@ struct piece;
 class spot {
  public:
   constexpr spot() noexcept = default;  // nowhere
-  // Where code begins. NOLINTNEXTLINE(google-explicit-constructor): of a task or a stolen branch that is all
-  spot(const place& p) noexcept : word_(reinterpret_cast<std::uintptr_t>(&p)) {}
-  // The branch of a join whose own place this is; before it was that of the branch before.
+  // Where a task or a stolen branch begins; of a join's place, the branch before the place's own.
+  spot(const place& p) noexcept  // NOLINT(google-explicit-constructor)
+      : word_(reinterpret_cast<std::uintptr_t>(&p)) {}
+  // Where the branch of a join begins whose own place this is.
   static spot own_branch(const place& p) noexcept;
 
   explicit operator bool() const noexcept { return word_ != 0; }
