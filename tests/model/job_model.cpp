@@ -34,6 +34,16 @@ MODEL(JobHandsItsValueToTheOneWhoWaits, (long_within(2))) {
   check(job.get() == 42, "the value comes out");
 }
 
+// Without a wait, which takes the job's lock too.
+MODEL(WhoSeesThatAJobIsOverSeesWhatItDid, (long_within(1))) {
+  scheduler s(workers(1));
+  int did = 0;
+  auto job = s.submit([&] { did = 1; });
+  while (!job.done()) coppice::detail::relax();
+  check(did == 1, "what the job did is seen");
+  job.wait();
+}
+
 MODEL(JoinRunsItsBranchesOnceOnTwoWorkers, (long_within(0))) {
   scheduler s(workers(2));
   model::ledger runs(2);
