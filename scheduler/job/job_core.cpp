@@ -210,8 +210,7 @@ bool descends_from(const job_core* j, const job_core& ancestor) noexcept {
 
 // A wait that may go on needs no memory: the words are made for one that may not.
 void refuse_endless_wait(const job_core& awaited) {
-  if (this_worker == nullptr || !this_worker->where) return;
-  const job_core* const own = task_of(this_worker->where)->job;
+  const job_core* const own = current_job();
   if (!descends_from(own, awaited)) return;
   const std::string& name = job_state::of(awaited).options.name;
   std::string chain;

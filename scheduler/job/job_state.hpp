@@ -197,6 +197,12 @@ inline job_state& job_core::state() const noexcept {
   return *std::launder(reinterpret_cast<job_state*>(job - state_at));
 }
 
+// The job whose code this thread runs, or null.
+inline job_core* current_job() noexcept {
+  const task_frame* const t = current_task();
+  return t != nullptr ? t->job : nullptr;
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace coppice

@@ -138,9 +138,8 @@ void watch_ends(worker& w) noexcept {
   if (seat* const s = worker_thread::of(w).watched.get()) s->end();
 }
 
-piece* piece_of(const place& p) noexcept {
-  const place* at = &p;
-  while (at->kind() == place_kind::join) at = at->place_above();
+piece* piece_of(spot s) noexcept {
+  const place* const at = s.outside_joins();
   if (at->kind() == place_kind::stolen) return static_cast<const stolen_place*>(at)->timed;
   const task_extra* const extra = static_cast<const task_frame*>(at)->get_extra();
   return extra != nullptr ? extra->timed : nullptr;

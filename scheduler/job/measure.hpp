@@ -65,8 +65,8 @@ void watch_ends(worker& w) noexcept;
 // One sentence for the user. Throws std::bad_alloc.
 std::string advice_on(const job_stats& s, std::chrono::nanoseconds elapsed);
 
-// The piece that a place belongs to, or null.
-piece* piece_of(const place& p) noexcept;
+// The piece that a spot belongs to, or null.
+piece* piece_of(spot s) noexcept;
 
 }  // namespace detail
 }  // namespace v0

@@ -22,14 +22,9 @@ process_wide<wait_graph> graph;
 wait_node& node_of(job_core& j) noexcept { return job_state::of(j).waits; }
 std::string quoted(job_core& j) { return "job \"" + job_state::of(j).options.name + "\""; }
 
-job_core* job_of_this_task() noexcept {
-  if (this_worker == nullptr || !this_worker->where) return nullptr;
-  return task_of(this_worker->where)->job;
-}
-
 const bool known_to_all_waits = (
     platform::running_job = []() noexcept -> platform::party* {
-      job_core* const job = job_of_this_task();
+      job_core* const job = current_job();
       return job != nullptr ? &node_of(*job) : nullptr;
     },
     true);
@@ -85,7 +80,7 @@ void go_on_elsewhere(standing& s) noexcept {
   *at = s.next;
 }
 
-wait_edge::wait_edge(job_core& awaited) : own_(job_of_this_task()), awaited_(awaited) {
+wait_edge::wait_edge(job_core& awaited) : own_(current_job()), awaited_(awaited) {
   if (own_ == nullptr) return;
   const std::lock_guard hold(platform::waits_lock());
   if (job_core* last = last_before(*own_, awaited)) {

@@ -172,8 +172,7 @@ void scheduler_core::withdraw() noexcept {
 
 void scheduler_core::launch(job_core& job) noexcept {
   // A job submitted from a task belongs to that task's job, whichever scheduler it goes to.
-  const bool inside = this_worker != nullptr && this_worker->where;
-  launch(job, this_worker == nullptr, inside ? task_of(this_worker->where)->job : nullptr);
+  launch(job, this_worker == nullptr, current_job());
 }
 
 bool scheduler_core::open_for_step() {

@@ -177,7 +177,7 @@ void group_core::settle_held() noexcept {
     add_held(runs ? certain : unwanted, child);
   }
   drop(*owner_, unwanted);
-  let_go(*owner_, *owner_->where.at(), certain);
+  let_go(*owner_, owner_->where, certain);
 }
 
 // As children of a group that is stopped; the errors of their closures' ends are secondary.

@@ -23,9 +23,8 @@ task_frame* take_held(task_frame*& list) noexcept {
 namespace {
 
 // Held at the innermost place that is in doubt. False: none is.
-bool hold_at(place& here, task_frame& child) noexcept {
-  place* at = &here;
-  while (at->kind() == place_kind::join) at = at->place_above();
+bool hold_at(spot here, task_frame& child) noexcept {
+  place* const at = here.outside_joins();
   if (at->kind() == place_kind::stolen) {
     add_held(static_cast<stolen_place*>(at)->held, child);
     return true;
@@ -37,9 +36,9 @@ bool hold_at(place& here, task_frame& child) noexcept {
 
 }  // namespace
 
-bool hold(worker& w, task_frame& child) noexcept { return hold_at(*w.where.at(), child); }
+bool hold(worker& w, task_frame& child) noexcept { return hold_at(w.where, child); }
 
-void let_go(worker& w, place& here, task_frame* held) noexcept {
+void let_go(worker& w, spot here, task_frame* held) noexcept {
   while (held != nullptr) {
     task_frame& child = *take_held(held);
     if (hold_at(here, child)) continue;

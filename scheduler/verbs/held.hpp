@@ -26,7 +26,7 @@ namespace detail {
 bool hold(worker& w, task_frame& child) noexcept;
 
 // What is held is certain as far as `here`.
-void let_go(worker& w, place& here, task_frame* held) noexcept;
+void let_go(worker& w, spot here, task_frame* held) noexcept;
 
 // Adds to a list, and takes the first one off.
 void add_held(task_frame*& list, task_frame& child) noexcept;

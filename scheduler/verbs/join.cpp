@@ -31,7 +31,7 @@ stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at) noexce
     m->branch_stolen();
     watch_begins(w, here_);
     here_.timed = new (std::nothrow) piece;
-    const piece* const forker = piece_of(*above.at());
+    const piece* const forker = piece_of(above);
     if (here_.timed != nullptr)
       m->begin(w, *here_.timed, forker != nullptr ? forker->position(piece::now()) : 0);
   }
@@ -56,7 +56,7 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
   if (here_.owner->job->measured() != nullptr) [[unlikely]]
     watch_ends(w_);
   if (here_.timed != nullptr) [[unlikely]] {
-    here_.owner->job->measured()->end(w_, *here_.timed, piece_of(*here_.place_above()));
+    here_.owner->job->measured()->end(w_, *here_.timed, piece_of(here_.above()));
     delete here_.timed;
   }
   if (here_.owner->job->keeps_what_is_earlier()) [[unlikely]]

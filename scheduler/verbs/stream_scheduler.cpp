@@ -22,11 +22,6 @@ namespace detail {
 
 namespace {
 
-job_core* current_job() noexcept {
-  const worker* const w = this_worker;
-  return w != nullptr && w->where ? task_of(w->where)->job : nullptr;
-}
-
 class scheduler_stream final : public stream_pool {
  public:
   scheduler_stream(scheduler_core& home, const stream_options& options)
@@ -147,9 +142,10 @@ class scheduler_stream final : public stream_pool {
   }
 
   task_error describe(std::uint64_t sequence) const override {
-    if (this_worker == nullptr || !this_worker->where) return describe_current(sequence, 0);
+    const task_frame* const t = current_task();
+    if (t == nullptr) return describe_current(sequence, 0);
     worker& w = *this_worker;
-    const std::unique_ptr<failure> f = capture(w, *task_of(w.where), w.where, "");
+    const std::unique_ptr<failure> f = capture(w, *t, w.where, "");
     return f != nullptr ? detail::describe(*f) : describe_current(sequence, w.index);
   }
 

@@ -13,17 +13,8 @@ namespace coppice {
 inline namespace v0 {
 namespace this_task {
 
-namespace {
-
-detail::task_frame* current() noexcept {
-  const detail::worker* const w = detail::this_worker;
-  return w != nullptr && w->where ? detail::task_of(w->where) : nullptr;
-}
-
-}  // namespace
-
 bool stop_requested() noexcept {
-  const detail::task_frame* const t = current();
+  const detail::task_frame* const t = detail::current_task();
   return t != nullptr && t->job->stops(detail::this_worker->where);
 }
 
@@ -32,12 +23,12 @@ void throw_if_stopped() {
 }
 
 std::stop_token stop_token() {
-  const detail::task_frame* const t = current();
+  const detail::task_frame* const t = detail::current_task();
   return t != nullptr ? t->job->stop_token() : std::stop_token();
 }
 
 bool cancel_job(std::string reason) {
-  const detail::task_frame* const t = current();
+  const detail::task_frame* const t = detail::current_task();
   if (t == nullptr) return false;
   return detail::job_state::of(*t->job).request_stop(
       detail::stop_reason::cancelled, detail::to_text(detail::path_of(detail::this_worker->where)),
@@ -45,7 +36,7 @@ bool cancel_job(std::string reason) {
 }
 
 void fail(std::error_code code, std::string message) {
-  detail::task_frame* const t = current();
+  detail::task_frame* const t = detail::current_task();
   if (t == nullptr) throw std::system_error(code, message);
   detail::failure f;
   f.exception = std::make_exception_ptr(std::system_error(code, message));
@@ -68,7 +59,7 @@ void fail(std::error_code code, std::string message) {
 }
 
 std::chrono::nanoseconds remaining() {
-  const detail::task_frame* const t = current();
+  const detail::task_frame* const t = detail::current_task();
   if (t == nullptr) return std::chrono::nanoseconds::max();
   const auto& deadline = detail::job_state::of(*t->job).options.deadline;
   if (!deadline) return std::chrono::nanoseconds::max();
@@ -77,7 +68,8 @@ std::chrono::nanoseconds remaining() {
 }
 
 std::string path() {
-  return current() != nullptr ? detail::to_text(detail::path_of(detail::this_worker->where)) : std::string();
+  return detail::current_task() != nullptr ? detail::to_text(detail::path_of(detail::this_worker->where))
+                                           : std::string();
 }
 
 int worker() noexcept {

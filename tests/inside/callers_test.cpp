@@ -161,6 +161,18 @@ class busy_worker {
   coppice::job<void> job_;
 };
 
+/// Counted as a searcher while it lives: they are counted, not named.
+class one_searcher {
+ public:
+  explicit one_searcher(coppice::detail::crew& crew) : idle_(crew.idle) { idle_.begin_search(); }
+  ~one_searcher() { idle_.end_search(); }
+  one_searcher(const one_searcher&) = delete;
+  one_searcher& operator=(const one_searcher&) = delete;
+
+ private:
+  coppice::detail::idle_counts& idle_;
+};
+
 TEST(callers, WhoStandsOnTheCoreOfAWorkerThatIsAwakeDoesNotLeaveItAlone) {
   one_worker all;
   std::thread([&] {
@@ -202,31 +214,28 @@ TEST(callers, WhereMoreWorkersThanCoresShareThemNobodyLeavesThemAlone) {
   coppice::detail::crew* crew = nullptr;
   scheduler.run([&] { crew = &coppice::detail::worker_thread::of(*coppice::detail::this_worker).all; });
   EXPECT_FALSE(crew->leaves_this_cpu_alone());
-  crew->idle.begin_search();
-  crew->idle.begin_search();
+  const one_searcher one(*crew), other(*crew);
   EXPECT_FALSE(crew->searched_elsewhere());
-  crew->idle.end_search();
-  crew->idle.end_search();
 }
 
-// Searchers are counted, not named: the test adds some to a crew whose worker does not search.
+// The test adds searchers to a crew whose worker does not search.
 TEST(callers, AJobIsTakenElsewhereIfMoreSearchThanBelongHere) {
   one_worker all;
   std::thread([&] {
     bind_this_thread_to(all.cpu);
     busy_worker busy(all);
     EXPECT_FALSE(all.crew->searched_elsewhere());
-    all.crew->idle.begin_search();
+    const one_searcher one(*all.crew);
     EXPECT_FALSE(all.crew->searched_elsewhere()) << "as far as is known that is the worker of this core";
-    all.crew->idle.begin_search();
-    EXPECT_TRUE(all.crew->searched_elsewhere());
-    all.crew->idle.end_search();
+    {
+      const one_searcher other(*all.crew);
+      EXPECT_TRUE(all.crew->searched_elsewhere());
+    }
     for (const int cpu : cpus_of_this_process()) {
       if (cpu == all.cpu) continue;
       bind_this_thread_to(cpu);
       EXPECT_TRUE(all.crew->searched_elsewhere()) << "nobody belongs to CPU " << cpu;
     }
-    all.crew->idle.end_search();
     busy.end();
   }).join();
 }
@@ -279,11 +288,8 @@ TEST(callers, WhoseJobIsTakenElsewherePollsAlthoughTheWorkerOfItsCoreIsAwake) {
     busy_worker once(all);
     EXPECT_FALSE(submitter_would_poll(all.scheduler, once));
     busy_worker again(all);
-    all.crew->idle.begin_search();
-    all.crew->idle.begin_search();
+    const one_searcher one(*all.crew), other(*all.crew);
     EXPECT_TRUE(submitter_would_poll(all.scheduler, again));
-    all.crew->idle.end_search();
-    all.crew->idle.end_search();
   }).join();
 }
 

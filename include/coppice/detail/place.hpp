@@ -44,6 +44,8 @@ class spot {
   std::uint32_t next_child() const noexcept;
   // The same of the component that this spot is in; 0 for a root.
   std::uint32_t ordinal() const noexcept;
+  // The innermost place from here upwards that is no join's. Cost: one load for each join on the way.
+  place* outside_joins() const noexcept;
 
   // Becomes `before`, so many children later.
   COPPICE_INLINE void go_on(spot before, std::uint16_t children) noexcept {
@@ -116,6 +118,12 @@ inline std::uint32_t spot::next_child() const noexcept {
 inline std::uint32_t spot::ordinal() const noexcept {
   const place& p = *at();
   return p.kind() == place_kind::join ? p.above_of_join().next_child() + p.low + branch() : p.low;
+}
+
+inline place* spot::outside_joins() const noexcept {
+  place* p = at();
+  while (p->kind() == place_kind::join) p = p->place_above();
+  return p;
 }
 
 // The place of a stolen branch: it knows the task that it belongs to, so that nobody walks further than here.

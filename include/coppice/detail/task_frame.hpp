@@ -58,20 +58,10 @@ struct task_frame : frame, place {
 };
 static_assert(sizeof(void*) != 8 || sizeof(task_frame) == 64, "one cache line before the closure");
 
-// The task that a place belongs to. Cost: one load for each join between the place and its worker's steal or
-// task.
+// The task that a spot belongs to. Cost: spot::outside_joins().
 inline task_frame* task_of(spot s) noexcept {
-  place* p = s.at();
-  for (;;) {
-    switch (p->kind()) {
-      case place_kind::task:
-        return static_cast<task_frame*>(p);
-      case place_kind::stolen:
-        return static_cast<stolen_place*>(p)->owner;
-      case place_kind::join:
-        p = p->place_above();
-    }
-  }
+  place* const p = s.outside_joins();
+  return p->kind() == place_kind::task ? static_cast<task_frame*>(p) : static_cast<stolen_place*>(p)->owner;
 }
 
 }  // namespace detail

@@ -91,6 +91,12 @@ struct worker {
 // initial-exec: an access is two loads and no call.
 extern COPPICE_API constinit thread_local worker* this_worker [[gnu::tls_model("initial-exec")]];
 
+// The task whose code this thread runs, or null.
+inline task_frame* current_task() noexcept {
+  const worker* const w = this_worker;
+  return w != nullptr && w->where ? task_of(w->where) : nullptr;
+}
+
 // Runs what lies above `f` in the deque, then takes f back (true), or waits until its thief has ended it
 // (false).
 COPPICE_API bool take_back_or_wait(worker& w, frame& f) noexcept;
