@@ -78,13 +78,13 @@ using frame_at = join_frame<I, body_at<I, Bodies...>>;
 // The same, of the branch in whose join the worker stands.
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline frame_at<I, Bodies...>& frame_of(worker& w) noexcept {
-  return *static_cast<frame_at<I, Bodies...>*>(static_cast<branch_head*>(w.where.at()));
+  return *static_cast<frame_at<I, Bodies...>*>(static_cast<branch_head*>(w.where().at()));
 }
 
 // Ends a join on every way out: the spot above runs again, so many branches later.
 template <class... Bodies>
 [[gnu::always_inline]] inline void leave_join(worker& w, const place& here) noexcept {
-  w.where.go_on(here.above_of_join(), sizeof...(Bodies));
+  w.where().go_on(here.above_of_join(), sizeof...(Bodies));
 }
 
 // In a handler: a branch before branch I has thrown. Of an outer level the frame is told; an inner level's
@@ -99,7 +99,7 @@ COPPICE_COLD void end_after_failure(worker& w, frame_at<I, Bodies...>& here, boo
 template <std::size_t I, class... Bodies>
 COPPICE_COLD void end_after_own_failure(worker& w) noexcept {
   own_branch_failed(w);
-  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<Bodies...>(w, *w.where.at());
+  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<Bodies...>(w, *w.where().at());
 }
 
 // Branch I was stolen and has ended.
@@ -117,7 +117,7 @@ template <std::size_t I, class... Bodies>
 COPPICE_COLD results_up_to<I, Bodies...> join_at_bound(worker& w, spot up, Bodies... bodies);
 template <bool Pushed, std::size_t I, class... Bodies>
 COPPICE_COLD results_up_to<I, Bodies...> join_asked(worker& w, spot up, frame_at<I, Bodies...>& here,
-                                                    std::uint32_t index, Bodies... bodies);
+                                                    deque_index index, Bodies... bodies);
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
     worker& w, spot up, std::remove_reference_t<Bodies>&... bodies);
@@ -125,7 +125,7 @@ template <std::size_t I, class... Bodies>
 // Branches 0 to I - 1, then branch I, whose frame is `here`. Pushed: it lies in the deque.
 template <bool Pushed, std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> run_branches(
-    worker& w, spot up, frame_at<I, Bodies...>& here, std::uint32_t index,
+    worker& w, spot up, frame_at<I, Bodies...>& here, deque_index index,
     std::remove_reference_t<Bodies>&... bodies) {
   using body = body_at<I, Bodies...>;
   using first = body_at<0, Bodies...>;
@@ -152,9 +152,9 @@ template <bool Pushed, std::size_t I, class... Bodies>
   };
 
   auto last = [&]() COPPICE_INLINE -> branch_result<body> {
-    if constexpr (I > 1) w.where = here;  // also while it waits: the inner levels' places are gone
+    if constexpr (I > 1) w.where() = here;  // also while it waits: the inner levels' places are gone
     if (!Pushed || w.deque.pop_if_private(index) || take_back_or_join(w, mine())) [[likely]] {
-      w.where = spot::own_branch(here);
+      w.where() = spot::own_branch(here);
       try {
         return call_branch(here.closure.get());
       } catch (...) {
@@ -170,7 +170,7 @@ template <bool Pushed, std::size_t I, class... Bodies>
   if constexpr (outermost)
     leave_join<Bodies...>(w, here);
   else
-    w.where = up;
+    w.where() = up;
   return results;
 }
 
@@ -179,10 +179,10 @@ template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
     worker& w, spot up, std::remove_reference_t<Bodies>&... bodies) {
   frame_at<I, Bodies...> here(pick<I>(bodies...), up);
-  std::uint32_t index = 0;
+  deque_index index = 0;
   if (!w.deque.push_below_bound(here, &index)) [[unlikely]]
     return join_at_bound<I, Bodies...>(w, up, static_cast<Bodies&&>(bodies)...);
-  w.where = here;
+  w.where() = here;
   if (w.attention.stops_fork_at(stack_address(&here))) [[unlikely]]
     return join_asked<true, I, Bodies...>(w, up, here, index, static_cast<Bodies&&>(bodies)...);
   return run_branches<true, I, Bodies...>(w, up, here, index, bodies...);
@@ -194,13 +194,13 @@ results_up_to<I, Bodies...> join_at_bound(worker& w, spot up, Bodies... bodies) 
   if (w.deque.has_room()) return join_up_to<I, Bodies...>(w, up, bodies...);
   add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
   frame_at<I, Bodies...> here(pick<I>(bodies...), up);
-  w.where = here;
+  w.where() = here;
   return join_asked<false, I, Bodies...>(w, up, here, 0, static_cast<Bodies&&>(bodies)...);
 }
 
 // Somebody wants this worker's attention, or the stack ends: shares, or throws before any branch has run.
 template <bool Pushed, std::size_t I, class... Bodies>
-results_up_to<I, Bodies...> join_asked(worker& w, spot up, frame_at<I, Bodies...>& here, std::uint32_t index,
+results_up_to<I, Bodies...> join_asked(worker& w, spot up, frame_at<I, Bodies...>& here, deque_index index,
                                        Bodies... bodies) {
   const bool stack_ends = w.attention.is_below_limit(stack_address(&here));
   if (stack_ends || w.attention.load(memory_order_relaxed) != 0) {
@@ -235,7 +235,7 @@ template <class... Bodies>
   worker* const w = this_worker;
   if (w == nullptr) [[unlikely]]
     return join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
-  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where, bodies...);
+  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where(), bodies...);
 }
 
 }  // namespace detail

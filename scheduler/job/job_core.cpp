@@ -230,7 +230,7 @@ void refuse_endless_wait(const job_core& awaited) {
 // must if this is the only worker.
 void job_core::wait_elsewhere(worker_thread& me) {
   me.share_all_and_wake();
-  const spot outer = me.where;
+  const spot outer = me.where();
   standing here{me, nullptr};
   standing there{me, nullptr};
   me.all.waits_elsewhere.enter(here);
@@ -250,11 +250,11 @@ void job_core::wait_elsewhere(worker_thread& me) {
     // What such a job has spawned lies above the floor, and may have nobody else to run it.
     if (frame* const f = floor.pop()) {
       f->run(f, me);
-      me.where = outer;
+      me.where() = outer;
     } else if (injected* const inner = me.all.injection.take_if(descends)) {
       frame* const first = root_frame(*inner);
       first->run(first, me);
-      me.where = outer;
+      me.where() = outer;
     } else {
       flush_counts(me);
       const lent_core meanwhile(&me);
@@ -289,10 +289,10 @@ void job_core::wait() {
     wait_elsewhere(worker_thread::of(w));
     return;
   }
-  const spot outer = w.where;
+  const spot outer = w.where();
   ends condition(*this, state().home.team.injection);
   worker_thread::of(w).wait_for(condition, w.deque.top());
-  w.where = outer;
+  w.where() = outer;
   w.attention.fetch_or(attention_bit::look,
                        memory_order_relaxed);  // the own job may have been cancelled meanwhile
 }

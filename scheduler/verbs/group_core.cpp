@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <coppice/detail/group_core.hpp>
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/join_frame.hpp>
@@ -19,7 +20,7 @@ namespace detail {
 
 group_core::group_core() noexcept
     : owner_(this_worker),
-      task_(owner_ != nullptr ? task_of(owner_->where) : nullptr),
+      task_(owner_ != nullptr ? task_of(owner_->where()) : nullptr),
       uncaught_(std::uncaught_exceptions()),
       outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr),
       timed_(owner_ != nullptr ? worker_thread::of(*owner_).running : nullptr),
@@ -71,23 +72,23 @@ void group_core::child_starts_strand(worker& w) noexcept {
   runner_.store(&w, memory_order_release);
 }
 
-std::uint32_t group_core::floor_of(const worker& w) noexcept {
-  const std::uint32_t floor = worker_thread::of(const_cast<worker&>(w)).floor;  // NOLINT
+deque_index group_core::floor_of(const worker& w) noexcept {
+  const deque_index floor = worker_thread::of(const_cast<worker&>(w)).floor;  // NOLINT
   const group_core* const g = w.innermost_group;
-  return g != nullptr && static_cast<std::int32_t>(g->floor_ - floor) > 0 ? g->floor_ : floor;
+  return g != nullptr ? std::max(g->floor_, floor) : floor;
 }
 
 void group_core::join_children() noexcept {
   if (over()) return;
   worker_thread& me = worker_thread::of(*owner_);
-  const spot outer = owner_->where;
+  const spot outer = owner_->where();
   const measured_wait timed(me.running);
   // The usual children, which nobody has stolen. Not more: above them may lie children of other groups, for a
   // stack that is less deep.
   if (me.owes_more) [[unlikely]]
     me.share_what_is_owed();
   const standing_floor here(me, floor_);
-  while (static_cast<std::int32_t>(me.deque.top() - floor_) > 0) {
+  while (me.deque.top() > floor_) {
     frame* const f = me.deque.pop();
     if (f == nullptr) break;
     f->run(f, me);
@@ -97,7 +98,7 @@ void group_core::join_children() noexcept {
     all_children_end condition(*this);
     me.wait_for(condition, floor_);
   }
-  owner_->where = outer;
+  owner_->where() = outer;
 }
 
 namespace {
@@ -177,7 +178,7 @@ void group_core::settle_held() noexcept {
     add_held(runs ? certain : unwanted, child);
   }
   drop(*owner_, unwanted);
-  let_go(*owner_, owner_->where, certain);
+  let_go(*owner_, owner_->where(), certain);
 }
 
 // As children of a group that is stopped; the errors of their closures' ends are secondary.
@@ -221,7 +222,7 @@ void group_core::wait() {
   earlier_ones_go_on_ = false;
   const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));
   if (errors != nullptr) rethrow_leftmost(*owner_, *task_, *errors);
-  if (lost || task_->job->stops(owner_->where)) throw cancelled{};
+  if (lost || task_->job->stops(owner_->where())) throw cancelled{};
 }
 
 void group_core::serial_child_failed() noexcept {

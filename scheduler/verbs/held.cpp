@@ -36,13 +36,13 @@ bool hold_at(spot here, task_frame& child) noexcept {
 
 }  // namespace
 
-bool hold(worker& w, task_frame& child) noexcept { return hold_at(w.where, child); }
+bool hold(worker& w, task_frame& child) noexcept { return hold_at(w.where(), child); }
 
 void let_go(worker& w, spot here, task_frame* held) noexcept {
   while (held != nullptr) {
     task_frame& child = *take_held(held);
     if (hold_at(here, child)) continue;
-    std::uint32_t index = 0;
+    deque_index index = 0;
     if (!w.deque.push_below_bound(child, &index)) {
       child.run(&child, w);
       continue;

@@ -17,7 +17,7 @@ inline namespace v0 {
 namespace detail {
 
 stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at) noexcept
-    : w_(w), f_(f), outer_(w.where) {
+    : w_(w), f_(f), outer_(w.where()) {
   f.begin(w);
   w.strand_starts = false;
   const spot above = forked_at.above_of_join();
@@ -35,7 +35,7 @@ stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at) noexce
     if (here_.timed != nullptr)
       m->begin(w, *here_.timed, forker != nullptr ? forker->position(piece::now()) : 0);
   }
-  w.where = here_;
+  w.where() = here_;
 }
 
 bool stolen_branch::may_run() const noexcept { return !here_.owner->job->stops(here_); }
@@ -51,7 +51,7 @@ std::uintptr_t stolen_branch::failed() noexcept {
 }
 
 void stolen_branch::end(std::uintptr_t end_word) noexcept {
-  w_.where = outer_;
+  w_.where() = outer_;
   forget_origin(w_);
   if (here_.owner->job->measured() != nullptr) [[unlikely]]
     watch_ends(w_);
@@ -65,7 +65,7 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
 }
 
 bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused) noexcept {
-  w.where = f;  // of the join's inner levels the places are gone
+  w.where() = f;  // of the join's inner levels the places are gone
   task_frame& t = *task_of(f);
   const bool cancellation = caught_cancellation(*t.job);
   if (!cancellation) note_origin(w, refused ? f.above_of_join() : spot(f));
@@ -88,7 +88,7 @@ bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused)
     }
   }
   keep_origin(w, std::move(mine));
-  w.where = f;
+  w.where() = f;
   return value;
 }
 
@@ -107,7 +107,7 @@ bool take_back_or_join(worker& w, branch_head& f) noexcept {
 }
 
 void own_branch_failed(worker& w) noexcept {
-  if (!caught_cancellation(*task_of(w.where)->job)) note_origin(w, w.where);
+  if (!caught_cancellation(*task_of(w.where())->job)) note_origin(w, w.where());
 }
 
 void rethrow_failure(worker& w, failure* kept) {

@@ -15,7 +15,7 @@ namespace detail {
 // Born cancelled: spawned and skipped at once, so that the report says that something was lost. It takes its
 // ordinal all the same: the places of later children do not depend on when the group was stopped.
 void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept {
-  w.where.count_child();
+  w.where().count_child();
   shard& counts = bind_counts(w, *parent.job);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before the end, as everywhere.
   add_as_only_writer(counts.spawned, std::uint64_t{1}, memory_order_release);
@@ -66,8 +66,8 @@ void take_over_ancestors(worker& w, task_frame& t) {
 // Nothing is tidied in the middle of a join, or while children live: they may be reading the links.
 void* take_after_tidying(worker& w, std::uint32_t list) {
   if (void* const n = w.nodes->take_at_hand(list)) return n;
-  if (w.where.at()->kind() == place_kind::task) {
-    auto& t = *static_cast<task_frame*>(w.where.at());
+  if (w.where().at()->kind() == place_kind::task) {
+    auto& t = *static_cast<task_frame*>(w.where().at());
     // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
     if (t.above() && t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs &&
         !group_core::has_children_of(w, t))
@@ -81,7 +81,7 @@ void name_node(worker& w, task_frame& node, std::string_view name) {
   measure* const measured = parent.job->measured();
   auto extra = std::make_unique<task_extra>(job_state::of(*parent.job).options.keep_errors);
   extra->name = name;
-  for (spot s = w.where; s.at() != &parent; s = s.at()->above())
+  for (spot s = w.where(); s.at() != &parent; s = s.at()->above())
     extra->between.insert(extra->between.begin(), s.ordinal());
   if (measured != nullptr) {
     if (const piece* const spawner = worker_thread::of(w).running)
@@ -105,7 +105,7 @@ constexpr std::uint32_t children_between_looks = 63;
 COPPICE_COLD bool put_aside(worker& w, task_frame& node) noexcept {
   worker_thread& me = worker_thread::of(w);
   if (w.attention.load(memory_order_relaxed) != 0) answer_quietly(w);
-  std::uint32_t index = 0;
+  deque_index index = 0;
   if (w.deque.has_room() && w.deque.push_below_bound(node, &index)) return true;
   if (w.at_once_nested < deepest_inline_run) {
     w.at_once_left = children_between_looks;

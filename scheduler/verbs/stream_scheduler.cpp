@@ -100,14 +100,14 @@ class scheduler_stream final : public stream_pool {
       me.share_all_and_wake();
       return false;
     }
-    const spot outer = w.where;
+    const spot outer = w.where();
     exception_origin mine = std::exchange(me.origin, {});
     standing_floor floor(me);
     job->root.run(&job->root, w);
     while (frame* const f = floor.pop()) f->run(f, w);
     flush_counts(w);
     me.origin = std::move(mine);
-    w.where = outer;
+    w.where() = outer;
     w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
     job->release();
     return true;
@@ -120,17 +120,17 @@ class scheduler_stream final : public stream_pool {
     static_assert(sizeof(stolen_place) <= sizeof(scope.words));
     worker& w = *this_worker;
     auto* const here = ::new (static_cast<void*>(scope.words)) stolen_place;
-    here->up = place::link(w.where, place_kind::stolen);
+    here->up = place::link(w.where(), place_kind::stolen);
     here->low = static_cast<std::uint32_t>(sequence);
     here->carries[0] = 0;
-    here->owner = task_of(w.where);
+    here->owner = task_of(w.where());
     here->timed = nullptr;
     here->held = nullptr;
-    w.where = *here;
+    w.where() = *here;
   }
   void leave(item_scope& scope) noexcept override {
     worker& w = *this_worker;
-    w.where = std::launder(reinterpret_cast<const stolen_place*>(scope.words))->above();
+    w.where() = std::launder(reinterpret_cast<const stolen_place*>(scope.words))->above();
     forget_origin(w);
   }
 
@@ -145,7 +145,7 @@ class scheduler_stream final : public stream_pool {
     const task_frame* const t = current_task();
     if (t == nullptr) return describe_current(sequence, 0);
     worker& w = *this_worker;
-    const std::unique_ptr<failure> f = capture(w, *t, w.where, "");
+    const std::unique_ptr<failure> f = capture(w, *t, w.where(), "");
     return f != nullptr ? detail::describe(*f) : describe_current(sequence, w.index);
   }
 

@@ -15,7 +15,7 @@ namespace this_task {
 
 bool stop_requested() noexcept {
   const detail::task_frame* const t = detail::current_task();
-  return t != nullptr && t->job->stops(detail::this_worker->where);
+  return t != nullptr && t->job->stops(detail::this_worker->where());
 }
 
 void throw_if_stopped() {
@@ -31,7 +31,7 @@ bool cancel_job(std::string reason) {
   const detail::task_frame* const t = detail::current_task();
   if (t == nullptr) return false;
   return detail::job_state::of(*t->job).request_stop(
-      detail::stop_reason::cancelled, detail::to_text(detail::path_of(detail::this_worker->where)),
+      detail::stop_reason::cancelled, detail::to_text(detail::path_of(detail::this_worker->where())),
       std::move(reason));
 }
 
@@ -40,7 +40,7 @@ void fail(std::error_code code, std::string message) {
   if (t == nullptr) throw std::system_error(code, message);
   detail::failure f;
   f.exception = std::make_exception_ptr(std::system_error(code, message));
-  f.path = detail::path_of(detail::this_worker->where);
+  f.path = detail::path_of(detail::this_worker->where());
   f.worker = detail::this_worker->index;
   f.after_cancel = t->job->stopping();
   detail::job_state& job = detail::job_state::of(*t->job);
@@ -68,7 +68,7 @@ std::chrono::nanoseconds remaining() {
 }
 
 std::string path() {
-  return detail::current_task() != nullptr ? detail::to_text(detail::path_of(detail::this_worker->where))
+  return detail::current_task() != nullptr ? detail::to_text(detail::path_of(detail::this_worker->where()))
                                            : std::string();
 }
 

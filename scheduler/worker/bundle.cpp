@@ -33,7 +33,7 @@ frame& take_newest(bundle& b) noexcept {
 }
 
 void push(worker& w, frame& f) noexcept {
-  std::uint32_t index = 0;
+  deque_index index = 0;
   w.deque.push_below_bound(f, &index);
 }
 
@@ -80,11 +80,11 @@ void* take_node(slab& nodes) noexcept {
 
 }  // namespace
 
-bool bundle_newest(worker_thread& me, frame& newest, std::uint32_t floor) noexcept {
+bool bundle_newest(worker_thread& me, frame& newest, deque_index floor) noexcept {
   bundle* b = nullptr;
   frame* oldest = &newest;
   std::uint32_t size = 1;
-  while (size != bundle_size && static_cast<std::int32_t>(me.deque.top() - floor) > 0) {
+  while (size != bundle_size && me.deque.top() > floor) {
     frame* const f = me.deque.pop();
     if (f == nullptr) break;  // thieves have taken the rest
     if (b == nullptr && f->state.load(memory_order_relaxed) == frame::loose) {

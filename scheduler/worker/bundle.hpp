@@ -24,7 +24,7 @@ namespace detail {
 
 // Owner. Bundles `newest`, which is not in the deque, with the frames on top of it and above `floor`, or puts
 // it into the deque's reserve if there are none. False: nothing was done; no memory, or no slot.
-COPPICE_COLD bool bundle_newest(worker_thread& me, frame& newest, std::uint32_t floor) noexcept;
+COPPICE_COLD bool bundle_newest(worker_thread& me, frame& newest, deque_index floor) noexcept;
 
 }  // namespace detail
 }  // namespace v0

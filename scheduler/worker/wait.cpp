@@ -42,7 +42,7 @@ void worker_thread::run_as_strand(frame& f) noexcept {
   deque.begin_strand();
 }
 
-void worker_thread::wait_for(wait_condition& condition, std::uint32_t wait_floor) noexcept {
+void worker_thread::wait_for(wait_condition& condition, deque_index wait_floor) noexcept {
   // The clock is read only once there is nothing to do: most waits of a group run its children and never
   // spin.
   bool idle = false;

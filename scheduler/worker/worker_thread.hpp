@@ -95,10 +95,10 @@ class worker_thread : public worker {
 
   // Runs what is in the own deque above `wait_floor`, and descendants of what is awaited, until the condition
   // is met.
-  void wait_for(wait_condition& condition, std::uint32_t wait_floor) noexcept;
+  void wait_for(wait_condition& condition, deque_index wait_floor) noexcept;
   // Owner: the newest frame above `height`, or null.
-  frame* pop_above(std::uint32_t height) noexcept {
-    const bool has_own = static_cast<std::int32_t>(deque.top() - height) > 0 && !deque.empty_for_owner();
+  frame* pop_above(deque_index height) noexcept {
+    const bool has_own = deque.top() > height && !deque.empty_for_owner();
     return has_own ? deque.pop() : nullptr;
   }
   // Somebody wants work: gives half of the private part and wakes a sleeper.
@@ -167,7 +167,7 @@ class worker_thread : public worker {
   }
   piece* running = nullptr;  // owner only: what is timed now, if anything is
   // Owner only. What lies below this index is none of what runs now, and not to be bundled with it.
-  std::uint32_t floor = 0;
+  deque_index floor = 0;
 
   static worker_thread& of(worker& w) noexcept { return static_cast<worker_thread&>(w); }
 
@@ -236,7 +236,7 @@ class worker_thread : public worker {
 class standing_floor {
  public:
   explicit standing_floor(worker_thread& me) noexcept : standing_floor(me, me.deque.top()) {}
-  standing_floor(worker_thread& me, std::uint32_t floor) noexcept
+  standing_floor(worker_thread& me, deque_index floor) noexcept
       : me_(me), outer_(std::exchange(me.floor, floor)) {}
   ~standing_floor() { me_.floor = outer_; }
   standing_floor(const standing_floor&) = delete;
@@ -245,7 +245,7 @@ class standing_floor {
 
  private:
   worker_thread& me_;
-  const std::uint32_t outer_;
+  const deque_index outer_;
 };
 
 // Provided by the job floor: the root frame of an injected job; what to do when a worker has run out of

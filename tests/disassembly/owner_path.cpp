@@ -3,6 +3,7 @@
 #include <coppice/detail/deque.hpp>
 #include <coppice/join.hpp>
 
+using coppice::detail::deque_index;
 using coppice::detail::frame;
 using coppice::detail::split_deque;
 
@@ -18,8 +19,8 @@ void owner_join_by_reference(void (*f)(int&), int& x, int& y) {
   coppice::join([&, f] { f(x); }, [&, f] { f(y); }, [&, f] { f(x); });
 }
 
-bool owner_push(split_deque& d, frame& f, std::uint32_t& index) { return d.push_below_bound(f, &index); }
-bool owner_pop_if_private(split_deque& d, std::uint32_t index) { return d.pop_if_private(index); }
+bool owner_push(split_deque& d, frame& f, deque_index& index) { return d.push_below_bound(f, &index); }
+bool owner_pop_if_private(split_deque& d, deque_index index) { return d.pop_if_private(index); }
 frame* owner_pop(split_deque& d) { return d.pop(); }
 
 #ifdef WITH_MUTANT

@@ -275,7 +275,7 @@ TEST(callers, WhoLeavesTheWorkersAlonePollsBeforeItSleeps) {
 bool submitter_would_poll(coppice::scheduler& scheduler, busy_worker& until_submitted) {
   const coppice::detail::job_core* core = nullptr;
   auto job =
-      scheduler.submit([&] { core = coppice::detail::task_of(coppice::detail::this_worker->where)->job; });
+      scheduler.submit([&] { core = coppice::detail::task_of(coppice::detail::this_worker->where())->job; });
   until_submitted.end();
   job.wait();
   return coppice::detail::job_state::of(*core).submitter_polls;

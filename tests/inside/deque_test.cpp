@@ -26,7 +26,7 @@ struct item : frame {
 
 template <class Deque>
 void push(Deque& d, frame& f) {
-  std::uint32_t index = 0;
+  coppice::detail::deque_index index = 0;
   ASSERT_TRUE(d.has_room());
   ASSERT_TRUE(d.push_below_bound(f, &index));
 }
@@ -81,7 +81,7 @@ TEST(split_deque, RefusesWhenFullAndHasRoomAgainAfterASteal) {
 TEST(split_deque, AJoinFindsItsFrameStolenWhenEverythingBelowIs) {
   basic_split_deque<8> d;
   std::array<item, 2> items;
-  std::uint32_t index = 0;
+  coppice::detail::deque_index index = 0;
   ASSERT_TRUE(d.push_below_bound(items[0], &index));
   d.share();
   EXPECT_EQ(d.steal(), &items[0]);
@@ -109,7 +109,7 @@ TEST(split_deque, IndicesWrapAroundTheirTwentyFourBits) {
   item second;
   // Each round moves tail by one: past 2^24 rounds every index has wrapped.
   for (std::uint32_t round = 0; round < (1U << 24) + 16; ++round) {
-    std::uint32_t index = 0;
+    coppice::detail::deque_index index = 0;
     if (!d->push_below_bound(first, &index)) {
       ASSERT_TRUE(d->has_room()) << round;
       ASSERT_TRUE(d->push_below_bound(first, &index));
@@ -208,7 +208,7 @@ void storm(unsigned thieves, std::uint64_t rounds, bool expose) {
       state ^= state >> 7;
       state ^= state << 17;
       if (state % 3 != 0 && d->has_room()) {
-        std::uint32_t index = 0;
+        coppice::detail::deque_index index = 0;
         ASSERT_TRUE(d->push_below_bound(items[pushed++], &index));
       } else if (frame* const f = d->pop()) {
         static_cast<item*>(f)->taken.fetch_add(1, std::memory_order_relaxed);

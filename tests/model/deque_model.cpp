@@ -148,6 +148,18 @@ MODEL(RoomReturnsWhenThievesAreDone, {.preemptions = 2}) {
   s.check_all_taken();
 }
 
+MODEL(FreshDequeGivesNothing, {.preemptions = 2}) {
+  scene<4, 2> s;
+  check(!s.pop(), "nothing was pushed");
+  s.push(0);
+  s.push(1);
+  check(s.deque.share() == 1, "the older half");
+  thread a([&] { s.steal(); });
+  s.drain();
+  a.join();
+  s.check_all_taken();
+}
+
 MODEL(FullDequeRefusesAPush, {.preemptions = 2}) {
   scene<2, 3> s;
   s.push(0);

@@ -25,11 +25,12 @@ struct item : frame {
 // A deque with items, and the account of who was taken.
 template <std::uint32_t Capacity, unsigned Items, std::uint32_t Reserve = 0>
 struct scene {
-  explicit scene(std::uint32_t first = 0) : deque(first) {}
+  scene() = default;
+  explicit scene(coppice::detail::deque_index first) : deque(first) {}
 
   basic_split_deque<Capacity, Reserve> deque;
   item items[Items];
-  std::uint32_t index[Items] = {};
+  coppice::detail::deque_index index[Items] = {};
   model::ledger taken{Items};
 
   // Owner.

@@ -231,7 +231,7 @@ MODEL(SharedPairWakesTwoSleepers,
   running_crew crew(3, 1);
   floor_model::worker_thread& owner = *crew.all.workers[0];
   while (crew.all.idle.sleepers() < 2) coppice::detail::relax();
-  std::uint32_t index = 0;
+  coppice::detail::deque_index index = 0;
   check(owner.deque.push_below_bound(a.f, &index) && owner.deque.push_below_bound(b.f, &index),
         "there is room");
   owner.share_all_and_wake();
@@ -253,7 +253,7 @@ MODEL(BundleIsMadeWhileAThiefTakesTheOldest, (long_within(1))) {
     floor_model::worker_thread& owner = *crew.all.workers[0];
     for (work& w : all) w.f.state.store(coppice::detail::frame::loose, std::memory_order_relaxed);
     for (unsigned i = 0; i < 3; ++i) floor_model::push(owner, all[i]);
-    std::uint32_t index = 0;
+    coppice::detail::deque_index index = 0;
     if (!owner.deque.has_room() || !owner.deque.push_below_bound(all[3].f, &index))
       check(coppice::detail::bundle_newest(owner, all[3].f, owner.floor), "there is memory");
     if (owner.attention.load(std::memory_order_relaxed) != 0) coppice::detail::answer_quietly(owner);

@@ -51,7 +51,7 @@ struct pair_of_workers {
 };
 
 void fork(worker_thread& w, frame& f) {
-  std::uint32_t index = 0;
+  coppice::detail::deque_index index = 0;
   check(w.deque.push_below_bound(f, &index), "there is room");
 }
 

@@ -62,7 +62,7 @@ void running_crew::submit(work& w) {
 }
 
 void push(worker& w, work& child) {
-  std::uint32_t index = 0;
+  coppice::detail::deque_index index = 0;
   model::check(w.deque.push_below_bound(child.f, &index), "there is room");
   if (w.attention.load(std::memory_order_relaxed) != 0) coppice::detail::answer_quietly(w);
 }

@@ -100,10 +100,10 @@ const char* in_words(place_kind kind) noexcept {
 
 void add_worker(line& out, coppice::detail::worker& w) noexcept {
   out << ": worker " << w.index << ", ";
-  if (w.where) {
+  if (w.where()) {
     out << "at ";
-    add_path(out, w.where);
-    out << " (" << in_words(w.where.at()->kind()) << ")";
+    add_path(out, w.where());
+    out << " (" << in_words(w.where().at()->kind()) << ")";
   } else {
     out << "runs nothing";
   }

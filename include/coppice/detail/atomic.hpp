@@ -60,6 +60,31 @@ inline void relax() noexcept {
 
 #endif
 
+// Comparisons with a shared word, relaxed. Compilers do not make one instruction of an atomic load and a
+// comparison, and keep what they compare in a register across the calls between.
+#if defined(__x86_64__) && !defined(COPPICE_POLICY)
+inline bool is_below(std::uint64_t value, const atomic<std::uint64_t>& word) noexcept {
+  bool below = false;
+  asm volatile("cmp {%1, %2|%2, %1}" : "=@ccb"(below) : "m"(word), "r"(value));
+  return below;
+}
+inline bool is_one_less(std::uint64_t value, const atomic<std::uint64_t>& word) noexcept {
+  bool is = false;
+  std::uint64_t next = 0;
+  asm volatile("lea {1(%3), %1|%1, [%3 + 1]}\n\tcmp {%2, %1|%1, %2}"
+               : "=@ccz"(is), "=&r"(next)
+               : "m"(word), "r"(value));
+  return is;
+}
+#else
+inline bool is_below(std::uint64_t value, const atomic<std::uint64_t>& word) noexcept {
+  return value < word.load(std::memory_order_relaxed);
+}
+inline bool is_one_less(std::uint64_t value, const atomic<std::uint64_t>& word) noexcept {
+  return value + 1 == word.load(std::memory_order_relaxed);
+}
+#endif
+
 using std::memory_order_acq_rel;
 using std::memory_order_acquire;
 using std::memory_order_relaxed;

@@ -12,9 +12,8 @@
 // the owner is still at what the thief thinks it is at (leapfrogging, idle.md).
 //
 // Invariant
-//   I1  tail <= split <= head + 1, in wrapping order; outside a pop split <= head. head_, limit_, bound_ and
-//       read_ count in 32 bits, the word holds the low 24 of tail and split; they are never further apart
-//       than Capacity.
+//   I1  tail <= split <= head + 1; outside a pop split <= head. head_, limit_, bound_ and read_ never wrap;
+//       the word holds the low 24 bits of tail and split; they are never further apart than Capacity.
 //   I2  split <= limit while the lock is held, split == limit while it is free. The owner takes an index
 //       without the lock only at or above limit.
 //   I3  slot i is written again only when i < read_, and read_ passes i only after the thief of i has left
@@ -43,6 +42,7 @@
 // protocol; Dice, Huang and Yang, Asymmetric Dekker synchronization (2001).
 #pragma once
 
+#include <algorithm>
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/config.hpp>
 #include <coppice/detail/frame.hpp>
@@ -52,7 +52,13 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-template <std::uint32_t Capacity, std::uint32_t Reserve = 0>
+// It grows by the steals: 64 bits never wrap.
+using deque_index = std::uint64_t;
+
+struct nothing_beside {};
+
+// Beside: what the owner keeps on the line that it writes at every push and pop.
+template <std::uint32_t Capacity, std::uint32_t Reserve = 0, class Beside = nothing_beside>
 class basic_split_deque {
   static_assert((Capacity & (Capacity - 1)) == 0, "a power of two");
   static_assert(Reserve < Capacity);
@@ -61,9 +67,8 @@ class basic_split_deque {
  public:
   static constexpr std::uint32_t capacity = Capacity;
 
-  basic_split_deque() = default;
-  // Indices count from here; tests begin just below a wrap.
-  explicit basic_split_deque(std::uint32_t first) noexcept
+  // Indices count from `first`, at least 1: a pop of nothing looks one below. Tests begin just below a wrap.
+  explicit basic_split_deque(deque_index first = 1) noexcept
       : head_{first},
         limit_{first},
         bound_{first + Capacity - Reserve},
@@ -81,22 +86,22 @@ class basic_split_deque {
   // How many pushes would.
   std::uint32_t room() noexcept {
     find_room();
-    return bound_ - head_.load(memory_order_relaxed);
+    return static_cast<std::uint32_t>(bound_ - head_.load(memory_order_relaxed));
   }
   // As push_below_bound(), up to the last slot: for what must not run inline. False: not even that is free.
   COPPICE_COLD bool push_into_reserve(frame& f) noexcept {
     find_room();
-    const std::uint32_t h = head_.load(memory_order_relaxed);
+    const deque_index h = head_.load(memory_order_relaxed);
     if (h - read_ == Capacity) return false;
     if (h == bound_) ++bound_;
-    std::uint32_t index = 0;
+    deque_index index = 0;
     return push_below_bound(f, &index);
   }
 
   // False: the deque is full, unless has_room() says otherwise. Else *index is the frame's, for
   // pop_if_private().
-  bool push_below_bound(frame& f, std::uint32_t* index) noexcept {
-    const std::uint32_t h = head_.load(memory_order_relaxed);
+  bool push_below_bound(frame& f, deque_index* index) noexcept {
+    const deque_index h = head_.load(memory_order_relaxed);
     if (h == bound_) [[unlikely]]
       return false;
     slots_[h & mask].store(&f, memory_order_relaxed);
@@ -110,15 +115,15 @@ class basic_split_deque {
 
   // Takes the frame with this index if it is on top and private. The un-stolen join. The index comes from the
   // caller, not from head_: so a chain of forks and joins does not wait for each store to be read back.
-  bool pop_if_private(std::uint32_t h) noexcept {
-    if (head_.load(memory_order_relaxed) - 1 != h) [[unlikely]]
+  bool pop_if_private(deque_index h) noexcept {
+    if (!is_one_less(h, head_)) [[unlikely]]
       return false;
     // order(push): release, or what the pushes below have published would end here; pairs with the acquire in
     // expose().
     head_.store(h, memory_order_release);
     compiler_barrier();
     // order(pop): relaxed; pairs with the barrier on every thread in expose().
-    if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0) [[likely]]
+    if (!is_below(h, limit_)) [[likely]]
       return true;
     undo_pop(h);
     return false;
@@ -126,12 +131,12 @@ class basic_split_deque {
 
   // Takes the newest frame; null when the deque is empty.
   frame* pop() noexcept {
-    const std::uint32_t h = head_.load(memory_order_relaxed) - 1;
+    const deque_index h = head_.load(memory_order_relaxed) - 1;
     // order(push): release; as in pop_if_private().
     head_.store(h, memory_order_release);
     compiler_barrier();
     // order(pop): relaxed; pairs with the barrier on every thread in expose().
-    if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0) [[likely]]
+    if (!is_below(h, limit_)) [[likely]]
       return slots_[h & mask].load(memory_order_relaxed);
     return pop_shared(h);
   }
@@ -153,9 +158,9 @@ class basic_split_deque {
  private:
   std::uint32_t share_part(std::uint32_t divisor) noexcept {
     const std::lock_guard hold(lock_);
-    const std::uint32_t h = head_.load(memory_order_relaxed);
-    const std::uint32_t s = near(split_of(word_.load(memory_order_relaxed)), h);
-    const std::uint32_t mine = h - s;
+    const deque_index h = head_.load(memory_order_relaxed);
+    const deque_index s = near(split_of(word_.load(memory_order_relaxed)), h);
+    const auto mine = static_cast<std::uint32_t>(h - s);
     if (mine == 0) return 0;
     const std::uint32_t given = (mine + divisor - 1) / divisor;
     limit_.store(s + given, memory_order_relaxed);
@@ -164,7 +169,7 @@ class basic_split_deque {
   }
 
  public:
-  std::uint32_t top() const noexcept { return head_.load(memory_order_relaxed); }
+  deque_index top() const noexcept { return head_.load(memory_order_relaxed); }
   // The owner's own view: nothing left to pop. Exact: only thieves can empty it further.
   bool empty_for_owner() const noexcept {
     return tail_of(word_.load(memory_order_relaxed)) == (head_.load(memory_order_relaxed) & low24);
@@ -199,13 +204,14 @@ class basic_split_deque {
     return tail_of(w) != split_of(w);
   }
   bool has_private() const noexcept {
-    return is_after(head_.load(memory_order_relaxed), split_of(word_.load(memory_order_relaxed)));
+    const deque_index h = head_.load(memory_order_relaxed);
+    return h > near(split_of(word_.load(memory_order_relaxed)), h);
   }
   // For people: may be out of date.
   std::uint32_t size() const noexcept {
-    const std::uint32_t h = head_.load(memory_order_relaxed);
-    const std::uint32_t n = h - near(tail_of(word_.load(memory_order_relaxed)), h);
-    return n <= Capacity ? n : 0;
+    const deque_index h = head_.load(memory_order_relaxed);
+    const deque_index n = h - near(tail_of(word_.load(memory_order_relaxed)), h);
+    return n <= Capacity ? static_cast<std::uint32_t>(n) : 0;
   }
 
   // Shares half of the private part on the owner's behalf while the owner is busy in a leaf. `barrier` must
@@ -219,10 +225,10 @@ class basic_split_deque {
       hold.lock();
     else if (!hold.try_lock())
       return 0;
-    const std::uint32_t s = limit_.load(memory_order_relaxed);  // I2
-    const auto mine = static_cast<std::int32_t>(head_.load(memory_order_relaxed) - s);
-    if (mine <= 0) return 0;
-    const std::uint32_t wanted = s + static_cast<std::uint32_t>(mine - mine / 2);
+    const deque_index s = limit_.load(memory_order_relaxed);  // I2
+    const deque_index seen = head_.load(memory_order_relaxed);
+    if (seen <= s) return 0;
+    const deque_index wanted = s + (seen - s + 1) / 2;
     limit_.store(wanted, memory_order_relaxed);
     if (!barrier()) {
       limit_.store(s, memory_order_relaxed);
@@ -230,18 +236,16 @@ class basic_split_deque {
     }
     // From here on the owner takes nothing below `wanted` without the lock.
     // order(push): acquire; pairs with the release of push_below_bound().
-    const std::uint32_t h = head_.load(memory_order_acquire);
-    const std::uint32_t reached = static_cast<std::int32_t>(h - wanted) >= 0 ? wanted
-                                  : static_cast<std::int32_t>(h - s) > 0     ? h
-                                                                             : s;
+    const deque_index h = head_.load(memory_order_acquire);
+    const deque_index reached = std::clamp(h, s, wanted);
     limit_.store(reached, memory_order_relaxed);
     if (reached == s) return 0;
     move_split(reached);
-    return reached - s;
+    return static_cast<std::uint32_t>(reached - s);
   }
 
  private:
-  static constexpr std::uint32_t mask = Capacity - 1;
+  static constexpr deque_index mask = Capacity - 1;
   static constexpr std::uint32_t low24 = 0xffffff;
   static constexpr std::uint64_t low24_64 = low24;
   static constexpr std::uint64_t one_strand = std::uint64_t{1} << 48;
@@ -251,23 +255,20 @@ class basic_split_deque {
     return static_cast<std::uint32_t>(w >> 24 & low24_64);
   }
   static constexpr std::uint64_t both(std::uint64_t low) noexcept { return low << 24 | low; }
-  static std::uint64_t with_split(std::uint64_t w, std::uint32_t split) noexcept {
-    return (w & ~(low24_64 << 24)) | (std::uint64_t{split & low24} << 24);
+  static std::uint64_t with_split(std::uint64_t w, deque_index split) noexcept {
+    return (w & ~(low24_64 << 24)) | ((split & low24) << 24);
   }
-  // The 32-bit index nearest to `there` with these low bits.
-  static std::uint32_t near(std::uint32_t low, std::uint32_t there) noexcept {
-    return there + static_cast<std::uint32_t>(static_cast<std::int32_t>((low - there) << 8) >> 8);
-  }
-  static bool is_after(std::uint32_t index, std::uint32_t low) noexcept {
-    return static_cast<std::int32_t>((index - low) << 8) > 0;
+  // The index nearest to `there` with these low bits.
+  static deque_index near(std::uint32_t low, deque_index there) noexcept {
+    return there + static_cast<deque_index>(static_cast<std::int64_t>((low - there) << 40) >> 40);
   }
 
   // Out of line, or h + 1 would occupy a register across every join.
   // order(push): release; as in pop_if_private().
-  COPPICE_COLD void undo_pop(std::uint32_t h) noexcept { head_.store(h + 1, memory_order_release); }
+  COPPICE_COLD void undo_pop(deque_index h) noexcept { head_.store(h + 1, memory_order_release); }
 
   // Holds the lock: only tail can move meanwhile.
-  void move_split(std::uint32_t split) noexcept {
+  void move_split(deque_index split) noexcept {
     std::uint64_t w = word_.load(memory_order_relaxed);
     // order(share): seq_cst, which includes the release that steal() acquires; the total order is the
     // sharer's half of the announce-and-look pair of the idle protocol (idle.md).
@@ -277,20 +278,20 @@ class basic_split_deque {
   }
 
   // The owner wants index h and has stored head = h, but h lies below the limit.
-  COPPICE_COLD frame* pop_shared(std::uint32_t h) noexcept {
+  COPPICE_COLD frame* pop_shared(deque_index h) noexcept {
     const std::lock_guard hold(lock_);
     std::uint64_t w = word_.load(memory_order_relaxed);
-    if (static_cast<std::int32_t>(h - limit_.load(memory_order_relaxed)) >= 0)  // an exposure was under way
+    if (h >= limit_.load(memory_order_relaxed))  // an exposure was under way
       return slots_[h & mask].load(memory_order_relaxed);
     for (;;) {
-      const std::uint32_t t = near(tail_of(w), h);
+      const deque_index t = near(tail_of(w), h);
       if (t == h + 1) {  // I4: all taken
         // order(push): release; as in pop_if_private().
         head_.store(h + 1, memory_order_release);
         return nullptr;
       }
       // Back comes the newer half, at least h itself.
-      const std::uint32_t split = t + (h + 1 - t) / 2;
+      const deque_index split = t + (h + 1 - t) / 2;
       // order(take-back): relaxed; the frames are the owner's own, tail decides against a thief's exchange.
       if (word_.compare_exchange_weak(w, with_split(w, split), memory_order_relaxed, memory_order_relaxed)) {
         limit_.store(split, memory_order_relaxed);
@@ -301,27 +302,30 @@ class basic_split_deque {
 
   // Moves the bound over the slots whose thieves are done with them.
   COPPICE_COLD bool find_room() noexcept {
-    const std::uint32_t h = head_.load(memory_order_relaxed);
-    const std::uint32_t tail = near(tail_of(word_.load(memory_order_relaxed)), h);
+    const deque_index h = head_.load(memory_order_relaxed);
+    const deque_index tail = near(tail_of(word_.load(memory_order_relaxed)), h);
     // order(steal-slot): relaxed; pairs with the null in steal_seen().
     while (read_ != tail && slots_[read_ & mask].load(memory_order_relaxed) == nullptr) ++read_;
-    const std::uint32_t all_but_reserve = read_ + (Capacity - Reserve);
-    bound_ = static_cast<std::int32_t>(all_but_reserve - h) > 0 ? all_but_reserve : h;
+    bound_ = std::max(read_ + (Capacity - Reserve), h);
     return h != bound_;
   }
 
   // The owner's line. Thieves touch it only to expose.
-  alignas(cache_line) atomic<std::uint32_t> head_{0};
-  atomic<std::uint32_t> limit_{0};
-  std::uint32_t bound_ = Capacity - Reserve;
-  std::uint32_t read_ = 0;  // the oldest slot in which no null has been seen
+  alignas(cache_line) atomic<deque_index> head_;
+  atomic<deque_index> limit_;
+  deque_index bound_;
+  deque_index read_;  // the oldest slot in which no null has been seen
+
+ public:
+  // The owner's, of no meaning here.
+  [[no_unique_address]] Beside beside{};
+
+ private:
   // The thieves' line.
-  alignas(cache_line) atomic<std::uint64_t> word_{0};
+  alignas(cache_line) atomic<std::uint64_t> word_;
   mutex lock_;
   alignas(cache_line) atomic<frame*> slots_[Capacity] = {};
 };
-
-using split_deque = basic_split_deque<deque_capacity, deque_reserve>;
 
 }  // namespace detail
 }  // namespace v0

@@ -43,7 +43,7 @@ class COPPICE_API group_core {
   // Whether a group of this task has children. Asked by the thread that runs the task.
   static bool has_children_of(const worker& w, const task_frame& t) noexcept;
   // Above this index lies only what was forked since the last group was made or wait begun.
-  static std::uint32_t floor_of(const worker& w) noexcept;
+  static deque_index floor_of(const worker& w) noexcept;
 
   // order(stopped): acquire; pairs with the release in child_failed() and in the destructor.
   bool stopped() const noexcept { return stopped_.load(memory_order_acquire); }
@@ -53,8 +53,8 @@ class COPPICE_API group_core {
     if (&w == owner_) [[likely]] {
       ++local_;
       // Made within a branch or before another group's wait, it may live on where the deque is lower.
-      const std::uint32_t top = w.deque.top();
-      if (static_cast<std::int32_t>(top - floor_) < 0) [[unlikely]]
+      const deque_index top = w.deque.top();
+      if (top < floor_) [[unlikely]]
         floor_ = top;
     } else {
       remote_.fetch_add(2, memory_order_relaxed);
@@ -102,7 +102,7 @@ class COPPICE_API group_core {
   mutable mutex lock_;
   // The owner's, at every spawn.
   alignas(cache_line) std::int64_t local_ = 0;
-  std::uint32_t floor_;          // its children lie above this index of the owner's deque
+  deque_index floor_;            // its children lie above this index of the owner's deque
   error_set* errors_ = nullptr;  // under lock_
   task_frame* held_ = nullptr;   // under lock_
   bool earlier_ones_go_on_ =

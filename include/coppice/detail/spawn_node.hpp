@@ -76,15 +76,15 @@ COPPICE_API void enqueue_at_bound(worker& w, task_frame& node) noexcept;
 // Counts a complete node as a child of `parent`, the running task, and pushes it or runs it at once.
 COPPICE_INLINE inline void enqueue(worker& w, task_frame& node, task_frame& parent,
                                    group_core* group) noexcept {
-  node.low = w.where.next_child();
-  w.where.count_child();
+  node.low = w.where().next_child();
+  w.where().count_child();
   if (!outlives_child_of(parent, group)) parent.add_child(w);
   if (group != nullptr) group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
   add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
   if (group == nullptr && parent.job->keeps_what_is_earlier() && hold_child(w, node)) [[unlikely]]
     return;
-  std::uint32_t index = 0;
+  deque_index index = 0;
   if (!w.deque.push_below_bound(node, &index)) [[unlikely]]
     return enqueue_at_bound(w, node);
   if (w.attention.load(memory_order_relaxed) != 0) [[unlikely]]
@@ -100,10 +100,10 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   const char here = 0;
   if (w.attention.is_below_limit(stack_address(&here))) [[unlikely]]
     refuse_recursion();
-  place* const where = w.where.at();
+  place* const where = w.where().at();
   const bool in_branch = where->kind() != place_kind::task;
-  task_frame& parent = in_branch ? *task_of(w.where) : static_cast<task_frame&>(*where);
-  if (parent.job->stops(w.where) || (group != nullptr && group->stops(w.where))) [[unlikely]] {
+  task_frame& parent = in_branch ? *task_of(w.where()) : static_cast<task_frame&>(*where);
+  if (parent.job->stops(w.where()) || (group != nullptr && group->stops(w.where()))) [[unlikely]] {
     refuse_child(w, parent, group);
     return false;
   }

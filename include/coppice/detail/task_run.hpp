@@ -81,7 +81,7 @@ inline bool begin_task(worker& w, task_frame& t) noexcept {
     w.strand_starts = false;
     if (t.group != nullptr) t.group->child_starts_strand(w);
   }
-  w.where = t;
+  w.where() = t;
   job_core& job = *t.job;
   if (job.stops(t) || (t.group != nullptr && t.group->stops(t))) [[unlikely]]
     return false;
@@ -140,7 +140,7 @@ COPPICE_API COPPICE_COLD void end_task_rarely(worker& w, task_frame& t, std::uin
 template <class Body, class Drop>
 COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above, std::uint32_t list,
                                     const Body& body, const Drop& drop) noexcept {
-  const spot outer = w.where;
+  const spot outer = w.where();
   room_for_run room;
   task_run* rare = nullptr;
   const auto make = [&room, &w, &t](task_end how)
@@ -165,7 +165,7 @@ COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above,
       rare->destructor_failed();
     }
   }
-  w.where = outer;
+  w.where() = outer;
   // Whoever has taken over ancestors has an extra part: that end looks for the parent anew.
   if (rare != nullptr || w.keeps_origin || t.get_extra() != nullptr || t.job->looked_at()) [[unlikely]]
     return end_task_rarely(w, t, list, rare != nullptr ? *rare : *make(task_end::succeeded));

@@ -44,7 +44,7 @@ class attention_word {
   // Clears the bits.
   std::uint32_t take(std::memory_order order) noexcept { return bits_of(word_.fetch_and(addresses, order)); }
   // Somebody wants attention, or the stack ends.
-  bool stops_fork_at(std::uintptr_t stack) const noexcept { return stack < word_.load(memory_order_relaxed); }
+  bool stops_fork_at(std::uintptr_t stack) const noexcept { return is_below(stack, word_); }
   bool is_below_limit(std::uintptr_t stack) const noexcept {
     return stack < (word_.load(memory_order_relaxed) & addresses);
   }
@@ -66,11 +66,12 @@ class attention_word {
   atomic<std::uint64_t> word_{0};
 };
 
+using split_deque = basic_split_deque<deque_capacity, deque_reserve, spot>;
+
 struct worker {
   // Owner only.
   split_deque deque;
-  alignas(cache_line) spot where;  // of the running code; nowhere outside tasks
-  shard* counts = nullptr;         // of counts_of
+  shard* counts = nullptr;  // of counts_of
   job_core* counts_of = nullptr;
   bool counts_dirty = false;   // a task ended since the last look at the tally
   bool strand_starts = false;  // the frame about to run is a strand's first
@@ -85,6 +86,11 @@ struct worker {
   atomic<std::uint64_t> inline_runs{0};  // children run at once because the deque was full
   // Written by anybody; on a line of its own, since the owner reads it at every fork.
   alignas(cache_line) attention_word attention;
+
+  // Of the running code; nowhere outside tasks. On the deque's line of its owner, near the worker's address:
+  // a fork writes it three times (bench/notes/2026-11-28-what-a-fork-compares.md).
+  spot& where() noexcept { return deque.beside; }
+  spot where() const noexcept { return deque.beside; }
 };
 
 // The worker of this thread; null on threads that are not workers. One definition in the library,
@@ -94,7 +100,7 @@ extern COPPICE_API constinit thread_local worker* this_worker [[gnu::tls_model("
 // The task whose code this thread runs, or null.
 inline task_frame* current_task() noexcept {
   const worker* const w = this_worker;
-  return w != nullptr && w->where ? task_of(w->where) : nullptr;
+  return w != nullptr && w->where() ? task_of(w->where()) : nullptr;
 }
 
 // Runs what lies above `f` in the deque, then takes f back (true), or waits until its thief has ended it

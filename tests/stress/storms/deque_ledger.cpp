@@ -3,6 +3,7 @@
 #include "deque_ledger.hpp"
 
 #include <CLI/CLI.hpp>
+#include <coppice/detail/worker.hpp>
 #include <iostream>
 #include <random>
 

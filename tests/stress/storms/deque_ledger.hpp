@@ -61,6 +61,7 @@ class deque_ledger {
 
  private:
   using frame = coppice::detail::frame;
+  using deque_index = coppice::detail::deque_index;
   struct entry : frame {
     entry() : frame{nullptr, frame::fresh} {}
     std::uint64_t stamp = 0;
@@ -98,7 +99,7 @@ class deque_ledger {
     }
   }
 
-  bool push(std::uint32_t* index) {
+  bool push(deque_index* index) {
     if (free_.empty()) collect();
     if (free_.empty()) return false;
     ++operations_;
@@ -115,7 +116,7 @@ class deque_ledger {
     return true;
   }
 
-  void took(frame* f, std::uint32_t index) {
+  void took(frame* f, deque_index index) {
     auto* const e = static_cast<entry*>(f);
     require(e == shadow_[index % capacity], "the owner takes the newest frame");
     ++e->owner_took;
@@ -129,7 +130,7 @@ class deque_ledger {
 
   bool pop() {
     ++operations_;
-    const std::uint32_t top = deque_->top();
+    const deque_index top = deque_->top();
     frame* const f = deque_->pop();
     if (f != nullptr) {
       took(f, top - 1);
@@ -140,7 +141,7 @@ class deque_ledger {
   }
 
   void join_one() {
-    std::uint32_t index = 0;
+    deque_index index = 0;
     if (!push(&index)) return;
     frame* const mine = shadow_[index % capacity];
     if (draw(state_) % 4 == 0) nested();
@@ -153,7 +154,7 @@ class deque_ledger {
 
   // A branch with a fork of its own.
   void nested() {
-    std::uint32_t index = 0;
+    deque_index index = 0;
     if (!push(&index)) return;
     frame* const mine = shadow_[index % capacity];
     ++operations_;
@@ -189,7 +190,7 @@ class deque_ledger {
           deque_->share();
         ++operations_;
       }
-      std::uint32_t index = 0;
+      deque_index index = 0;
       const std::uint64_t step = r >> 8 & 255;
       if ((r & 3) == 0)
         join_one();

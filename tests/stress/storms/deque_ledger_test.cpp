@@ -1,7 +1,7 @@
 // The deque's ledger for a moment, and the ledger itself: a deque that breaks its promise is found.
 #include <gtest/gtest.h>
 
-#include <coppice/detail/deque.hpp>
+#include <coppice/detail/worker.hpp>
 
 #include "deque_ledger.hpp"
 #include "support/random.hpp"
