@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "fifo/seat.hpp"
@@ -49,12 +50,20 @@ void fifo_pool::work(seat& own) {
   leave(own);
 }
 
-// With the mutex held: true when there is a task for this worker, false when it is to leave.
+// With the mutex held: true when there is a task for this worker, false when it is to leave. Before it sleeps
+// the worker lets others have the core once: a submitter there would wake it for each task, and be preempted
+// by it (bench/notes/2026-11-28-a-worker-yields-before-it-sleeps.md).
 bool fifo_pool::await_task(std::unique_lock<std::mutex>& lock, seat& own) {
-  for (;;) {
+  for (bool has_yielded = false;;) {
     if (own.index >= wanted_) return false;
     if (head_) return true;
     if (stopping_ && in_hand_ == 0) return false;
+    if (!std::exchange(has_yielded, true)) {
+      lock.unlock();
+      std::this_thread::yield();
+      lock.lock();
+      continue;
+    }
     not_empty_.wait(lock);
     own.since = clock::now();
   }
