@@ -54,16 +54,15 @@ void fifo_pool::work(seat& own) {
 // the worker lets others have the core once: a submitter there would wake it for each task, and be preempted
 // by it (bench/notes/2026-11-28-a-worker-yields-before-it-sleeps.md).
 bool fifo_pool::await_task(std::unique_lock<std::mutex>& lock, seat& own) {
-  for (bool has_yielded = false;;) {
+  if (!head_) {
+    lock.unlock();
+    std::this_thread::yield();
+    lock.lock();
+  }
+  for (;;) {
     if (own.index >= wanted_) return false;
     if (head_) return true;
     if (stopping_ && in_hand_ == 0) return false;
-    if (!std::exchange(has_yielded, true)) {
-      lock.unlock();
-      std::this_thread::yield();
-      lock.lock();
-      continue;
-    }
     not_empty_.wait(lock);
     own.since = clock::now();
   }
