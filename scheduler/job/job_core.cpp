@@ -43,6 +43,24 @@ unsigned home_shelf() noexcept {
   return home;
 }
 
+// Of this thread if it is a worker, or null.
+shelves::collection* own_collection() noexcept {
+  return this_worker != nullptr ? &worker_thread::of(*this_worker).ended_jobs : nullptr;
+}
+
+void* take_block() noexcept {
+  shelves::collection* const mine = own_collection();
+  void* const block = mine != nullptr ? mine->take() : nullptr;
+  return block != nullptr ? block : memory->take(home_shelf());
+}
+
+void give_block(void* block) noexcept {
+  if (shelves::collection* const mine = own_collection())
+    memory->give(home_shelf(), *mine, block);
+  else
+    memory->give(home_shelf(), block);
+}
+
 }  // namespace
 
 void give_back_memory_of_jobs() noexcept {
@@ -69,7 +87,7 @@ void* job_core::operator new(std::size_t bytes, std::align_val_t alignment) {
   const auto aligned = static_cast<std::size_t>(alignment);
   const std::size_t all = state_at + bytes + aligned;
   const bool usual = keeps_memory_of_jobs && all <= usual_block;
-  void* block = usual ? memory->take(home_shelf()) : nullptr;
+  void* block = usual ? take_block() : nullptr;
   if (block == nullptr) block = ::operator new(usual ? usual_block : all);
   const auto first = reinterpret_cast<std::uintptr_t>(block) + state_at;
   auto* const job = static_cast<std::byte*>(block) + state_at + (aligned - first % aligned) % aligned;
@@ -81,7 +99,7 @@ void job_core::operator delete(void* job, std::align_val_t) noexcept {
   const std::uintptr_t word = word_of_block(job);
   void* const block = reinterpret_cast<void*>(word & ~is_usual);  // NOLINT(performance-no-int-to-ptr)
   if ((word & is_usual) != 0)
-    memory->give(home_shelf(), block);
+    give_block(block);
   else
     ::operator delete(block);
 }

@@ -407,8 +407,7 @@ bool job_state::publish_report(bool& tell) noexcept {
   return job.done_.exchange(job_core::is_over, memory_order_release) == job_core::is_awaited;
 }
 
-// On the worker that found the job quiet; once.
-void job_state::finish() noexcept {
+injection_queue::end job_state::finish() noexcept {
   // What the root has handled dies now, as with any task.
   delete job.root.get_extra();
   job.root.extra.store(nullptr, memory_order_relaxed);
@@ -440,7 +439,13 @@ void job_state::finish() noexcept {
   if (awaited) platform::futex_wake_all(job.done_);
   workers_elsewhere.wake_all();
   if (tell) give_up_results();
-  home.job_ended(*this, n);
+  if (bounded) home.team.callers.come_back_to(submitted_on);
+  return {this, n.succeeded + n.failed + n.cancelled, n.skipped, submitted + elapsed};
+}
+
+// The queue's list is done with this job.
+void job_state::has_left(bool was_last) noexcept {
+  if (was_last) home.no_job_is_left();
   job.release();
 }
 

@@ -148,7 +148,10 @@ struct job_state : injected {
   void ask_what_runs() noexcept;
   void tell_if_asked_what_runs(const worker& w, const task_frame& t) noexcept;
   void leave_parent() noexcept;
-  void finish() noexcept;
+  // On the worker that found the job quiet; once. What is left is to tell the injection queue, and then
+  // has_left().
+  injection_queue::end finish() noexcept;
+  void has_left(bool was_last) noexcept;
   void tell_if_unobserved() noexcept;
   // The job has ended and nobody has a handle: value and errors die here, whoever still counts for the job.
   void give_up_results() noexcept;

@@ -41,12 +41,23 @@ shard& bind_counts_of_root(worker& w, job_core& job) noexcept {
   return *w.counts;
 }
 
-void flush_counts(worker& w) noexcept {
-  if (!w.counts_dirty) return;
+injection_queue::end end_counted_job(worker& w) noexcept {
+  if (!w.counts_dirty) return {};
   w.counts_dirty = false;
   job_core& job = *w.counts_of;
-  if (!job.counts.claim_if_quiet()) return;
-  job_state::of(job).finish();
+  if (!job.counts.claim_if_quiet()) return {};
+  return job_state::of(job).finish();
+}
+
+void job_has_left(const injection_queue::end& over) noexcept {
+  static_cast<job_state&>(*over.job).has_left(over.was_last);
+}
+
+void flush_counts(worker& w) noexcept {
+  injection_queue::end over = end_counted_job(w);
+  if (over.job == nullptr) return;
+  worker_thread::of(w).all.injection.ended(over);
+  job_has_left(over);
 }
 
 void let_go_of_counts(worker& w) noexcept {

@@ -204,9 +204,8 @@ void scheduler_core::launch(job_core& job, bool bounded, job_core* outer) noexce
   leave_door();
 }
 
-void scheduler_core::job_ended(job_state& job, const task_counts& n) noexcept {
-  if (job.bounded) team.callers.come_back_to(job.submitted_on);
-  if (!team.injection.ended(job, n.succeeded + n.failed + n.cancelled, n.skipped) || !door_.closed()) return;
+void scheduler_core::no_job_is_left() noexcept {
+  if (!door_.closed()) return;
   const std::lock_guard hold(lock_);
   changed_.notify_all();
 }

@@ -54,7 +54,7 @@ class scheduler_core {
   void launch_step(job_core& job, job_core* outer) noexcept;
   void leave_door() noexcept;
   admission reject() noexcept;
-  void job_ended(job_state& job, const task_counts& n) noexcept;
+  void no_job_is_left() noexcept;
 
   // Drains until `when` (null: for ever), then cancels; with cancel at once.
   stop_report stop(stop_mode mode, const std::chrono::steady_clock::time_point* when);

@@ -90,22 +90,27 @@ void injection_queue::mark_taken(injected& job) noexcept {
   if (job.bounded) give_room();
 }
 
-injected* injection_queue::take() noexcept {
-  if (waiting_.load(memory_order_relaxed) == 0) return nullptr;
+injected* injection_queue::take_oldest(end* over) noexcept {
   injected* job = nullptr;
   const injected* next = nullptr;
   {
     const std::lock_guard hold(lock_);
+    if (over != nullptr) mark_ended(*over);
     job = queued_.first;
-    if (job == nullptr) return nullptr;
-    next = job->after;
-    mark_taken(*job);
+    if (job != nullptr) mark_taken(*job);
+    next = queued_.first;
   }
   // While this one runs the next one comes from where its submitter was. Also if it is somebody else's by
   // now.
   if (next != nullptr) fetch_soon(next);
   return job;
 }
+
+injected* injection_queue::take() noexcept {
+  return waiting_.load(memory_order_relaxed) == 0 ? nullptr : take_oldest(nullptr);
+}
+
+injected* injection_queue::take_after(end& over) noexcept { return take_oldest(&over); }
 
 bool injection_queue::remove(injected& job) noexcept {
   const std::lock_guard hold(lock_);
@@ -114,13 +119,17 @@ bool injection_queue::remove(injected& job) noexcept {
   return true;
 }
 
-bool injection_queue::ended(injected& job, std::uint64_t ran, std::uint64_t skipped) noexcept {
-  const std::lock_guard hold(lock_);
-  taken_.unlink(job);
-  ran_ += ran;
-  skipped_ += skipped;
+void injection_queue::mark_ended(end& over) noexcept {
+  taken_.unlink(*over.job);
+  ran_ += over.ran;
+  skipped_ += over.skipped;
   ++ended_ever_;
-  return counted().live == 0;
+  over.was_last = counted().live == 0;
+}
+
+void injection_queue::ended(end& over) noexcept {
+  const std::lock_guard hold(lock_);
+  mark_ended(over);
 }
 
 void injection_queue::close() noexcept {

@@ -6,11 +6,13 @@
 // it.
 //
 // A root is in one of two lists from its commit to the end of its job: queued or taken. Both are under one
-// lock, so that a job costs three visits in all; the lock also lets a worker that waits for a job take that
-// job's root out of the middle. What is reserved or queued is the difference of two counts that only grow:
-// reservations, which need no lock while nobody is blocked, and those that are over, which are counted under
-// it, where the blocked ones look. A submitter goes by what it has last seen of those until that is too
-// little.
+// lock, so that a job costs three visits in all, and two where a worker goes from one to the next: it tells
+// the end of the last with the visit that takes the next. The lock also lets a worker that waits for a job
+// take that job's root out of the middle.
+//
+// What is reserved or queued is the difference of two counts that only grow: reservations, which need no lock
+// while nobody is blocked, and those that are over, which are counted under it, where the blocked ones look.
+// A submitter goes by what it has last seen of those until that is too little.
 #pragma once
 
 #include <algorithm>
@@ -54,6 +56,16 @@ class injection_queue {
   void commit(injected& job) noexcept;
 
   injected* take() noexcept;
+  // The end of a job whose root was taken, with so many tasks; or of none, if job is null.
+  struct end {
+    injected* job = nullptr;
+    std::uint64_t ran = 0, skipped = 0;
+    std::chrono::steady_clock::time_point when{};
+    bool was_last = false;  // the queue's answer: none is left
+  };
+  void ended(end& over) noexcept;
+  // Both in one visit, the end first.
+  injected* take_after(end& over) noexcept;
   bool remove(injected& job) noexcept;  // false: somebody took it already
   // The first one that the predicate accepts; it is asked under the queue's lock.
   template <class Predicate>
@@ -66,8 +78,6 @@ class injection_queue {
     }
     return nullptr;
   }
-  // The job of a root that was taken has ended, with so many tasks. True: none is left.
-  bool ended(injected& job, std::uint64_t ran, std::uint64_t skipped) noexcept;
 
   struct state {
     std::size_t queued, blocked;
@@ -107,6 +117,8 @@ class injection_queue {
     return {queued, blocked_, queued + taken_ever_ - ended_ever_, queued + taken_ever_, ran_, skipped_};
   }
   void mark_taken(injected& job) noexcept;
+  void mark_ended(end& over) noexcept;
+  injected* take_oldest(end* over) noexcept;
   outcome try_reserve(std::size_t capacity) noexcept;
   outcome look_and_reserve() noexcept;
   void give_room() noexcept;

@@ -27,6 +27,10 @@ bool shelves::hang(unsigned home, block* chain) noexcept {
   return false;
 }
 
+shelves::block* shelves::add(block* chain, void* memory) noexcept {
+  return ::new (memory) block{chain, chain != nullptr ? chain->length + 1 : 1};
+}
+
 void shelves::free(block* chain) noexcept {
   while (chain != nullptr) ::operator delete(std::exchange(chain, chain->next));
 }
@@ -48,8 +52,23 @@ void shelves::give(unsigned home, void* memory) noexcept {
     if (!hang(home + 1, chain)) free(chain);
     chain = nullptr;
   }
-  auto* const b = ::new (memory) block{chain, chain != nullptr ? chain->length + 1 : 1};
+  block* const b = add(chain, memory);
   if (!hang(home, b)) free(b);
+}
+
+void shelves::give(unsigned home, collection& mine, void* memory) noexcept {
+  const bool full = mine.chain_ != nullptr && mine.chain_->length == longest_chain;
+  if (full && hang(home, mine.chain_)) mine.chain_ = nullptr;
+  if (full && mine.chain_ != nullptr)
+    ::operator delete(memory);
+  else
+    mine.chain_ = add(mine.chain_, memory);
+}
+
+void* shelves::collection::take() noexcept {
+  block* const b = chain_;
+  if (b != nullptr) chain_ = b->next;
+  return b;
 }
 
 void shelves::clear() noexcept {

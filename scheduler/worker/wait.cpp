@@ -35,7 +35,7 @@ frame* worker_thread::help_with(wait_condition& condition) noexcept {
 void worker_thread::run_as_strand(frame& f) noexcept {
   const void* const outer = strand_of.load(memory_order_relaxed);
   // With older frames in the deque a thief could not tell what belongs to what: nobody leaps here.
-  begin_strand(deque.empty_for_owner() ? &f : nullptr);
+  begin_strand(deque.empty_for_owner() ? &f : nullptr, clock::now());
   f.run(&f, *this);
   strand_starts = false;
   strand_of.store(outer, memory_order_relaxed);

@@ -170,11 +170,14 @@ frame* worker_thread::next() noexcept {
   floor = deque.top();
   weigh_strand();
   if (!one_too_many()) {
-    frame* f = steal_again();
-    if (f == nullptr) f = take_again();
-    if (f != nullptr) {
-      begin_strand(f);
+    if (frame* const f = steal_again()) {
+      begin_strand(f, clock::now());
       return f;
+    }
+    const next_strand next = take_again();
+    if (next.f != nullptr) {
+      begin_strand(next.f, next.begins);
+      return next.f;
     }
   }
   flush_counts(*this);
@@ -204,7 +207,7 @@ frame* worker_thread::search_and_sleep() noexcept {
     f = search();
     if (f != nullptr) {
       if (all.idle.end_search()) pass_on_the_search();
-      begin_strand(f);
+      begin_strand(f, clock::now());
       return f;
     }
     // Nothing is to be had now, not even little: who rests on asks nobody, and never reaches what a long leaf
@@ -222,10 +225,10 @@ frame* worker_thread::search_and_sleep() noexcept {
   }
 }
 
-void worker_thread::begin_strand(const void* what) noexcept {
+void worker_thread::begin_strand(const void* what, clock::time_point now) noexcept {
   strand_starts = true;
   strand_of.store(what, memory_order_relaxed);
-  strand_since = clock::now();
+  strand_since = now;
   strand_is_weighed_ = !std::exchange(found_root_, false);
   deque.begin_strand();
 }

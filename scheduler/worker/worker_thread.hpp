@@ -24,6 +24,8 @@
 #include "platform/futex.hpp"
 #include "platform/thread.hpp"
 #include "platform/topology.hpp"
+#include "stores/injection.hpp"
+#include "stores/shelves.hpp"
 #include "worker/parker.hpp"
 #include "worker/piece.hpp"
 #include "worker/seat.hpp"
@@ -125,6 +127,7 @@ class worker_thread : public worker {
   crew& all;
   parker park;
   slab own_nodes;
+  shelves::collection ended_jobs;  // owner only
   exception_origin origin;
   worker_counters stats;
   std::vector<victim> victims;  // the owner's, once it runs
@@ -187,15 +190,20 @@ class worker_thread : public worker {
   frame* steal_from_extra() noexcept;
   bool ask_an_extra(std::chrono::steady_clock::time_point now) noexcept;
   frame* steal_again() noexcept;
-  frame* take_again() noexcept;
-  frame* take_root() noexcept;
+  // What next() takes without a search, and when its strand begins.
+  struct next_strand {
+    frame* f = nullptr;
+    std::chrono::steady_clock::time_point begins{};
+  };
+  next_strand take_again() noexcept;
+  frame* root_of(injected* job) noexcept;
   void pass_on_the_search() noexcept;
   bool expose(worker_thread& victim, bool before_sleep) noexcept;
   // False: it has nothing to give, was asked already, or has just given.
   bool ask(worker_thread& victim, std::chrono::steady_clock::time_point now) noexcept;
   void announce_shared() noexcept;
   frame* help_with(wait_condition& condition) noexcept;
-  void begin_strand(const void* what) noexcept;
+  void begin_strand(const void* what, std::chrono::steady_clock::time_point now) noexcept;
   void weigh_strand() noexcept;
   bool finds_poor_work() const noexcept { return poor_strands_ >= poor_strands_before_rest; }
   void run_as_strand(frame& f) noexcept;
@@ -252,6 +260,9 @@ class standing_floor {
 // tasks; whether the job of the running task is being stopped.
 frame* root_frame(injected& job) noexcept;
 void flush_counts(worker& w) noexcept;
+// The same in two steps, between which the injection queue is to be told, unless no job has ended.
+injection_queue::end end_counted_job(worker& w) noexcept;
+void job_has_left(const injection_queue::end& over) noexcept;
 void let_go_of_counts(worker& w) noexcept;
 bool current_job_is_stopping(const worker& w) noexcept;
 

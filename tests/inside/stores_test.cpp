@@ -138,6 +138,43 @@ TEST(shelves, KeepABoundedNumberOfBlocksAndHandOutEachOnce) {
   EXPECT_EQ(s.take(0), nullptr);
 }
 
+TEST(shelves, WhoCollectsHandsOutItsOwnFirstAndHangsUpWholeChains) {
+  shelves s;
+  {
+    shelves::collection mine;
+    EXPECT_EQ(mine.take(), nullptr);
+    std::set<void*> given;
+    for (std::uint32_t i = 0; i < shelves::longest_chain; ++i) {
+      void* const block = ::operator new(64);
+      given.insert(block);
+      s.give(0, mine, block);
+    }
+    EXPECT_EQ(s.take(0), nullptr) << "it is still collecting";
+    void* const own = mine.take();
+    EXPECT_EQ(given.count(own), 1U);
+    s.give(0, mine, own);
+    s.give(0, mine, ::operator new(64));
+    for (std::uint32_t i = 0; i < shelves::longest_chain; ++i) {
+      void* const block = s.take(1);
+      EXPECT_EQ(given.erase(block), 1U) << "each once";
+      ::operator delete(block);
+    }
+    EXPECT_EQ(s.take(0), nullptr);
+  }
+  {
+    shelves::collection mine;
+    constexpr std::size_t most = std::size_t{shelves::number + 1} * shelves::longest_chain;
+    for (std::size_t i = 0; i < 2 * most; ++i) s.give(0, mine, ::operator new(64));
+  }
+  std::size_t kept = 0;
+  while (void* const block = s.take(0)) {
+    ++kept;
+    ::operator delete(block);
+  }
+  EXPECT_EQ(kept, std::size_t{shelves::number} * shelves::longest_chain)
+      << "a full collection waits for room";
+}
+
 TEST(tally, IsQuietWhenEndsAddUpToSpawnsAcrossWorkers) {
   const auto a = std::make_unique<worker>();
   const auto b = std::make_unique<worker>();
@@ -259,6 +296,26 @@ TEST(injection_queue, GivesARootOutOfTheMiddleOnce) {
   EXPECT_EQ(q.take(), &jobs[0]);
   EXPECT_FALSE(q.remove(jobs[0]));
   EXPECT_EQ(q.take(), &jobs[2]);
+}
+
+TEST(injection_queue, TheEndOfOneAndTheNextAreOneVisit) {
+  injection_queue q(8);
+  std::vector<injected> jobs(2);
+  for (injected& j : jobs) {
+    ASSERT_EQ(q.reserve(false, nullptr), injection_queue::outcome::reserved);
+    q.commit(j);
+  }
+  ASSERT_EQ(q.take(), &jobs[0]);
+  injection_queue::end first{.job = &jobs[0], .ran = 2, .skipped = 1, .when = {}};
+  EXPECT_EQ(q.take_after(first), &jobs[1]);
+  EXPECT_FALSE(first.was_last);
+  EXPECT_EQ(q.now().live, 1U);
+  injection_queue::end last{.job = &jobs[1], .ran = 3, .skipped = 0, .when = {}};
+  EXPECT_EQ(q.take_after(last), nullptr);
+  EXPECT_TRUE(last.was_last);
+  EXPECT_EQ(q.now().live, 0U);
+  EXPECT_EQ(q.now().ran, 5U);
+  EXPECT_EQ(q.now().skipped, 1U);
 }
 
 TEST(injection_queue, ClosingWakesWhoWaitsForRoom) {

@@ -165,6 +165,32 @@ MODEL(JobTakenFromTheMiddleIsNotTakenAgain, {.preemptions = 3}) {
   taken.check_exactly_once();
 }
 
+// Each goes from one to the next as workers do.
+MODEL(OfTwoWhoEndJobsOneIsTheLast, {.preemptions = 2}) {
+  injection_queue queue(2);
+  injected jobs[2];
+  model::ledger taken(2), last(1);
+  for (injected& j : jobs) {
+    check(queue.reserve(false, nullptr) == injection_queue::outcome::reserved, "there is room");
+    queue.commit(j);
+  }
+  const auto work = [&] {
+    injected* job = queue.take();
+    while (job != nullptr) {
+      taken.enter(static_cast<std::size_t>(job - jobs));
+      injection_queue::end over{.job = job, .ran = 1, .skipped = 0, .when = {}};
+      job = queue.take_after(over);
+      if (over.was_last) last.enter(0);
+    }
+  };
+  thread other(work);
+  work();
+  other.join();
+  taken.check_exactly_once();
+  last.check_exactly_once();
+  check(queue.now().ran == 2 && queue.now().live == 0, "both ends are counted");
+}
+
 MODEL(SubmitterWhoseTimeIsUpLeavesNoReservation, {.preemptions = 2}) {
   injection_queue queue(1);
   injected first, second;
@@ -279,6 +305,40 @@ MODEL(TwoWhoTakeAtOnceNeverHaveTheSameBlock, {.preemptions = 3}) {
   take_use_and_give(1);
   take_use_and_give(1);
   other.join();
+  s.clear();
+}
+
+// A worker collects what it ends, and hangs up whole chains.
+MODEL(CollectedBlockIsReusedAfterItsOtherUserIsDone, {.preemptions = 3}) {
+  shelves s;
+  void* const block = new_block();
+  thread worker([&] {
+    shelves::collection mine;
+    use_block(block, 1);
+    s.give(0, mine, block);
+    for (unsigned i = 0; i < shelves::longest_chain; ++i) s.give(0, mine, new_block());
+  });
+  void* const newer = block_of(s, 0);
+  void* const older = block_of(s, 0);
+  use_block(newer, 2);
+  use_block(older, 2);
+  worker.join();
+  ::operator delete(newer);
+  ::operator delete(older);
+  s.clear();
+}
+
+MODEL(FullCollectionWithoutRoomIsKept, {.preemptions = 0}) {
+  shelves s;
+  for (unsigned i = 0; i < shelves::number * shelves::longest_chain; ++i) s.give(0, new_block());
+  shelves::collection mine;
+  for (unsigned i = 0; i < 2 * shelves::longest_chain + 1; ++i) s.give(0, mine, new_block());
+  unsigned kept = 0;
+  while (void* const block = mine.take()) {
+    ++kept;
+    ::operator delete(block);
+  }
+  check(kept == shelves::longest_chain, "what is collected waits for room");
   s.clear();
 }
 

@@ -9,6 +9,8 @@ namespace detail {
 frame* root_frame(injected& job) noexcept { return &static_cast<floor_model::work&>(job).f; }
 void fetch_soon(const injected*) noexcept {}
 void flush_counts(worker&) noexcept {}
+injection_queue::end end_counted_job(worker&) noexcept { return {}; }
+void job_has_left(const injection_queue::end&) noexcept {}
 void let_go_of_counts(worker&) noexcept {}
 bool current_job_is_stopping(const worker&) noexcept { return false; }
 
@@ -21,7 +23,9 @@ namespace floor_model {
 void work::run_body(frame* raw, worker& w) noexcept {
   work& self = *static_cast<its_frame*>(raw)->whole;
   self.call(self.closure, w);
-  if (self.is_submitted) worker_thread::of(w).all.injection.ended(self, 1, 0);
+  if (!self.is_submitted) return;
+  coppice::detail::injection_queue::end over{&self, 1, 0};
+  worker_thread::of(w).all.injection.ended(over);
 }
 
 void gate::open() {
