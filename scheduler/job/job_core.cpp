@@ -7,6 +7,7 @@
 
 #include "job/job_state.hpp"
 #include "job/unobserved.hpp"
+#include "job/waiting_caller.hpp"
 #include "lifecycle/scheduler_core.hpp"
 #include "platform/futex.hpp"
 #include "platform/thread.hpp"
@@ -156,45 +157,6 @@ bool job_core::sleep_until_done(const std::chrono::steady_clock::time_point* unt
   return seen == is_over || platform::futex_wait(done_, is_awaited, until);
 }
 
-namespace {
-
-// How long a caller polls before it sleeps: what it costs to be woken on a core that has gone idle meanwhile
-// (2-core x86-64 virtual machine, 2026-11).
-constexpr std::chrono::microseconds caller_polls{20};
-
-// Threads that are no workers, in a wait for a job. Where several wait for jobs, they or those who submit may
-// be waiting for the core of the one that polls.
-struct alignas(cache_line) waiting_callers {
-  atomic<std::uint32_t> now{0};
-};
-process_wide<waiting_callers> callers;
-
-class waiting_caller {
- public:
-  waiting_caller() noexcept : alone_(callers->now.fetch_add(1, memory_order_relaxed) == 0) {}
-  ~waiting_caller() { callers->now.fetch_sub(1, memory_order_relaxed); }
-  waiting_caller(const waiting_caller&) = delete;
-  waiting_caller& operator=(const waiting_caller&) = delete;
-
-  // True: the job is over. The scheduler may be gone by then: what is to be known of it was asked when the
-  // job was submitted.
-  bool polls(const job_core& job, const job_state& s,
-             clock::time_point latest = clock::time_point::max()) const noexcept {
-    if (!alone_ || !s.submitter_polls || s.submitted_on != platform::current_cpu()) return false;
-    const auto until = std::min(clock::now() + caller_polls, latest);
-    do {
-      for (unsigned i = 0; i < 8; ++i) relax();
-      if (job.done()) return true;
-    } while (clock::now() < until);
-    return false;
-  }
-
- private:
-  const bool alone_;
-};
-
-}  // namespace
-
 // A worker that waits for a job: runs its root here if nobody has it, else helps whoever does.
 class job_core::ends final : public wait_condition {
  public:
@@ -294,7 +256,7 @@ void job_core::wait() {
   refuse_endless_wait(*this);
   if (this_worker == nullptr) {
     const waiting_caller me;
-    if (me.polls(*this, state())) return;
+    if (me.polls(*this, state()) || me.gives_way(*this)) return;
     const platform::wait_elsewhere registered(platform::thread_party, state().waits);
     if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
     while (!done()) sleep_until_done(nullptr);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "job/job_state.hpp"
+#include "job/waiting_caller.hpp"
 #include "support/scale.hpp"
 #include "worker/callers.hpp"
 #include "worker/crew.hpp"
@@ -22,12 +23,18 @@
 namespace {
 
 std::atomic<int> yields_of_workers{0};
+thread_local int yields_of_this_thread = 0;
+thread_local bool yields_are_long = false;
 
 }  // namespace
 
 // In place of the C library's.
 extern "C" int sched_yield() noexcept {
   if (coppice::this_task::worker() >= 0) ++yields_of_workers;
+  ++yields_of_this_thread;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
+  while (yields_are_long && std::chrono::steady_clock::now() < until) {
+  }
   return static_cast<int>(syscall(SYS_sched_yield));
 }
 
@@ -146,6 +153,7 @@ class busy_worker {
  public:
   explicit busy_worker(one_worker& all)
       : job_(all.scheduler.submit([this] {
+          core_ = coppice::detail::current_job();
           begun_ = true;
           while (!may_end_) std::this_thread::yield();
         })) {
@@ -155,8 +163,10 @@ class busy_worker {
     may_end_ = true;
     job_.get();
   }
+  const coppice::detail::job_core& core() const { return *core_; }
 
  private:
+  const coppice::detail::job_core* core_ = nullptr;
   std::atomic<bool> begun_{false}, may_end_{false};
   coppice::job<void> job_;
 };
@@ -291,6 +301,56 @@ TEST(callers, WhoseJobIsTakenElsewherePollsAlthoughTheWorkerOfItsCoreIsAwake) {
     const one_searcher one(*all.crew), other(*all.crew);
     EXPECT_TRUE(submitter_would_poll(all.scheduler, again));
   }).join();
+}
+
+/// After how many waits of one of several callers one gives its core away again.
+int waits_until_one_gives_way(const coppice::detail::job_core& job) {
+  const coppice::detail::waiting_caller caller;
+  const int before = yields_of_this_thread;
+  int waits = 0;
+  while (yields_of_this_thread == before) {
+    EXPECT_FALSE(caller.gives_way(job)) << "the job is not over";
+    ++waits;
+  }
+  EXPECT_EQ(yields_of_this_thread, before + 1);
+  return waits;
+}
+
+TEST(callers, OneOfSeveralGivesItsCoreAwayOnceAndOneAloneDoesNot) {
+  one_worker all;
+  busy_worker busy(all);
+  {
+    const coppice::detail::waiting_caller alone;
+    const int before = yields_of_this_thread;
+    EXPECT_FALSE(alone.gives_way(busy.core()));
+    EXPECT_EQ(yields_of_this_thread, before);
+    EXPECT_EQ(waits_until_one_gives_way(busy.core()), 1);
+  }
+  busy.end();
+}
+
+TEST(callers, AfterALongYieldManySleepAtOnceAndMoreAfterTheNext) {
+  one_worker all;
+  busy_worker busy(all);
+  {
+    const coppice::detail::waiting_caller other;
+    yields_are_long = true;
+    EXPECT_EQ(waits_until_one_gives_way(busy.core()), 1);
+    EXPECT_EQ(waits_until_one_gives_way(busy.core()), 64 + 1);
+    EXPECT_EQ(waits_until_one_gives_way(busy.core()), 256 + 1);
+    for (int i = 0; i < 4; ++i) waits_until_one_gives_way(busy.core());
+    EXPECT_EQ(waits_until_one_gives_way(busy.core()), 4096 + 1) << "not without end";
+    yields_are_long = false;
+  }
+  busy.end();
+}
+
+TEST(callers, WhoseJobEndsMeanwhileDoesNotSleep) {
+  one_worker all;
+  busy_worker busy(all);
+  const coppice::detail::waiting_caller other, caller;
+  busy.end();
+  EXPECT_TRUE(caller.gives_way(busy.core()));
 }
 
 }  // namespace
