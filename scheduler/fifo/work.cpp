@@ -6,11 +6,11 @@
 #include <cstdio>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "fifo/seat.hpp"
 #include "platform/thread.hpp"
+#include "platform/waiting.hpp"
 
 namespace coppice::inline v0 {
 namespace {
@@ -56,7 +56,7 @@ void fifo_pool::work(seat& own) {
 bool fifo_pool::await_task(std::unique_lock<std::mutex>& lock, seat& own) {
   if (!head_) {
     lock.unlock();
-    std::this_thread::yield();
+    detail::yield();
     lock.lock();
   }
   for (;;) {

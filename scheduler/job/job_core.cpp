@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <chrono>
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/task_run.hpp>
@@ -10,8 +9,6 @@
 #include "job/waiting_caller.hpp"
 #include "lifecycle/scheduler_core.hpp"
 #include "platform/futex.hpp"
-#include "platform/thread.hpp"
-#include "platform/waiting.hpp"
 #include "stores/shelves.hpp"
 #include "worker/crew.hpp"
 

@@ -57,12 +57,11 @@ void shelves::give(unsigned home, void* memory) noexcept {
 }
 
 void shelves::give(unsigned home, collection& mine, void* memory) noexcept {
-  const bool full = mine.chain_ != nullptr && mine.chain_->length == longest_chain;
-  if (full && hang(home, mine.chain_)) mine.chain_ = nullptr;
-  if (full && mine.chain_ != nullptr)
-    ::operator delete(memory);
-  else
-    mine.chain_ = add(mine.chain_, memory);
+  if (mine.chain_ != nullptr && mine.chain_->length == longest_chain) {
+    if (!hang(home, mine.chain_)) return ::operator delete(memory);
+    mine.chain_ = nullptr;
+  }
+  mine.chain_ = add(mine.chain_, memory);
 }
 
 void* shelves::collection::take() noexcept {

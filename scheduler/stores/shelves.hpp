@@ -60,6 +60,7 @@ class shelves {
   void* take(unsigned home) noexcept;
   // A block that came from ::operator new. It goes back there when all shelves are full.
   void give(unsigned home, void* memory) noexcept;
+  // The same by way of what a worker collects: a full chain is hung up first.
   void give(unsigned home, collection& mine, void* memory) noexcept;
   // To the system with all that hangs now.
   void clear() noexcept;
