@@ -144,7 +144,7 @@ TEST_F(cgroup, FallsBackToTheMountPointWhereNoMountShowsItsGroup) {
 
 TEST_F(cgroup, PrefersTheMountThatShowsItsGroupToTheMountOfAnother) {
   own("0::/mine\n");
-  mounts(std::string("29 23 0:26 /theirs /var/lib/theirs rw - cgroup2 cgroup rw\n") + v2_mount);
+  mounts(std::string("29 23 0:26 /theirs /var/lib/theirs rw - cgroup2 cgroup rw\n").append(v2_mount));
   write("var/lib/theirs/cpu.max", "10000 100000\n");
   write("sys/fs/cgroup/mine/cpu.max", "600000 100000\n");
   EXPECT_EQ(quota(), 6.0);
@@ -162,7 +162,7 @@ TEST_F(cgroup, FindsItselfWhereTheMountIsItsGroup) {
 
 TEST_F(cgroup, DoesNotTakeALongerNameForAGroupBelow) {
   own("0::/mine2\n");
-  mounts(std::string("29 23 0:26 /mine /m rw - cgroup2 cgroup rw\n") + v2_mount);
+  mounts(std::string("29 23 0:26 /mine /m rw - cgroup2 cgroup rw\n").append(v2_mount));
   write("m/cpu.max", "10000 100000\n");
   write("sys/fs/cgroup/mine2/cpu.max", "200000 100000\n");
   EXPECT_EQ(quota(), 2.0);
@@ -193,7 +193,7 @@ TEST_F(cgroup, IgnoresValuesThatAreNoQuota) {
     write("sys/fs/cgroup/app/cpu.max", text);
     EXPECT_EQ(quota(), std::nullopt) << '"' << text << '"';
   }
-  write("sys/fs/cgroup/app/cpu.max", std::string(1 << 20, '1') + " 100000");
+  write("sys/fs/cgroup/app/cpu.max", std::string(1 << 20, '1').append(" 100000"));
   EXPECT_EQ(quota(), std::nullopt) << "a file of a megabyte";
   write("sys/fs/cgroup/app/cpu.max", "100000 100000");
   EXPECT_EQ(quota(), 1.0) << "the same file with a quota";
@@ -225,8 +225,8 @@ TEST_F(cgroup, SurvivesGarbageInBothLists) {
                      "1 2 3 - cgroup2 x rw\n"
                      "30 23 0:26 / /x rw -\n"
                      "30 23 0:26 /\\04 /\\999 rw - cgroup2 x rw\n"
-                     " - - - \n") +
-         v2_mount);
+                     " - - - \n")
+             .append(v2_mount));
   write("sys/fs/cgroup/app/cpu.max", "400000 100000");
   EXPECT_EQ(quota(), 4.0);
 }
