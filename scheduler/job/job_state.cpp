@@ -53,9 +53,11 @@ task_extra& job_state::extra_of(task_frame& t) {
   return *extra;
 }
 
+// Under the lock: nobody else changes these bits.
 void job_state::set_stopped(stop_reason why) noexcept {
-  // order(stop): seq_cst; pairs with the acquire in stopping(). The record is complete before.
-  job.stop_.store(why, memory_order_seq_cst);
+  const auto change = static_cast<std::uint32_t>(reason()) ^ static_cast<std::uint32_t>(why);
+  // order(stop): seq_cst; pairs with the acquire in unmarked() and stop_seen(). The record is complete before.
+  job.marks_.fetch_xor(change, memory_order_seq_cst);
 }
 
 void job_state::tell_workers() noexcept {
@@ -211,12 +213,12 @@ void job_state::describe_running(std::vector<running_task>& out) const {
 bool is_watched(const scheduler_core& s) noexcept { return s.watchdog.on(); }
 
 void job_state::ask_what_runs() noexcept {
-  job.looks_.fetch_or(job_core::look_running, memory_order_relaxed);
+  job.marks_.fetch_or(job_core::look_running, memory_order_relaxed);
 }
 
 // Whatever ends after it was asked, and has not been skipped, was running then, or began right after.
 void job_state::tell_if_asked_what_runs(const worker& w, const task_frame& t) noexcept {
-  if ((job.looks_.load(memory_order_relaxed) & job_core::look_running) == 0 || !t.above()) return;
+  if ((job.marks_.load(memory_order_relaxed) & job_core::look_running) == 0 || !t.above()) return;
   try {
     const task_extra* const x = t.get_extra();
     home.was_running({to_text(path_of(t)), x != nullptr ? x->name : std::string(), w.index,

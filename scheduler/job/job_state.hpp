@@ -166,8 +166,7 @@ struct job_state : injected {
 
   // Records the failures of a task that are the job's own, and stops the job if its policy says so.
   void record(error_set&& failures, spot by) noexcept;
-  // order(stop): acquire; pairs with the store in set_stopped().
-  stop_reason reason() const noexcept { return job.stop_.load(memory_order_acquire); }
+  stop_reason reason() const noexcept { return job.stop_seen(); }
 
  private:
   // This one alone; adds the jobs that are to be stopped with it, with a reference on each. Throws

@@ -68,6 +68,13 @@ void let_go_of_counts(worker& w) noexcept {
   w.counts = nullptr;
 }
 
+bool task_run::begin_marked(worker& w, task_frame& t) noexcept {
+  if (t.job->stops(t) || (t.group != nullptr && t.group->stops(t))) return false;
+  add_as_only_writer(bind_counts(w, *t.job).started, std::uint64_t{1}, memory_order_relaxed);
+  if (t.job->looked_at()) begin_looked_at(w, t);
+  return true;
+}
+
 void task_run::begin_looked_at(worker& w, task_frame& t) noexcept {
   if (t.job->measured() == nullptr) return;
   watch_begins(w, t);
@@ -212,9 +219,15 @@ task_end task_run::settle() noexcept {
   return how_;
 }
 
-void end_task_rarely(worker& w, task_frame& t, std::uint32_t list, task_run& run) noexcept {
-  const task_end how = run.settle();
-  std::destroy_at(&run);
+task_run* make_run(room_for_run& room, worker& w, task_frame& t, task_end how) noexcept {
+  return std::construct_at(&room.run, w, t, how);
+}
+
+void end_task_rarely(worker& w, task_frame& t, std::uint32_t list, task_run* run) noexcept {
+  room_for_run room;
+  if (run == nullptr) run = make_run(room, w, t, task_end::succeeded);
+  const task_end how = run->settle();
+  std::destroy_at(run);
   end_task(w, t, t.parent(), t.get_extra() != nullptr, list, how);
 }
 

@@ -66,6 +66,29 @@ TEST_P(paths, C05OrdinalsCountChildrenAndBranchesInProgramOrder) {
     });
 }
 
+// A closure that forks while it is copied into its node.
+struct forks_to_be_copied {
+  const char* expected;
+  explicit forks_to_be_copied(const char* path) : expected(path) {}
+  forks_to_be_copied(const forks_to_be_copied& other) : expected(other.expected) {
+    join([] {}, [] {});
+  }
+  forks_to_be_copied& operator=(const forks_to_be_copied&) = delete;
+  ~forks_to_be_copied() = default;
+  void operator()() const { EXPECT_EQ(path(), expected); }
+};
+
+TEST_P(paths, C05AChildIsNumberedAfterWhatItsClosuresCopyHasForked) {
+  scheduler().run([] {
+    coppice::task_group group;
+    const forks_to_be_copied third("root/2"), sixth("root/5");
+    group.spawn(third);
+    spawn(sixth);
+    join([] { EXPECT_EQ(path(), "root/6"); }, [] { EXPECT_EQ(path(), "root/7"); });
+    group.wait();
+  });
+}
+
 // A spot counts in 16 bits, and carries for each branch of its own (detail/place.hpp).
 TEST_P(paths, C05OrdinalsGoOnBeyond65536) {
   const auto pairs = [](int n) {

@@ -94,10 +94,22 @@ using std::memory_order_seq_cst;
 // Lines that different threads write are kept this far apart.
 inline constexpr std::size_t cache_line = 64;
 
-// A counter that one thread writes and others read: a plain load, add and store, no locked instruction.
+// A counter that one thread writes and others read: a plain addition, no locked instruction. `order` is that
+// of its store: relaxed or release.
 template <class T>
 COPPICE_INLINE inline void add_as_only_writer(atomic<T>& counter, T amount,
                                               std::memory_order order) noexcept {
+#if defined(__x86_64__) && !defined(COPPICE_POLICY) && !defined(COPPICE_THREAD_SANITIZED)
+  // Compilers make three instructions of an atomic load, an addition and a store. Here every store is a
+  // release for the processor; the compiler is told.
+  if constexpr (sizeof(T) == 8) {
+    if (order == memory_order_relaxed)
+      asm("add{q %1, %0| %0, %1}" : "+m"(counter) : "er"(amount) : "cc");
+    else
+      asm volatile("add{q %1, %0| %0, %1}" : "+m"(counter) : "er"(amount) : "cc", "memory");
+    return;
+  }
+#endif
   counter.store(counter.load(memory_order_relaxed) + amount, order);
 }
 

@@ -20,9 +20,16 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define COPPICE_ADDRESS_SANITIZED 1
-#elif defined(__has_feature)
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define COPPICE_THREAD_SANITIZED 1
+#endif
+#if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define COPPICE_ADDRESS_SANITIZED 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define COPPICE_THREAD_SANITIZED 1
 #endif
 #endif
 

@@ -4,12 +4,14 @@
 // the jobs submitted from within it. It is quiet when all its tasks have ended (tally.hpp); the worker that
 // finds this out makes the report and wakes who waits. job.md holds the states.
 //
-// Who writes what. `stop_` under `lock_`; read everywhere. `done_` once, by the worker that found the job
-// quiet. The result: the root's worker before it counts the root's end; then the handle's owner after it has
-// seen `done_`.
+// Who writes what. The stop in `marks_` under `lock_`, who looks whenever he comes; read everywhere. `done_`
+// once, by the worker that found the job quiet. The result: the root's worker before it counts the root's
+// end; then the handle's owner after it has seen `done_`.
 //
 // Orders
-//   stop_   store seq_cst under the lock, after the record is written; pairs with the acquire in stopping().
+//   marks_  exclusive or, seq_cst, of the stop, under the lock and after the record is written; pairs with
+//   the
+//           acquire in unmarked() and stop_seen().
 //   done_   store release; pairs with the acquire in done().
 #pragma once
 
@@ -46,11 +48,14 @@ class COPPICE_API job_core {
   job_core(const job_core&) = delete;
   job_core& operator=(const job_core&) = delete;
 
+  // Most jobs all their life: nothing is stopped, nobody looks at the tasks, no child is held back.
+  // order(stop): acquire; pairs with the exchange in set_stopped().
+  bool unmarked() const noexcept { return marks_.load(memory_order_acquire) == 0; }
   // Whether nothing of the job is stopped.
-  bool undisturbed() const noexcept { return stop_.load(memory_order_acquire) == stop_reason::none; }
+  bool undisturbed() const noexcept { return stop_seen() == stop_reason::none; }
   // Whether all of it is.
   bool stopping() const noexcept {
-    const stop_reason why = stop_.load(memory_order_acquire);
+    const stop_reason why = stop_seen();
     return why != stop_reason::none && why != stop_reason::right_of_failure;
   }
   // Whether what would start at this place is.
@@ -61,7 +66,9 @@ class COPPICE_API job_core {
   bool done() const noexcept { return done_.load(memory_order_acquire) == is_over; }
 
   // Whether anybody wants to know of each task that begins or ends.
-  bool looked_at() const noexcept { return looks_.load(memory_order_relaxed) != 0; }
+  bool looked_at() const noexcept {
+    return (marks_.load(memory_order_relaxed) & (look_measured | look_running)) != 0;
+  }
   // Null: nothing is measured.
   measure* measured() const noexcept { return measured_; }
 
@@ -104,14 +111,18 @@ class COPPICE_API job_core {
   job_state& state() const noexcept;
 
   const error_policy policy_;
-  atomic<stop_reason> stop_{stop_reason::none};
+  // What every spawn and every beginning of a task looks at. The stop's reason in the lowest bits.
+  static constexpr std::uint32_t stop_bits = 7, look_measured = 8, look_running = 16, holds_children = 32;
+  atomic<std::uint32_t> marks_;
+  // order(stop): acquire; pairs with the exchange in set_stopped().
+  stop_reason stop_seen() const noexcept {
+    return static_cast<stop_reason>(marks_.load(memory_order_acquire) & stop_bits);
+  }
   // Who sleeps says so first, and the end wakes only then.
   static constexpr std::uint32_t is_running = 0, is_awaited = 1, is_over = 2;
   bool sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept;
   atomic<std::uint32_t> done_{is_running};
   atomic<std::uint32_t> references_{2};  // the handle's and the scheduler's
-  static constexpr std::uint32_t look_measured = 1, look_running = 2;
-  atomic<std::uint32_t> looks_{0};
   measure* measured_;
 
  public:

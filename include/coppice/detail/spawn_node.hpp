@@ -69,21 +69,27 @@ COPPICE_API COPPICE_COLD void name_node(worker& w, task_frame& node, std::string
 COPPICE_API COPPICE_COLD void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept;
 // Under serial_first: keeps a counted child of the job that may not start yet. False: it may.
 COPPICE_API COPPICE_COLD bool hold_child(worker& w, task_frame& node) noexcept;
+// Throws recursion_too_deep if the stack ends, which the attention word says together with the bits.
+COPPICE_API COPPICE_COLD void refuse_below_limit(worker& w, std::uintptr_t stack);
 // The deque is full, unless it has room after a look: pushes a counted child, or runs it at once unless that
 // goes too deep.
 COPPICE_API void enqueue_at_bound(worker& w, task_frame& node) noexcept;
 
-// Counts a complete node as a child of `parent`, the running task, and pushes it or runs it at once.
-COPPICE_INLINE inline void enqueue(worker& w, task_frame& node, task_frame& parent,
-                                   group_core* group) noexcept {
-  node.low = w.where().next_child();
-  w.where().count_child();
+// Counts a complete node as a child of `parent`, the running task. Its ordinal is asked for here: to move the
+// closure may have been a fork of its own.
+COPPICE_INLINE inline void count_child(worker& w, task_frame& node, task_frame& parent,
+                                       group_core* group) noexcept {
+  const spot here = w.where();
+  node.low = here.next_child();
+  w.where().go_on(here, 1);
   if (!outlives_child_of(parent, group)) parent.add_child(w);
   if (group != nullptr) group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
   add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
-  if (group == nullptr && parent.job->keeps_what_is_earlier() && hold_child(w, node)) [[unlikely]]
-    return;
+}
+
+// Pushes a counted child, or runs it at once.
+COPPICE_INLINE inline void enqueue(worker& w, task_frame& node) noexcept {
   deque_index index = 0;
   if (!w.deque.push_below_bound(node, &index)) [[unlikely]]
     return enqueue_at_bound(w, node);
@@ -91,29 +97,22 @@ COPPICE_INLINE inline void enqueue(worker& w, task_frame& node, task_frame& pare
     answer_quietly(w);
 }
 
-// False: the job or the group is being stopped.
 template <class F>
-bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
-  using node = spawn_node<std::decay_t<F>>;
+using node_of = spawn_node<std::decay_t<F>>;
+
+// A node that is complete but for its name and its ordinal. Throws what moving f throws, std::bad_alloc.
+template <class F>
+COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, group_core* group, F&& f) {
+  using node = node_of<F>;
+  using closure = node_closure<std::decay_t<F>>;
   constexpr std::uint32_t list = slab::list_of(sizeof(node));
   static_assert(sizeof(node) <= slab::largest_node && slab::bytes_of(list) % alignof(node) == 0);
-  const char here = 0;
-  if (w.attention.is_below_limit(stack_address(&here))) [[unlikely]]
-    refuse_recursion();
-  place* const where = w.where().at();
-  const bool in_branch = where->kind() != place_kind::task;
-  task_frame& parent = in_branch ? *task_of(w.where()) : static_cast<task_frame&>(*where);
-  if (parent.job->stops(w.where()) || (group != nullptr && group->stops(w.where()))) [[unlikely]] {
-    refuse_child(w, parent, group);
-    return false;
-  }
   void* room = w.nodes->take(list);
   if (room == nullptr) [[unlikely]]
     room = take_after_tidying(w, list);
-  node* child = nullptr;
+  auto* const child = static_cast<node*>(room);
   try {
-    child = static_cast<node*>(room);
-    ::new (static_cast<void*>(&child->closure)) node_closure<std::decay_t<F>>(std::forward<F>(f));
+    ::new (static_cast<void*>(&child->closure)) closure(std::forward<F>(f));
   } catch (...) {
     slab::give(w.nodes, room, list);
     throw;
@@ -126,16 +125,60 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
                  0,
                  task_frame::body_runs,
                  nullptr};
-  if (!name.empty() || in_branch || parent.job->measured() != nullptr) [[unlikely]] {
+  return *child;
+}
+
+// A child that has a name or is made in a branch, or of a job or group that is marked.
+template <class F>
+[[gnu::noinline]] bool spawn_rarely(worker& w, group_core* group, F&& f, std::string_view name) {
+  const spot here = w.where();
+  task_frame& parent = *task_of(here);
+  if (parent.job->stops(here) || (group != nullptr && group->stops(here))) {
+    refuse_child(w, parent, group);
+    return false;
+  }
+  node_of<F>& child = make_node(w, parent, group, std::forward<F>(f));
+  if (!name.empty() || here.at() != &parent || parent.job->measured() != nullptr) {
     try {
-      name_node(w, *child, name);
+      name_node(w, child, name);
     } catch (...) {
-      child->closure.~node_closure<std::decay_t<F>>();
-      slab::give(w.nodes, room, list);
+      std::destroy_at(&child.closure);
+      slab::give(w.nodes, &child, slab::list_of(sizeof(child)));
       throw;
     }
   }
-  enqueue(w, *child, parent, group);
+  count_child(w, child, parent, group);
+  if (group != nullptr || !parent.job->keeps_what_is_earlier() || !hold_child(w, child)) enqueue(w, child);
+  return true;
+}
+
+// The same for a closure that the usual spawn is to keep in registers: only a copy of it has an address.
+template <class F>
+COPPICE_INLINE inline bool spawn_rarely_by_copy(worker& w, group_core* group, F&& f, std::string_view name) {
+  if constexpr (std::is_trivially_copy_constructible_v<std::decay_t<F>> &&
+                sizeof(std::decay_t<F>) <= closure_bytes) {
+    const std::decay_t<F> copy = f;
+    return spawn_rarely(w, group, copy, name);
+  } else {
+    return spawn_rarely(w, group, std::forward<F>(f), name);
+  }
+}
+
+// False: the job or the group is being stopped.
+template <class F>
+bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
+  const char local = 0;
+  if (w.attention.stops_fork_at(stack_address(&local))) [[unlikely]]
+    refuse_below_limit(w, stack_address(&local));
+  const spot here = w.where();
+  place* const at = here.at();
+  auto* const parent = at->kind() == place_kind::task ? static_cast<task_frame*>(at) : nullptr;
+  if (parent == nullptr || !name.empty() || !parent->job->unmarked() ||
+      (group != nullptr && group->stopped())) [[unlikely]]
+    return spawn_rarely_by_copy(w, group, std::forward<F>(f), name);
+  node_of<F>& child = make_node(w, *parent, group, std::forward<F>(f));
+  count_child(w, child, *parent, group);
+  enqueue(w, child);
   return true;
 }
 

@@ -43,7 +43,8 @@ class COPPICE_API task_run {
   task_run(const task_run&) = delete;
   task_run& operator=(const task_run&) = delete;
 
-  COPPICE_COLD static void begin_looked_at(worker& w, task_frame& t) noexcept;
+  // What begin_task() does where the job or the group is marked.
+  COPPICE_COLD static bool begin_marked(worker& w, task_frame& t) noexcept;
   COPPICE_COLD void failed() noexcept;             // in the handler
   COPPICE_COLD void destructor_failed() noexcept;  // in the handler
   // Errors to whom they belong. How the task has ended.
@@ -53,6 +54,7 @@ class COPPICE_API task_run {
   COPPICE_COLD static bool header_is_gone(worker& w, task_frame& t) noexcept;
 
  private:
+  static void begin_looked_at(worker& w, task_frame& t) noexcept;
   void end_looked_at() noexcept;
   void keep(const char* phase) noexcept;
   void deliver() noexcept;
@@ -75,19 +77,16 @@ union room_for_run {
 };
 
 // False: the job or the group is being stopped, the body is not to run.
-inline bool begin_task(worker& w, task_frame& t) noexcept {
+COPPICE_INLINE inline bool begin_task(worker& w, task_frame& t) noexcept {
   t.begin(w);
   if (w.strand_starts) [[unlikely]] {
     w.strand_starts = false;
     if (t.group != nullptr) t.group->child_starts_strand(w);
   }
   w.where() = t;
-  job_core& job = *t.job;
-  if (job.stops(t) || (t.group != nullptr && t.group->stops(t))) [[unlikely]]
-    return false;
-  add_as_only_writer(bind_counts(w, job).started, std::uint64_t{1}, memory_order_relaxed);
-  if (job.looked_at()) [[unlikely]]
-    task_run::begin_looked_at(w, t);
+  if (!t.job->unmarked() || (t.group != nullptr && t.group->stopped())) [[unlikely]]
+    return task_run::begin_marked(w, t);
+  add_as_only_writer(bind_counts(w, *t.job).started, std::uint64_t{1}, memory_order_relaxed);
   return true;
 }
 
@@ -128,9 +127,12 @@ COPPICE_INLINE inline void end_task(worker& w, task_frame& t, task_frame* above,
   count_end(bind_counts(w, job), how);
   w.counts_dirty = true;
 }
-// Settles the run, and ends it.
+// Out of line: what a run is made of would be held ready in registers all through the usual one.
+COPPICE_API COPPICE_COLD task_run* make_run(room_for_run& room, worker& w, task_frame& t,
+                                            task_end how) noexcept;
+// Settles the run, and ends it. Null: it went well, and has something to settle.
 COPPICE_API COPPICE_COLD void end_task_rarely(worker& w, task_frame& t, std::uint32_t list,
-                                              task_run& run) noexcept;
+                                              task_run* run) noexcept;
 
 // Runs the body and destroys the closure; either may throw. `above`: the task's parent, null for a root;
 // `list`: the slab's, of the task's node.
@@ -143,17 +145,15 @@ COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above,
   const spot outer = w.where();
   room_for_run room;
   task_run* rare = nullptr;
-  const auto make = [&room, &w, &t](task_end how)
-                        COPPICE_INLINE { return std::construct_at(&room.run, w, t, how); };
   if (begin_task(w, t)) [[likely]] {
     try {
       body();
     } catch (...) {
-      rare = make(task_end::succeeded);
+      rare = make_run(room, w, t, task_end::succeeded);
       rare->failed();
     }
   } else {
-    rare = make(task_end::skipped);
+    rare = make_run(room, w, t, task_end::skipped);
   }
   if constexpr (noexcept(drop())) {
     drop();
@@ -161,14 +161,14 @@ COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above,
     try {
       drop();
     } catch (...) {
-      if (rare == nullptr) rare = make(task_end::succeeded);
+      if (rare == nullptr) rare = make_run(room, w, t, task_end::succeeded);
       rare->destructor_failed();
     }
   }
   w.where() = outer;
   // Whoever has taken over ancestors has an extra part: that end looks for the parent anew.
   if (rare != nullptr || w.keeps_origin || t.get_extra() != nullptr || t.job->looked_at()) [[unlikely]]
-    return end_task_rarely(w, t, list, rare != nullptr ? *rare : *make(task_end::succeeded));
+    return end_task_rarely(w, t, list, rare);
   end_task(w, t, above, false, list, task_end::succeeded);
 }
 

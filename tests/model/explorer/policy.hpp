@@ -71,6 +71,9 @@ class atomic {
   T fetch_and(T value, std::memory_order order, where at = where::current()) noexcept {
     return modify([](std::uint64_t old, std::uint64_t v) { return old & v; }, to_bits(value), order, at);
   }
+  T fetch_xor(T value, std::memory_order order, where at = where::current()) noexcept {
+    return modify([](std::uint64_t old, std::uint64_t v) { return old ^ v; }, to_bits(value), order, at);
+  }
   bool compare_exchange_strong(T& expected, T desired, std::memory_order success, std::memory_order failure,
                                where at = where::current()) noexcept {
     return compare_exchange(expected, desired, false, success, failure, at);
