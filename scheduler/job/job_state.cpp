@@ -56,7 +56,7 @@ task_extra& job_state::extra_of(task_frame& t) {
 // Under the lock: nobody else changes these bits.
 void job_state::set_stopped(stop_reason why) noexcept {
   const auto change = static_cast<std::uint32_t>(reason()) ^ static_cast<std::uint32_t>(why);
-  // order(stop): seq_cst; pairs with the acquire in unmarked() and stop_seen(). The record is complete before.
+  // order(stop): seq_cst; pairs with the acquire in unmarked() and stop_seen(). The record is complete.
   job.marks_.fetch_xor(change, memory_order_seq_cst);
 }
 

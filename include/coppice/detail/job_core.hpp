@@ -9,8 +9,7 @@
 // end; then the handle's owner after it has seen `done_`.
 //
 // Orders
-//   marks_  exclusive or, seq_cst, of the stop, under the lock and after the record is written; pairs with
-//   the
+//   marks_  fetch_xor(seq_cst) of the stop, under the lock, the record being complete; pairs with the
 //           acquire in unmarked() and stop_seen().
 //   done_   store release; pairs with the acquire in done().
 #pragma once
@@ -49,7 +48,7 @@ class COPPICE_API job_core {
   job_core& operator=(const job_core&) = delete;
 
   // Most jobs all their life: nothing is stopped, nobody looks at the tasks, no child is held back.
-  // order(stop): acquire; pairs with the exchange in set_stopped().
+  // order(stop): acquire; pairs with the fetch_xor in set_stopped().
   bool unmarked() const noexcept { return marks_.load(memory_order_acquire) == 0; }
   // Whether nothing of the job is stopped.
   bool undisturbed() const noexcept { return stop_seen() == stop_reason::none; }
@@ -114,7 +113,7 @@ class COPPICE_API job_core {
   // What every spawn and every beginning of a task looks at. The stop's reason in the lowest bits.
   static constexpr std::uint32_t stop_bits = 7, look_measured = 8, look_running = 16, holds_children = 32;
   atomic<std::uint32_t> marks_;
-  // order(stop): acquire; pairs with the exchange in set_stopped().
+  // order(stop): acquire; pairs with the fetch_xor in set_stopped().
   stop_reason stop_seen() const noexcept {
     return static_cast<stop_reason>(marks_.load(memory_order_acquire) & stop_bits);
   }
