@@ -74,10 +74,9 @@ job_core::job_core(scheduler_core& home, job_options&& options)
            task_frame::body_runs,
            nullptr},
       policy_(options.errors),
-      marks_(policy_.keeps_what_is_earlier() ? holds_children : 0),
-      measured_((::new (place_of_state(this)) job_state(*this, home, std::move(options)))->measured.get()) {
-  if (measured_ != nullptr) marks_.fetch_or(look_measured, memory_order_relaxed);
-}
+      measured_((::new (place_of_state(this)) job_state(*this, home, std::move(options)))->measured.get()),
+      marks_((policy_.keeps_what_is_earlier() ? holds_children : 0) |
+             (measured_ != nullptr ? look_measured : 0)) {}
 
 job_core::~job_core() { state().~job_state(); }
 

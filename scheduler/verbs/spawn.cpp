@@ -129,10 +129,6 @@ void enqueue_at_bound(worker& w, task_frame& node) noexcept {
   --w.at_once_nested;
 }
 
-void refuse_below_limit(worker& w, std::uintptr_t stack) {
-  if (w.attention.is_below_limit(stack)) refuse_recursion();
-}
-
 bool hold_child(worker& w, task_frame& node) noexcept { return hold(w, node); }
 
 }  // namespace detail

@@ -110,6 +110,7 @@ class COPPICE_API job_core {
   job_state& state() const noexcept;
 
   const error_policy policy_;
+  measure* const measured_;
   // What every spawn and every beginning of a task looks at. The stop's reason in the lowest bits.
   static constexpr std::uint32_t stop_bits = 7, look_measured = 8, look_running = 16, holds_children = 32;
   atomic<std::uint32_t> marks_;
@@ -122,7 +123,6 @@ class COPPICE_API job_core {
   bool sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept;
   atomic<std::uint32_t> done_{is_running};
   atomic<std::uint32_t> references_{2};  // the handle's and the scheduler's
-  measure* measured_;
 
  public:
   tally counts;  // whose lines only those write who count

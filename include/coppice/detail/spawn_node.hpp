@@ -69,8 +69,6 @@ COPPICE_API COPPICE_COLD void name_node(worker& w, task_frame& node, std::string
 COPPICE_API COPPICE_COLD void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept;
 // Under serial_first: keeps a counted child of the job that may not start yet. False: it may.
 COPPICE_API COPPICE_COLD bool hold_child(worker& w, task_frame& node) noexcept;
-// Throws recursion_too_deep if the stack ends, which the attention word says together with the bits.
-COPPICE_API COPPICE_COLD void refuse_below_limit(worker& w, std::uintptr_t stack);
 // The deque is full, unless it has room after a look: pushes a counted child, or runs it at once unless that
 // goes too deep.
 COPPICE_API void enqueue_at_bound(worker& w, task_frame& node) noexcept;
@@ -79,9 +77,8 @@ COPPICE_API void enqueue_at_bound(worker& w, task_frame& node) noexcept;
 // closure may have been a fork of its own.
 COPPICE_INLINE inline void count_child(worker& w, task_frame& node, task_frame& parent,
                                        group_core* group) noexcept {
-  const spot here = w.where();
-  node.low = here.next_child();
-  w.where().go_on(here, 1);
+  node.low = w.where().next_child();
+  w.where().count_child();
   if (!outlives_child_of(parent, group)) parent.add_child(w);
   if (group != nullptr) group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
@@ -128,7 +125,8 @@ COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, group
   return *child;
 }
 
-// A child that has a name or is made in a branch, or of a job or group that is marked.
+// A child that has a name or is made in a branch, or of a job that is marked or a group that is stopped.
+// False: the job or the group is being stopped.
 template <class F>
 [[gnu::noinline]] bool spawn_rarely(worker& w, group_core* group, F&& f, std::string_view name) {
   const spot here = w.where();
@@ -143,7 +141,7 @@ template <class F>
       name_node(w, child, name);
     } catch (...) {
       std::destroy_at(&child.closure);
-      slab::give(w.nodes, &child, slab::list_of(sizeof(child)));
+      slab::give(w.nodes, &child);
       throw;
     }
   }
@@ -168,8 +166,8 @@ COPPICE_INLINE inline bool spawn_rarely_by_copy(worker& w, group_core* group, F&
 template <class F>
 bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   const char local = 0;
-  if (w.attention.stops_fork_at(stack_address(&local))) [[unlikely]]
-    refuse_below_limit(w, stack_address(&local));
+  if (w.attention.is_below_limit(stack_address(&local))) [[unlikely]]
+    refuse_recursion();
   const spot here = w.where();
   place* const at = here.at();
   auto* const parent = at->kind() == place_kind::task ? static_cast<task_frame*>(at) : nullptr;

@@ -127,6 +127,7 @@ COPPICE_INLINE inline void end_task(worker& w, task_frame& t, task_frame* above,
   count_end(bind_counts(w, job), how);
   w.counts_dirty = true;
 }
+
 // Out of line: what a run is made of would be held ready in registers all through the usual one.
 COPPICE_API COPPICE_COLD task_run* make_run(room_for_run& room, worker& w, task_frame& t,
                                             task_end how) noexcept;

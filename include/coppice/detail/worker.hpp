@@ -46,7 +46,7 @@ class attention_word {
   // Somebody wants attention, or the stack ends.
   bool stops_fork_at(std::uintptr_t stack) const noexcept { return is_below(stack, word_); }
   bool is_below_limit(std::uintptr_t stack) const noexcept {
-    return stack < (word_.load(memory_order_relaxed) & addresses);
+    return stops_fork_at(stack) && stack < (word_.load(memory_order_relaxed) & addresses);
   }
   // Owner.
   void set_stack_limit(std::uintptr_t lowest) noexcept {
