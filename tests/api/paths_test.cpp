@@ -277,7 +277,7 @@ TEST(paths_of_loops, C05C24WhichCallsOfALoopFailAndWhereDoesNotDependOnWhoWasHun
   std::uint64_t first_count = 0;
   for (const unsigned workers : {1U, 2U, 3U, 8U, 64U}) {
     coppice::scheduler scheduler({.workers = workers});
-    for (int repetition = 0; repetition < 20; ++repetition) {
+    for (int repetition = 0; repetition < support::scaled(20); ++repetition) {
       const auto report = report_of(
           scheduler,
           [] {

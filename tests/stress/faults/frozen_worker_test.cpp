@@ -176,7 +176,7 @@ TEST_F(frozen_worker, AtAnyInstructionItDelaysAndBreaksNothing) {
       }
     }
   });
-  for (int i = 0; i < support::scaled(20000); ++i) {
+  for (int i = 0; i < support::scaled(5000); ++i) {
     freeze(workers[random() % workers.size()]);
     for (auto n = random() % 50; n != 0; --n) sched_yield();
     thaw();
