@@ -40,7 +40,7 @@ void fetch_soon(const injected* job) noexcept {
 }
 
 bool current_job_is_stopping(const worker& w) noexcept {
-  return w.where() && task_of(w.where())->job->stops(w.where());
+  return w.task != nullptr && w.task->job->stops(w.where());
 }
 
 task_extra& job_state::extra_of(task_frame& t) {

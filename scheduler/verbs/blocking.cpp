@@ -15,8 +15,8 @@ namespace detail {
 struct standing_still::clocks {
   explicit clocks(worker_thread& me) noexcept
       : not_work(me.running),
-        of(me.where() && me.stands.load(memory_order_relaxed) == 0 ? task_of(me.where())->job->measured()
-                                                                   : nullptr),
+        of(me.task != nullptr && me.stands.load(memory_order_relaxed) == 0 ? me.task->job->measured()
+                                                                           : nullptr),
         since(of != nullptr ? piece::now() : 0) {}
   ~clocks() {
     if (of != nullptr) of->stood_still(piece::now() - since);

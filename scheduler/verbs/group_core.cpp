@@ -20,7 +20,7 @@ namespace detail {
 
 group_core::group_core() noexcept
     : owner_(this_worker),
-      task_(owner_ != nullptr ? task_of(owner_->where()) : nullptr),
+      task_(owner_ != nullptr ? owner_->task : nullptr),
       uncaught_(std::uncaught_exceptions()),
       outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr),
       timed_(owner_ != nullptr ? worker_thread::of(*owner_).running : nullptr),

@@ -17,14 +17,16 @@ inline namespace v0 {
 namespace detail {
 
 stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at) noexcept
-    : w_(w), f_(f), outer_(w.where()) {
+    : w_(w), f_(f), outer_(w.where()), outer_task_(w.task) {
   f.begin(w);
   w.strand_starts = false;
   const spot above = forked_at.above_of_join();
   here_.up = place::link(above, place_kind::stolen);
   here_.low = above.next_child() + forked_at.low + 1;
   here_.carries[0] = 0;
-  here_.owner = task_of(above);
+  // A joiner that runs its own branch knows whose it is.
+  here_.owner = w.where().at() == &forked_at ? w.task : task_of(above);
+  w.task = here_.owner;
   here_.timed = nullptr;
   here_.held = nullptr;
   if (measure* const m = here_.owner->job->measured()) [[unlikely]] {
@@ -52,6 +54,7 @@ std::uintptr_t stolen_branch::failed() noexcept {
 
 void stolen_branch::end(std::uintptr_t end_word) noexcept {
   w_.where() = outer_;
+  w_.task = outer_task_;
   forget_origin(w_);
   if (here_.owner->job->measured() != nullptr) [[unlikely]]
     watch_ends(w_);
@@ -66,7 +69,7 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
 
 bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused) noexcept {
   w.where() = f;  // of the join's inner levels the places are gone
-  task_frame& t = *task_of(f);
+  task_frame& t = *w.task;
   const bool cancellation = caught_cancellation(*t.job);
   if (!cancellation) note_origin(w, refused ? f.above_of_join() : spot(f));
   // What runs meanwhile on this worker has origins of its own.
@@ -101,13 +104,13 @@ bool take_back_or_join(worker& w, branch_head& f) noexcept {
   if (take_back_or_wait(w, f)) return true;
   const std::uintptr_t end = f.state.load(memory_order_relaxed);
   if (end == frame::with_value) return false;
-  let_go(w, f, held_by(f, *task_of(f)->job));
+  let_go(w, f, held_by(f, *w.task->job));
   if (end == frame::with_value_and_children) f.state.store(frame::with_value, memory_order_relaxed);
   return false;
 }
 
 void own_branch_failed(worker& w) noexcept {
-  if (!caught_cancellation(*task_of(w.where())->job)) note_origin(w, w.where());
+  if (!caught_cancellation(*w.task->job)) note_origin(w, w.where());
 }
 
 void rethrow_failure(worker& w, failure* kept) {

@@ -66,8 +66,8 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, spot here, cons
 void note_origin(worker& w, spot here) noexcept {
   std::exception_ptr exception = std::current_exception();
   if (worker_thread::of(w).origin.exception == exception) return;
-  keep_origin(w, {std::move(exception), path_of(here), name_of(*task_of(here)), w.index, clock::now(),
-                  task_of(here)->job->stopping()});
+  keep_origin(w, {std::move(exception), path_of(here), name_of(*w.task), w.index, clock::now(),
+                  w.task->job->stopping()});
 }
 
 failure* unkept_failure() noexcept {

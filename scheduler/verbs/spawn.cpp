@@ -66,13 +66,11 @@ void take_over_ancestors(worker& w, task_frame& t) {
 // Nothing is tidied in the middle of a join, or while children live: they may be reading the links.
 void* take_after_tidying(worker& w, std::uint32_t list) {
   if (void* const n = w.nodes->take_at_hand(list)) return n;
-  if (w.where().at()->kind() == place_kind::task) {
-    auto& t = *static_cast<task_frame*>(w.where().at());
-    // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-    if (t.above() && t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs &&
-        !group_core::has_children_of(w, t))
-      take_over_ancestors(w, t);
-  }
+  task_frame& t = *w.task;
+  // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
+  if (w.where().at() == &t && t.above() && t.live == 0 &&
+      t.rem.load(memory_order_acquire) == task_frame::body_runs && !group_core::has_children_of(w, t))
+    take_over_ancestors(w, t);
   return w.nodes->take_more(list);
 }
 

@@ -123,7 +123,7 @@ class scheduler_stream final : public stream_pool {
     here->up = place::link(w.where(), place_kind::stolen);
     here->low = static_cast<std::uint32_t>(sequence);
     here->carries[0] = 0;
-    here->owner = task_of(w.where());
+    here->owner = w.task;
     here->timed = nullptr;
     here->held = nullptr;
     w.where() = *here;

@@ -1,10 +1,16 @@
-// Paths of long lines: both ends are kept, the middle is counted, however often the line was folded.
+// Paths of long lines: both ends are kept, the middle is counted, however often the line was folded. And
+// whose code a worker runs: what it keeps is what the way up through the places says.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <coppice/coppice.hpp>
 #include <cstdint>
 #include <numeric>
+#include <vector>
 
 #include "job/failure.hpp"
+#include "support/workers.hpp"
 
 namespace {
 
@@ -59,6 +65,87 @@ TEST(task_path, ChildrenComeBeforeWhatTheirParentDoesAfterThem) {
   EXPECT_FALSE(is_earlier(task_path{3}, task_path{3, 1}));
   EXPECT_TRUE(is_earlier(task_path{2, 9}, task_path{3}));
   EXPECT_FALSE(is_earlier(task_path{3}, task_path{3}));
+}
+
+class whose_code : public support::on_workers {};
+SUPPORT_ON_EACH_NUMBER_OF_WORKERS(whose_code);
+
+struct tally {
+  std::atomic<unsigned> right{0};
+  std::atomic<unsigned> wrong{0};
+  void look() {
+    const coppice::detail::worker* const w = coppice::detail::this_worker;
+    const auto* const on_the_way = w->where() ? coppice::detail::task_of(w->where()) : nullptr;
+    ++(w->task == on_the_way && coppice::detail::current_task() == on_the_way ? right : wrong);
+  }
+};
+
+// A task of each kind below each kind of place, some of which fail.
+void walk(tally& seen, unsigned seed, unsigned levels) {
+  seen.look();
+  if (levels == 0) {
+    if (seed % 5 == 0) throw seed;
+    return;
+  }
+  const auto below = [&seen, seed, levels](unsigned branch) {
+    return [&seen, next = seed * 7 + branch, levels] { walk(seen, next, levels - 1); };
+  };
+  switch (seed % 4) {
+    case 0:
+      try {
+        coppice::join(below(1), below(2), below(3));
+      } catch (unsigned) {
+        seen.look();
+      }
+      break;
+    case 1: {
+      coppice::task_group group;
+      group.spawn(below(1));
+      coppice::join(below(2), [&] {
+        group.spawn(below(3), "named");
+        seen.look();
+      });
+      group.wait();
+      break;
+    }
+    case 2:
+      coppice::spawn(below(1));
+      coppice::spawn(below(2));
+      break;
+    default:
+      coppice::parallel_for(0U, 3U, [&](unsigned i) { below(i)(); });
+  }
+  seen.look();
+}
+
+TEST_P(whose_code, IsKnownWithoutTheWayToItsTask) {
+  tally seen;
+  unsigned failed = 0;
+  for (unsigned seed = 1; seed <= 40; ++seed) {
+    auto job = scheduler().submit([&] { walk(seen, seed, 5); });
+    failed += job.wait().result == coppice::outcome::failed ? 1 : 0;
+  }
+  EXPECT_EQ(seen.wrong.load(), 0U);
+  EXPECT_GT(seen.right.load(), 1000U);
+  EXPECT_GT(failed, 0U) << "the way out of what fails is part of it";
+}
+
+TEST_P(whose_code, IsThatOfTheWaitersAgainAfterAnInnerJob) {
+  tally seen;
+  scheduler().run([&] {
+    coppice::join(
+        [&] {
+          scheduler().run([&] { walk(seen, 2, 3); });
+          seen.look();
+        },
+        [&] {
+          scheduler().submit([&] { seen.look(); }).wait();
+          seen.look();
+        });
+    seen.look();
+  });
+  EXPECT_EQ(seen.wrong.load(), 0U);
+  EXPECT_GT(seen.right.load(), 5U);
 }
 
 }  // namespace

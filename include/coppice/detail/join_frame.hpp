@@ -49,6 +49,7 @@ class COPPICE_API stolen_branch {
   worker& w_;
   frame& f_;
   const spot outer_;
+  task_frame* const outer_task_;
   stolen_place here_;
 };
 

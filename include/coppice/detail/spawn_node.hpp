@@ -130,7 +130,7 @@ COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, group
 template <class F>
 [[gnu::noinline]] bool spawn_rarely(worker& w, group_core* group, F&& f, std::string_view name) {
   const spot here = w.where();
-  task_frame& parent = *task_of(here);
+  task_frame& parent = *w.task;
   if (parent.job->stops(here) || (group != nullptr && group->stops(here))) {
     refuse_child(w, parent, group);
     return false;
@@ -168,14 +168,12 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   const char local = 0;
   if (w.attention.is_below_limit(stack_address(&local))) [[unlikely]]
     refuse_recursion();
-  const spot here = w.where();
-  place* const at = here.at();
-  auto* const parent = at->kind() == place_kind::task ? static_cast<task_frame*>(at) : nullptr;
-  if (parent == nullptr || !name.empty() || !parent->job->unmarked() ||
+  task_frame& parent = *w.task;
+  if (w.where().at() != &parent || !name.empty() || !parent.job->unmarked() ||
       (group != nullptr && group->stopped())) [[unlikely]]
     return spawn_rarely_by_copy(w, group, std::forward<F>(f), name);
-  node_of<F>& child = make_node(w, *parent, group, std::forward<F>(f));
-  count_child(w, child, *parent, group);
+  node_of<F>& child = make_node(w, parent, group, std::forward<F>(f));
+  count_child(w, child, parent, group);
   enqueue(w, child);
   return true;
 }

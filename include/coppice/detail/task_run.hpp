@@ -84,6 +84,7 @@ COPPICE_INLINE inline bool begin_task(worker& w, task_frame& t) noexcept {
     if (t.group != nullptr) t.group->child_starts_strand(w);
   }
   w.where() = t;
+  w.task = &t;
   if (!t.job->unmarked() || (t.group != nullptr && t.group->stopped())) [[unlikely]]
     return task_run::begin_marked(w, t);
   add_as_only_writer(bind_counts(w, *t.job).started, std::uint64_t{1}, memory_order_relaxed);
@@ -144,6 +145,7 @@ template <class Body, class Drop>
 COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above, std::uint32_t list,
                                     const Body& body, const Drop& drop) noexcept {
   const spot outer = w.where();
+  task_frame* const outer_task = w.task;
   room_for_run room;
   task_run* rare = nullptr;
   if (begin_task(w, t)) [[likely]] {
@@ -167,6 +169,7 @@ COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above,
     }
   }
   w.where() = outer;
+  w.task = outer_task;
   // Whoever has taken over ancestors has an extra part: that end looks for the parent anew.
   if (rare != nullptr || w.keeps_origin || t.get_extra() != nullptr || t.job->looked_at()) [[unlikely]]
     return end_task_rarely(w, t, list, rare);

@@ -73,6 +73,7 @@ struct worker {
   split_deque deque;
   shard* counts = nullptr;  // of counts_of
   job_core* counts_of = nullptr;
+  task_frame* task = nullptr;  // whose code runs: task_of(where()), without the way there
   bool counts_dirty = false;   // a task ended since the last look at the tally
   bool strand_starts = false;  // the frame about to run is a strand's first
   bool keeps_origin = false;   // of an exception that left a join
@@ -100,7 +101,7 @@ extern COPPICE_API constinit thread_local worker* this_worker [[gnu::tls_model("
 // The task whose code this thread runs, or null.
 inline task_frame* current_task() noexcept {
   const worker* const w = this_worker;
-  return w != nullptr && w->where() ? task_of(w->where()) : nullptr;
+  return w != nullptr ? w->task : nullptr;
 }
 
 // Runs what lies above `f` in the deque, then takes f back (true), or waits until its thief has ended it
