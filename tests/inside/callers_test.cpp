@@ -284,8 +284,7 @@ TEST(callers, WhoLeavesTheWorkersAlonePollsBeforeItSleeps) {
 /// Whether a caller that has submitted now would poll in its wait, as the job has it.
 bool submitter_would_poll(coppice::scheduler& scheduler, busy_worker& until_submitted) {
   const coppice::detail::job_core* core = nullptr;
-  auto job =
-      scheduler.submit([&] { core = coppice::detail::task_of(coppice::detail::this_worker->where())->job; });
+  auto job = scheduler.submit([&] { core = coppice::detail::current_task()->job; });
   until_submitted.end();
   job.wait();
   return coppice::detail::job_state::of(*core).submitter_polls;

@@ -122,8 +122,9 @@ TEST_P(whose_code, IsKnownWithoutTheWayToItsTask) {
   tally seen;
   unsigned failed = 0;
   for (unsigned seed = 1; seed <= 40; ++seed) {
-    auto job = scheduler().submit([&] { walk(seen, seed, 5); });
-    failed += job.wait().result == coppice::outcome::failed ? 1 : 0;
+    auto job =
+        scheduler().submit([&] { walk(seen, seed, 5); }, {.errors = coppice::error_policy::collect_all()});
+    failed += job.wait().result == coppice::outcome::failed ? 1U : 0U;
   }
   EXPECT_EQ(seen.wrong.load(), 0U);
   EXPECT_GT(seen.right.load(), 1000U);
@@ -135,7 +136,7 @@ TEST_P(whose_code, IsThatOfTheWaitersAgainAfterAnInnerJob) {
   scheduler().run([&] {
     coppice::join(
         [&] {
-          scheduler().run([&] { walk(seen, 2, 3); });
+          scheduler().submit([&] { walk(seen, 2, 3); }).wait();
           seen.look();
         },
         [&] {
