@@ -7,6 +7,7 @@
 #include <coppice/coppice.hpp>
 #include <cstdint>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "job/failure.hpp"
@@ -83,6 +84,7 @@ struct tally {
 // A task of each kind below each kind of place, some of which fail.
 void walk(tally& seen, unsigned seed, unsigned levels) {
   seen.look();
+  std::this_thread::yield();
   if (levels == 0) {
     if (seed % 5 == 0) throw seed;
     return;
@@ -123,7 +125,7 @@ TEST_P(whose_code, IsKnownWithoutTheWayToItsTask) {
   unsigned failed = 0;
   for (unsigned seed = 1; seed <= 40; ++seed) {
     auto job =
-        scheduler().submit([&] { walk(seen, seed, 5); }, {.errors = coppice::error_policy::collect_all()});
+        scheduler().submit([&] { walk(seen, seed, 6); }, {.errors = coppice::error_policy::collect_all()});
     failed += job.wait().result == coppice::outcome::failed ? 1U : 0U;
   }
   EXPECT_EQ(seen.wrong.load(), 0U);
