@@ -164,6 +164,16 @@ void worker_thread::look_around_from_core() noexcept {
   bind_to_core();
 }
 
+namespace {
+
+// The way of a stolen frame's line to this core is no part of the strand's time.
+void bring_here(const frame& f) noexcept {
+  __builtin_prefetch(&f, 1);
+  static_cast<void>(f.state.load(memory_order_relaxed));
+}
+
+}  // namespace
+
 frame* worker_thread::next() noexcept {
   if (!deque.empty_for_owner() && !one_too_many())
     if (frame* const f = deque.pop()) return f;
@@ -171,6 +181,7 @@ frame* worker_thread::next() noexcept {
   weigh_strand();
   if (!one_too_many()) {
     if (frame* const f = steal_again()) {
+      bring_here(*f);
       begin_strand(f, clock::now());
       return f;
     }
@@ -206,13 +217,14 @@ frame* worker_thread::search_and_sleep() noexcept {
     }
     f = search();
     if (f != nullptr) {
+      bring_here(*f);
       if (all.idle.end_search()) pass_on_the_search();
       begin_strand(f, clock::now());
       return f;
     }
     // Nothing is to be had now, not even little: who rests on asks nobody, and never reaches what a long leaf
-    // hides.
-    poor_strands_ = 0;
+    // hides. But who found little until now rests soon again.
+    poor_strands_ = std::min(poor_strands_, poor_strands_before_rest * 7 / 8);
     // order(closing): seq_cst; pairs with the store in join_workers().
     if (all.closing.load(memory_order_seq_cst)) {
       all.idle.end_search();
