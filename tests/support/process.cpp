@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -33,13 +32,11 @@ std::size_t threads_settled(std::size_t wanted) {
 std::size_t threads_at_rest() {
   static const std::size_t at_rest = [] {
     // A sanitizer has a thread of its own from the first one on.
-    std::thread([] {}).join();
-    std::size_t least = threads_now();
-    for (int i = 0; i < 100; ++i) {
-      sched_yield();
-      least = std::min(least, threads_now());
-    }
-    return least;
+    pid_t first = 0;
+    std::thread([&] { first = this_thread_number(); }).join();
+    // The system counts a thread for some time after it was joined.
+    while (std::filesystem::exists("/proc/self/task/" + std::to_string(first))) sched_yield();
+    return threads_now();
   }();
   return at_rest;
 }
