@@ -57,7 +57,7 @@ inline constexpr std::size_t slab_chunk_bytes = std::size_t{64} * 1024;
 inline constexpr std::size_t slab_block_chunks = 16;
 // So many stolen strands in a row of next to nothing, and a worker rests (idle.md).
 inline constexpr std::uint32_t poor_strands_before_rest = 64;
-// What next to nothing is. A strand without a body takes 60 to 100 ns, 125 to 225 where the machine is slow,
+// What next to nothing is. A strand without a body takes 60 to 100 ns, 100 to 200 where the machine is slow,
 // and its victim loses about as much by the steal (2-core x86-64 virtual machine, 2026-11).
 inline constexpr std::chrono::nanoseconds worth_a_steal{300};
 // After so long a step of a stream lets others of its pool have the worker. Posting one costs about 2 us
