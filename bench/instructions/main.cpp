@@ -1,5 +1,6 @@
-// What a fork, a spawn, an iteration and a level that fails cost in instructions, for scripts/instruction_counts to count: times
-// wander by more than a change of the fast path is worth, instructions do not.
+// What a fork, a spawn, an iteration and a level that fails cost in instructions, for
+// scripts/instruction_counts to count: times wander by more than a change of the fast path is worth,
+// instructions do not.
 //
 // One worker, so nobody steals. Each counted_... function below is called once, by the worker; valgrind
 // counts between its first and its last instruction. The lines that this program prints say what to divide
@@ -80,8 +81,7 @@ int main() {
     return v;
   });
   const long forks = forks_of_fib(fib_n);
-  if (value != 6765 || ran[children - 1] != rounds || out[iterations - 1] != iterations - 1 ||
-      !failed) {
+  if (value != 6765 || ran[children - 1] != rounds || out[iterations - 1] != iterations - 1 || !failed) {
     std::fputs("coppice_instructions: a wrong result\n", stderr);
     return 1;
   }

@@ -2,13 +2,11 @@
 // whose code a worker runs: what it keeps is what the way up through the places says.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <atomic>
 #include <coppice/coppice.hpp>
 #include <cstdint>
 #include <numeric>
 #include <thread>
-#include <vector>
 
 #include "job/failure.hpp"
 #include "support/workers.hpp"
