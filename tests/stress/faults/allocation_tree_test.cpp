@@ -32,12 +32,10 @@ TEST(allocation, ATreeOfJoinsGivesItsValueOrThrowsBadAlloc) {
   });
 }
 
-TEST(allocation, ATreeOfJoinsThatRunsNeedsNoMemory) {
-  const auto before = faults::faults_injected();
-  coppice::scheduler s(faults::two_workers());
-  // The root holds memory off from within, so that the job is there already; nothing is let in before it
-  // ends.
-  const long value = s.run([] {
+// The value of a tree whose root holds memory off from within, so that the job is there already; nothing is
+// let in before it ends.
+long value_without_memory(coppice::scheduler& s) {
+  return s.run([] {
     const faults::no_memory from_now_on;
     for (int i = 0; i < 20; ++i) {
       std::atomic<bool> stolen{false};
@@ -45,10 +43,25 @@ TEST(allocation, ATreeOfJoinsThatRunsNeedsNoMemory) {
     }
     return fib(support::sanitized ? 20 : 27);
   });
-  EXPECT_EQ(value, support::sanitized ? 6765 : 196418);
+}
+constexpr long value_with_memory = support::sanitized ? 6765 : 196418;
+
+TEST(allocation, ATreeOfJoinsThatRunsNeedsNoMemory) {
+  const auto before = faults::faults_injected();
+  // A join that waits may want a spare worker for its core: the next test.
+  coppice::scheduler_options options = faults::two_workers();
+  options.max_spare_workers = 0;
+  coppice::scheduler s(options);
+  EXPECT_EQ(value_without_memory(s), value_with_memory);
   EXPECT_GT(s.stats().steals_cache + s.stats().steals_node + s.stats().steals_remote, 0U)
       << "nothing was shared";
   EXPECT_EQ(faults::faults_injected(), before) << "it asked for memory, though it did without";
+}
+
+TEST(allocation, ATreeOfJoinsGoesOnWithoutTheSpareWorkerThatThereIsNoMemoryFor) {
+  coppice::scheduler s(faults::two_workers());
+  EXPECT_EQ(value_without_memory(s), value_with_memory);
+  EXPECT_EQ(s.run([] { return fib(15); }), 610);
 }
 
 TEST(allocation, SpawnedChildrenAllRunOrBadAllocIsReported) {
