@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <chrono>
 #include <coppice/coppice.hpp>
@@ -28,6 +27,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 
 namespace {
@@ -107,15 +107,16 @@ coppice::stop_report stop(coppice::fifo_pool& pool, const interrupts& ctrl_c) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Tasks arrive at random; Ctrl-C drains, a second Ctrl-C cancels.", "background_pool");
+  support::command_line line("Tasks arrive at random; Ctrl-C drains, a second Ctrl-C cancels.",
+                             "background_pool");
   settings s;
-  support::add_workers_option(app, s.workers);
-  app.add_option("--tasks", s.tasks, "How many; 0: until Ctrl-C")->capture_default_str();
-  app.add_option("--nap", s.nap, "Milliseconds that a task takes on average")
-      ->check(CLI::Range(0U, 10000U))
-      ->capture_default_str();
-  app.add_option("--seed", s.seed, "Of the random times")->capture_default_str();
-  return support::run_program(app, argc, argv, [&] {
+  support::add_workers_option(line, s.workers);
+  line.add_option("--tasks", s.tasks, "How many; 0: until Ctrl-C").shows_default();
+  line.add_option("--nap", s.nap, "Milliseconds that a task takes on average")
+      .within(0U, 10000U)
+      .shows_default();
+  line.add_option("--seed", s.seed, "Of the random times").shows_default();
+  return support::run_program(line, argc, argv, [&] {
     const interrupts ctrl_c;  // before the pool's threads, which inherit what is blocked
     coppice::fifo_pool pool({.workers = s.workers, .queue_capacity = 100000, .name = "background"});
     auto tasks = feed(pool, s, ctrl_c);

@@ -11,7 +11,6 @@
 //   $ csv_import people.csv --generate 1000 --db people.sqlite --mode all --latency 5 --workers 20
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <coppice/coppice.hpp>
@@ -28,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/command_line.hpp"
 #include "support/csv.hpp"
 #include "support/people.hpp"
 #include "support/program.hpp"
@@ -178,22 +178,22 @@ void generate(const settings& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Imports a CSV file of people into an SQLite database; running it again completes it.",
-               "csv_import");
+  support::command_line line(
+      "Imports a CSV file of people into an SQLite database; running it again completes it.", "csv_import");
   settings s;
   unsigned latency = 0;
-  support::add_workers_option(app, s.workers);
-  app.add_option("file", s.file, "The CSV file")->required();
-  app.add_option("--db", s.db, "The database");
-  app.add_option("--mode", s.mode, "Who does it; all: each in turn, into OUT.serial and so on, from nothing")
-      ->check(CLI::IsMember({"serial", "fifo", "scheduler", "all"}))
-      ->capture_default_str();
-  app.add_option("--latency", latency, "Milliseconds that a remote service takes for each record")
-      ->check(CLI::Range(0U, 10000U))
-      ->capture_default_str();
-  app.add_option("--generate", s.generate, "Writes a file of so many records first")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100000000}));
-  return support::run_program(app, argc, argv, [&] {
+  support::add_workers_option(line, s.workers);
+  line.add_option("file", s.file, "The CSV file").required();
+  line.add_option("--db", s.db, "The database");
+  line.add_option("--mode", s.mode, "Who does it; all: each in turn, into OUT.serial and so on, from nothing")
+      .one_of({"serial", "fifo", "scheduler", "all"})
+      .shows_default();
+  line.add_option("--latency", latency, "Milliseconds that a remote service takes for each record")
+      .within(0U, 10000U)
+      .shows_default();
+  line.add_option("--generate", s.generate, "Writes a file of so many records first")
+      .within(std::uint64_t{1}, std::uint64_t{100000000});
+  return support::run_program(line, argc, argv, [&] {
     s.latency = std::chrono::milliseconds(latency);
     if (s.generate != 0) generate(s);
     if (s.db.empty()) {

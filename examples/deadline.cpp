@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -24,6 +23,7 @@
 #include <tuple>
 #include <vector>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 
 template <>
@@ -138,19 +138,19 @@ class search {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app(
+  support::command_line line(
       "Looks for a short round trip until the time is up; the exit status is 1 if there was time for none.",
       "deadline");
   unsigned workers = 0, budget = 200;
   std::size_t cities = 200;
   std::uint64_t starts = std::uint64_t{1} << 20;
-  support::add_workers_option(app, workers);
-  app.add_option("--budget", budget, "Milliseconds")->check(CLI::Range(0, 1000000000))->capture_default_str();
-  app.add_option("--cities", cities, "How many cities")->check(CLI::Range(3, 100000))->capture_default_str();
-  app.add_option("--starts", starts, "How many tours to begin with")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 60))
-      ->capture_default_str();
-  return support::run_program(app, argc, argv, [&] {
+  support::add_workers_option(line, workers);
+  line.add_option("--budget", budget, "Milliseconds").within(0, 1000000000).shows_default();
+  line.add_option("--cities", cities, "How many cities").within(3, 100000).shows_default();
+  line.add_option("--starts", starts, "How many tours to begin with")
+      .within(std::uint64_t{1}, std::uint64_t{1} << 60)
+      .shows_default();
+  return support::run_program(line, argc, argv, [&] {
     search tours(scatter(cities));
     coppice::scheduler scheduler({.workers = workers});
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(budget);

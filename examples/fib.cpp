@@ -7,10 +7,10 @@
 //   {"result":9227465,"seconds":0.0424,"workers":2}
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <coppice/coppice.hpp>
 #include <cstdint>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 
 namespace {
@@ -29,12 +29,12 @@ std::uint64_t serial_fib(int n) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Computes a Fibonacci number by the definition.", "fib");
+  support::command_line line("Computes a Fibonacci number by the definition.", "fib");
   support::run_options options;
   int n = 0;
-  app.add_option("N", n, "Which one")->required()->check(CLI::Range(0, 93));
-  support::add_run_options(app, options);
-  return support::run_program(app, argc, argv, [&] {
+  line.add_option("N", n, "Which one").required().within(0, 93);
+  support::add_run_options(line, options);
+  return support::run_program(line, argc, argv, [&] {
     const auto m = support::measure(
         options, [=] { return serial_fib(n); }, [=] { return fib(n); });
     support::print(options, fmt::format("fib({})", n), m);

@@ -16,12 +16,12 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
-#include <CLI/CLI.hpp>
 #include <coppice/coppice.hpp>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 
 template <>
@@ -97,14 +97,14 @@ void run(coppice::scheduler& scheduler, const std::string& name, coppice::error_
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Runs a tree of tasks that fail, and prints the report.", "many_errors");
+  support::command_line line("Runs a tree of tasks that fail, and prints the report.", "many_errors");
   unsigned workers = 0;
   std::string policy = "both";
-  support::add_workers_option(app, workers);
-  app.add_option("--policy", policy, "What a failure does to the rest of the job")
-      ->check(CLI::IsMember({"collect_all", "fail_fast", "both"}))
-      ->capture_default_str();
-  return support::run_program(app, argc, argv, [&] {
+  support::add_workers_option(line, workers);
+  line.add_option("--policy", policy, "What a failure does to the rest of the job")
+      .one_of({"collect_all", "fail_fast", "both"})
+      .shows_default();
+  return support::run_program(line, argc, argv, [&] {
     coppice::scheduler scheduler({.workers = workers});
     // All errors, the same ones every time, whoever ran what.
     if (policy != "fail_fast") run(scheduler, "collect_all", coppice::error_policy::collect_all());

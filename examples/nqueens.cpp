@@ -7,10 +7,10 @@
 //   {"result":14200,"seconds":0.0132,"workers":2}
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <coppice/coppice.hpp>
 #include <cstdint>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 
 namespace {
@@ -54,12 +54,12 @@ std::uint64_t serial_solutions(board b) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Counts the solutions of the N queens problem.", "nqueens");
+  support::command_line line("Counts the solutions of the N queens problem.", "nqueens");
   support::run_options options;
   unsigned n = 0;
-  app.add_option("N", n, "Size of the board")->required()->check(CLI::Range(1, 31));
-  support::add_run_options(app, options);
-  return support::run_program(app, argc, argv, [&] {
+  line.add_option("N", n, "Size of the board").required().within(1, 31);
+  support::add_run_options(line, options);
+  return support::run_program(line, argc, argv, [&] {
     const board empty{(std::uint32_t{1} << n) - 1, 0, 0, 0};
     const auto m = support::measure(
         options, [=] { return serial_solutions(empty); }, [=] { return solutions(empty); });

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -27,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 #include "support/text.hpp"
 
@@ -129,14 +129,14 @@ void print(findings& f, std::size_t top) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Finds files with the same contents below a directory.", "pipeline");
+  support::command_line line("Finds files with the same contents below a directory.", "pipeline");
   fs::path top;
   unsigned workers = 0;
   std::size_t shown = 10;
-  support::add_workers_option(app, workers);
-  app.add_option("directory", top, "Where to look")->required();
-  app.add_option("--top", shown, "How many groups of copies to show")->capture_default_str();
-  return support::run_program(app, argc, argv, [&] {
+  support::add_workers_option(line, workers);
+  line.add_option("directory", top, "Where to look").required();
+  line.add_option("--top", shown, "How many groups of copies to show").shows_default();
+  return support::run_program(line, argc, argv, [&] {
     findings f = find_copies(top, workers);
     print(f, shown);
     return f.problems.empty() ? 0 : 1;

@@ -8,7 +8,6 @@
 //   {"result":7062095307481620451,"seconds":0.0502,"workers":2}
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <coppice/coppice.hpp>
 #include <cstddef>
@@ -18,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 
 namespace {
@@ -83,15 +83,13 @@ std::uint64_t checksum(const std::vector<std::uint64_t>& v) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Sorts N pseudo-random numbers; the result is a checksum of the sorted sequence.",
-               "quicksort");
+  support::command_line line(
+      "Sorts N pseudo-random numbers; the result is a checksum of the sorted sequence.", "quicksort");
   support::run_options options;
   std::size_t n = 0;
-  app.add_option("N", n, "How many numbers")
-      ->required()
-      ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 32));
-  support::add_run_options(app, options);
-  return support::run_program(app, argc, argv, [&] {
+  line.add_option("N", n, "How many numbers").required().within(std::size_t{0}, std::size_t{1} << 32);
+  support::add_run_options(line, options);
+  return support::run_program(line, argc, argv, [&] {
     std::vector<std::uint64_t> v = pseudo_random(n);
     const auto sorted = [&](auto sort) {
       return [&v, sort] {

@@ -9,7 +9,6 @@
 //   the same tree on the finite pool, 4 workers, helping: 8 naps taken
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <coppice/coppice.hpp>
@@ -17,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 
 namespace {
@@ -83,15 +83,15 @@ void finite_used_recursively(unsigned workers, int levels, unit length, coppice:
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Tasks that sleep: on a finite pool, on a recursive one, and on the wrong one.",
-               "sleepy_tasks");
+  support::command_line line("Tasks that sleep: on a finite pool, on a recursive one, and on the wrong one.",
+                             "sleepy_tasks");
   unsigned workers = 4;
   int levels = 3;
   unsigned length = 100;
-  support::add_workers_option(app, workers);
-  app.add_option("--levels", levels, "Of the tree")->check(CLI::Range(1, 16))->capture_default_str();
-  app.add_option("--unit", length, "Milliseconds")->check(CLI::Range(1U, 10000U))->capture_default_str();
-  return support::run_program(app, argc, argv, [&] {
+  support::add_workers_option(line, workers);
+  line.add_option("--levels", levels, "Of the tree").within(1, 16).shows_default();
+  line.add_option("--unit", length, "Milliseconds").within(1U, 10000U).shows_default();
+  return support::run_program(line, argc, argv, [&] {
     const unit one(length);
     finite(workers, one);
     recursive(workers, levels, one);

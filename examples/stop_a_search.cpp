@@ -9,7 +9,6 @@
 //   after 1.874 ms
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bit>
 #include <coppice/coppice.hpp>
@@ -18,6 +17,7 @@
 #include <optional>
 #include <string>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 #include "support/sha1.hpp"
 
@@ -98,19 +98,20 @@ void print_json(const search& s, const coppice::job_report& report, double secon
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Looks for a text whose SHA-1 begins with zeros; the exit status is 1 if there is none.",
-               "stop_a_search");
+  support::command_line line(
+      "Looks for a text whose SHA-1 begins with zeros; the exit status is 1 if there is none.",
+      "stop_a_search");
   unsigned workers = 0;
   bool json = false;
   search s{.bits = 20};
   std::uint64_t limit = std::uint64_t{1} << 40;
-  support::add_workers_option(app, workers);
-  app.add_flag("--json", json, "Print the result as JSON");
-  app.add_option("--bits", s.bits, "How many zero bits")->check(CLI::Range(0, 160))->capture_default_str();
-  app.add_option("--limit", limit, "How many numbers to try, from 0 on")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 60))
-      ->capture_default_str();
-  return support::run_program(app, argc, argv, [&] {
+  support::add_workers_option(line, workers);
+  line.add_flag("--json", json, "Print the result as JSON");
+  line.add_option("--bits", s.bits, "How many zero bits").within(0, 160).shows_default();
+  line.add_option("--limit", limit, "How many numbers to try, from 0 on")
+      .within(std::uint64_t{0}, std::uint64_t{1} << 60)
+      .shows_default();
+  return support::run_program(line, argc, argv, [&] {
     coppice::scheduler scheduler({.workers = workers});
     const support::stopwatch watch;
     auto job = scheduler.submit([&] { s.range(0, limit); }, {.name = "search"});

@@ -16,7 +16,6 @@
 // The exit status is 1 if there were errors, 2 for a wrong command line.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <condition_variable>
 #include <coppice/blocking.hpp>
@@ -29,6 +28,7 @@
 #include <system_error>
 #include <vector>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 #include "support/progress.hpp"
 #include "support/text.hpp"
@@ -237,27 +237,30 @@ void print_text(const support::tree& tree, const walk_result& result, const std:
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Walks a directory tree and counts what is in it, following no link.", "tree_walk");
+  support::command_line line("Walks a directory tree and counts what is in it, following no link.",
+                             "tree_walk");
   support::run_options options;
   std::string top;
   bool fifo = false;
   unsigned standing = 0;
   std::size_t keep = 10;
-  app.add_option("DIR", top, "Where to start; may itself be a link to a directory")
-      ->required()
-      ->check(CLI::ExistingDirectory);
-  support::add_run_options(app, options);
-  app.add_flag("--fifo", fifo, "Walk with a FIFO pool")->excludes("--serial");
-  app.add_option("--blocking", standing,
-                 "Lend the cores of up to so many reads of directories that wait; pays where the tree is not "
-                 "in memory")
-      ->check(CLI::Range(0U, 4096U))
-      ->excludes("--serial", "--fifo")
-      ->capture_default_str();
-  app.add_option("--top", keep, "How many of the largest directories to show")
-      ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 20))
-      ->capture_default_str();
-  return support::run_program(app, argc, argv, [&] {
+  line.add_option("DIR", top, "Where to start; may itself be a link to a directory")
+      .required()
+      .existing_directory();
+  support::add_run_options(line, options);
+  line.add_flag("--fifo", fifo, "Walk with a FIFO pool").excludes("--serial");
+  line.add_option(
+          "--blocking", standing,
+          "Lend the cores of up to so many reads of directories that wait; pays where the tree is not "
+          "in memory")
+      .within(0U, 4096U)
+      .excludes("--serial")
+      .excludes("--fifo")
+      .shows_default();
+  line.add_option("--top", keep, "How many of the largest directories to show")
+      .within(std::size_t{0}, std::size_t{1} << 20)
+      .shows_default();
+  return support::run_program(line, argc, argv, [&] {
     support::tree tree(top, keep);
     walk_result result = options.serial ? walk_serially(tree)
                          : fifo         ? fifo_walk(tree, options.workers).run()

@@ -8,11 +8,11 @@
 //   {"tree":"T3","nodes":4112897,"leaves":3599034,"max_depth":1572,"seconds":0.401,"workers":2}
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <coppice/coppice.hpp>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 #include "support/uts.hpp"
 
@@ -53,14 +53,14 @@ uts::census serial_walk(const uts::tree& t, const uts::node& n) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Walks a tree of the Unbalanced Tree Search benchmark.", "uts");
+  support::command_line line("Walks a tree of the Unbalanced Tree Search benchmark.", "uts");
   support::run_options options;
   std::string name;
-  app.add_option("--tree", name, "T1 and T3: 4 million nodes; T1L and T3L: 100 million")
-      ->required()
-      ->check(CLI::IsMember({"T1", "T3", "T1L", "T3L"}));
-  support::add_run_options(app, options);
-  return support::run_program(app, argc, argv, [&] {
+  line.add_option("--tree", name, "T1 and T3: 4 million nodes; T1L and T3L: 100 million")
+      .required()
+      .one_of({"T1", "T3", "T1L", "T3L"});
+  support::add_run_options(line, options);
+  return support::run_program(line, argc, argv, [&] {
     const uts::tree& t = *uts::find_tree(name);
     const auto m = support::measure(
         options, [&] { return serial_walk(t, uts::root(t)); }, [&] { return walk(t, uts::root(t)); });

@@ -18,7 +18,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <clocale>
 #include <coppice/coppice.hpp>
 #include <cstdio>
@@ -30,6 +29,7 @@
 
 #include "crawl/crawler.hpp"
 #include "crawl/report.hpp"
+#include "support/command_line.hpp"
 #include "support/program.hpp"
 
 namespace {
@@ -44,51 +44,45 @@ struct options {
   bool subdomains = false, ignore_robots = false, resume = false, check = false, json = false;
 };
 
-void add_options(CLI::App& app, options& o) {
-  app.add_option("URL", o.start, "Where to start; http or https")->required();
-  app.add_option("--depth", o.depth, "How many links to follow in a row; default: as many as there are");
-  app.add_option("--max-pages", o.max_pages, "How many pages to fetch; default: all")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--concurrency", o.concurrency, "Requests in flight")
-      ->check(CLI::Range(1U, 4000U))
-      ->capture_default_str();
-  app.add_option("--per-host", o.per_host, "Requests in flight at one host")
-      ->check(CLI::Range(1U, 4000U))
-      ->capture_default_str();
-  app.add_option("--rate", o.rate, "Requests per second at one host; 0: no limit but its Crawl-delay")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-  app.add_option("--timeout", o.timeout, "Seconds for one request")
-      ->check(CLI::Range(0.001, 86400.0))
-      ->capture_default_str();
-  app.add_option("--retries", o.retries, "Tries after the first, for 429, 5xx and dropped connections")
-      ->check(CLI::Range(0U, 100U))
-      ->capture_default_str();
-  app.add_option("--backoff", o.backoff, "Seconds before the first retry, doubled each time")
-      ->check(CLI::Range(0.0, 3600.0))
-      ->capture_default_str();
-  app.add_option("--max-wait", o.max_wait,
-                 "Longest wait before a retry; a server that asks for more is given up")
-      ->check(CLI::Range(0.0, 86400.0))
-      ->capture_default_str();
-  app.add_option("--max-size", o.max_mb, "Largest page in MB, unpacked")
-      ->check(CLI::Range(0.001, 2000.0))
-      ->capture_default_str();
-  app.add_flag("--subdomains", o.subdomains, "Hosts below the start's belong to the site");
-  app.add_flag("--ignore-robots", o.ignore_robots,
-               "Neither ask for robots.txt nor obey nofollow; for sites of your own");
-  app.add_option("--user-agent", o.user_agent, "How to introduce itself; robots.txt knows its first word")
-      ->capture_default_str();
-  app.add_option("--ca", o.ca_file, "Accept certificates signed by those in this file (PEM)")
-      ->check(CLI::ExistingFile);
-  CLI::Option* const out = app.add_option("--out", o.out, "SQLite file for pages, links and errors");
-  app.add_flag("--resume", o.resume,
-               "Go on with the crawl in --out; what failed for the moment is tried again")
-      ->needs(out);
-  app.add_flag("--check", o.check, "Print broken links only");
-  app.add_flag("--json", o.json, "Print the result as JSON");
-  app.add_option("--workers", o.workers, "Threads that compute; 0: one for each core")
-      ->check(CLI::Range(0, 4096));
+void add_options(support::command_line& line, options& o) {
+  line.add_option("URL", o.start, "Where to start; http or https").required();
+  line.add_option("--depth", o.depth, "How many links to follow in a row; default: as many as there are");
+  line.add_option("--max-pages", o.max_pages, "How many pages to fetch; default: all").positive();
+  line.add_option("--concurrency", o.concurrency, "Requests in flight").within(1U, 4000U).shows_default();
+  line.add_option("--per-host", o.per_host, "Requests in flight at one host")
+      .within(1U, 4000U)
+      .shows_default();
+  line.add_option("--rate", o.rate, "Requests per second at one host; 0: no limit but its Crawl-delay")
+      .within(0.0, 1e6)
+      .shows_default();
+  line.add_option("--timeout", o.timeout, "Seconds for one request").within(0.001, 86400.0).shows_default();
+  line.add_option("--retries", o.retries, "Tries after the first, for 429, 5xx and dropped connections")
+      .within(0U, 100U)
+      .shows_default();
+  line.add_option("--backoff", o.backoff, "Seconds before the first retry, doubled each time")
+      .within(0.0, 3600.0)
+      .shows_default();
+  line.add_option("--max-wait", o.max_wait,
+                  "Longest wait before a retry; a server that asks for more is given up")
+      .within(0.0, 86400.0)
+      .shows_default();
+  line.add_option("--max-size", o.max_mb, "Largest page in MB, unpacked")
+      .within(0.001, 2000.0)
+      .shows_default();
+  line.add_flag("--subdomains", o.subdomains, "Hosts below the start's belong to the site");
+  line.add_flag("--ignore-robots", o.ignore_robots,
+                "Neither ask for robots.txt nor obey nofollow; for sites of your own");
+  line.add_option("--user-agent", o.user_agent, "How to introduce itself; robots.txt knows its first word")
+      .shows_default();
+  line.add_option("--ca", o.ca_file, "Accept certificates signed by those in this file (PEM)")
+      .existing_file();
+  line.add_option("--out", o.out, "SQLite file for pages, links and errors");
+  line.add_flag("--resume", o.resume,
+                "Go on with the crawl in --out; what failed for the moment is tried again")
+      .needs("--out");
+  line.add_flag("--check", o.check, "Print broken links only");
+  line.add_flag("--json", o.json, "Print the result as JSON");
+  line.add_option("--workers", o.workers, "Threads that compute; 0: one for each core").within(0, 4096);
 }
 
 std::chrono::milliseconds milliseconds(double seconds) {
@@ -219,8 +213,9 @@ int crawl_site(const options& o) {
 
 int main(int argc, char** argv) {
   std::setlocale(LC_CTYPE, "C.UTF-8");  // libcurl translates hosts of other alphabets from the locale's
-  CLI::App app("Crawls a web site, obeying its robots.txt; with --check, finds its broken links.", "crawl");
+  support::command_line line(
+      "Crawls a web site, obeying its robots.txt; with --check, finds its broken links.", "crawl");
   options o;
-  add_options(app, o);
-  return support::run_program(app, argc, argv, [&] { return crawl_site(o); });
+  add_options(line, o);
+  return support::run_program(line, argc, argv, [&] { return crawl_site(o); });
 }

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -11,27 +10,24 @@
 
 namespace support {
 
-void add_workers_option(CLI::App& app, unsigned& workers) {
+void add_workers_option(command_line& line, unsigned& workers) {
   // 4096 is the limit of the library: past it the command line is wrong, not the run.
-  app.add_option("--workers", workers, "Number of workers; 0: one for each core")->check(CLI::Range(0, 4096));
+  line.add_option("--workers", workers, "Number of workers; 0: one for each core").within(0, 4096);
 }
 
-void add_run_options(CLI::App& app, run_options& options) {
-  add_workers_option(app, options.workers);
-  app.add_flag("--serial", options.serial, "Run as a plain serial program, without a scheduler");
-  app.add_flag("--json", options.json, "Print the result as JSON");
+void add_run_options(command_line& line, run_options& options) {
+  add_workers_option(line, options.workers);
+  line.add_flag("--serial", options.serial, "Run as a plain serial program, without a scheduler");
+  line.add_flag("--json", options.json, "Print the result as JSON");
 }
 
-int run_program(CLI::App& app, int argc, const char* const* argv, const std::function<int()>& body) {
+int run_program(command_line& line, int argc, const char* const* argv, const std::function<int()>& body) {
   const auto complain = [&](const char* what) {
     // Not fmt::print, which throws where stderr cannot be written either.
-    std::fprintf(stderr, "%s: %s\n", app.get_name().c_str(), what);
+    std::fprintf(stderr, "%s: %s\n", line.name().c_str(), what);
   };
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
+  int wrong = 0;
+  if (!line.parse(argc, argv, wrong)) return wrong;
   try {
     const int status = body();
     // Buffered output that meets a full disk fails here or never.

@@ -1,9 +1,9 @@
 // What the command lines of the examples share: the options, the exit status, the result with its time.
 //
-//   CLI::App app("Computes a Fibonacci number", "fib");
+//   support::command_line line("Computes a Fibonacci number", "fib");
 //   support::run_options options;
-//   support::add_run_options(app, options);
-//   return support::run_program(app, argc, argv, [&] {
+//   support::add_run_options(line, options);
+//   return support::run_program(line, argc, argv, [&] {
 //     support::print(options, "fib(30)", support::measure(options, [] { return serial(30); }, [] { return
 //     fib(30); })); return 0;
 //   });
@@ -16,9 +16,7 @@
 #include <string>
 #include <utility>
 
-namespace CLI {
-class App;
-}
+#include "support/command_line.hpp"
 
 namespace support {
 
@@ -29,13 +27,13 @@ struct run_options {
 };
 
 // Adds --workers.
-void add_workers_option(CLI::App& app, unsigned& workers);
+void add_workers_option(command_line& line, unsigned& workers);
 // Adds --workers, --serial and --json.
-void add_run_options(CLI::App& app, run_options& options);
+void add_run_options(command_line& line, run_options& options);
 
-// The exit status of a program whose command line `app` describes: 2 if it is wrong; 1, with a message on
+// The exit status of a program whose command line `line` describes: 2 if it is wrong; 1, with a message on
 // stderr, if `body` throws or its output cannot be written; else what `body` returns.
-int run_program(CLI::App& app, int argc, const char* const* argv, const std::function<int()>& body);
+int run_program(command_line& line, int argc, const char* const* argv, const std::function<int()>& body);
 
 class stopwatch {
  public:

@@ -1,5 +1,4 @@
 // Explores the programs that are linked in, or repeats one schedule of one of them.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -8,6 +7,7 @@
 
 #include "explorer/explore.hpp"
 #include "explorer/program.hpp"
+#include "support/command_line.hpp"
 
 namespace {
 
@@ -67,14 +67,15 @@ bool judge(const model::program& p, const settings& s, const char* self) {
 
 int run(int argc, char** argv) {
   settings s;
-  CLI::App app{"Explores the interleavings of the model programs."};
-  app.add_flag("--list", s.list, "Print the programs' names");
-  app.add_option("--only", s.only, "Only this program");
-  app.add_option("--bound", s.bound, "Preemptions, instead of each program's own bound");
-  app.add_option("--seconds", s.seconds, "Stop each exploration after this time");
-  app.add_option("--replay", s.schedule, "Run this one schedule and show its steps")->needs("--only");
-  app.add_flag("--passing-only", s.passing_only, "Leave out the programs that must fail");
-  CLI11_PARSE(app, argc, argv);
+  support::command_line line("Explores the interleavings of the model programs.", argv[0]);
+  line.add_flag("--list", s.list, "Print the programs' names");
+  line.add_option("--only", s.only, "Only this program");
+  line.add_option("--bound", s.bound, "Preemptions, instead of each program's own bound");
+  line.add_option("--seconds", s.seconds, "Stop each exploration after this time");
+  line.add_option("--replay", s.schedule, "Run this one schedule and show its steps").needs("--only");
+  line.add_flag("--passing-only", s.passing_only, "Leave out the programs that must fail");
+  int wrong = 0;
+  if (!line.parse(argc, argv, wrong)) return wrong;
 
   bool good = true, any = false;
   for (const model::program& p : model::programs()) {

@@ -2,11 +2,11 @@
 // time, and the one that is shipped, in turns.
 #include "deque_ledger.hpp"
 
-#include <CLI/CLI.hpp>
 #include <coppice/detail/worker.hpp>
 #include <iostream>
 #include <random>
 
+#include "support/command_line.hpp"
 #include "support/random.hpp"
 #include "support/scale.hpp"
 #include "support/watchdog.hpp"
@@ -23,16 +23,16 @@ void add(storms::ledger_counts& sum, const storms::ledger_counts& part) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Owner and thieves on one deque; each frame is taken exactly once."};
+  support::command_line line("Owner and thieves on one deque; each frame is taken exactly once.",
+                             "deque_ledger");
   std::uint64_t operations = 100'000'000;
   unsigned thieves = 2;
   std::uint64_t seed = std::random_device{}();
-  app.add_option("--operations", operations, "of the owner and steals, about")->capture_default_str();
-  app.add_option("--thieves", thieves, "threads that steal")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  app.add_option("--seed", seed, "of the choices (default: a new one, printed)");
-  CLI11_PARSE(app, argc, argv);
+  line.add_option("--operations", operations, "of the owner and steals, about").shows_default();
+  line.add_option("--thieves", thieves, "threads that steal").within(1, 256).shows_default();
+  line.add_option("--seed", seed, "of the choices (default: a new one, printed)");
+  int wrong = 0;
+  if (!line.parse(argc, argv, wrong)) return wrong;
 
   const std::string again =
       "deque_ledger --seed " + std::to_string(seed) + " --thieves " + std::to_string(thieves);

@@ -1,31 +1,32 @@
 // Storms for as long as they are told.
-#include <CLI/CLI.hpp>
-#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <exception>
 #include <iostream>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "storm.hpp"
+#include "support/command_line.hpp"
 #include "support/scale.hpp"
 #include "support/watchdog.hpp"
 
 int main(int argc, char** argv) {
-  CLI::App app{"Storms at random times: what the scheduler promises, whatever happens at the same moment."};
+  support::command_line line(
+      "Storms at random times: what the scheduler promises, whatever happens at the same moment.", "storms");
   double seconds = 10;
   std::uint64_t seed = std::random_device{}();
   unsigned workers = 0;
   std::string only;
-  app.add_option("--seconds", seconds, "how long; each storm runs once at least")->capture_default_str();
-  app.add_option("--seed", seed, "of the times and shapes (default: a new one, printed)");
-  app.add_option("--workers", workers, "of each scheduler (default: drawn)");
-  app.add_option("--only", only, "the one storm to run")->check([](const std::string& name) {
-    std::string names;
-    for (const storms::storm& s : storms::all_storms()) {
-      if (name == s.name) return std::string();
-      names += std::string(" ") + s.name;
-    }
-    return "there is no storm '" + name + "'. There are:" + names;
-  });
-  CLI11_PARSE(app, argc, argv);
+  std::vector<std::string> names;
+  for (const storms::storm& s : storms::all_storms()) names.emplace_back(s.name);
+  line.add_option("--seconds", seconds, "how long; each storm runs once at least").shows_default();
+  line.add_option("--seed", seed, "of the times and shapes (default: a new one, printed)");
+  line.add_option("--workers", workers, "of each scheduler (default: drawn)");
+  line.add_option("--only", only, "the one storm to run").one_of(names);
+  int wrong = 0;
+  if (!line.parse(argc, argv, wrong)) return wrong;
 
   std::string again = "storms --seed " + std::to_string(seed);
   if (workers != 0) again += " --workers " + std::to_string(workers);
