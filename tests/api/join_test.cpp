@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "support/check.hpp"
+#include "support/fib.hpp"
 #include "support/ledger.hpp"
 #include "support/random.hpp"
 #include "support/scale.hpp"
@@ -27,17 +28,12 @@ namespace {
 
 using coppice::join;
 using support::failure;
+using support::fib;
 using support::fork_until;
 using support::tracked;
 
 class joining : public support::on_workers {};
 SUPPORT_ON_EACH_NUMBER_OF_WORKERS(joining);
-
-long fib(int n) {
-  if (n < 2) return n;
-  auto [a, b] = join([=] { return fib(n - 1); }, [=] { return fib(n - 2); });
-  return a + b;
-}
 
 // Enters every id in [first, last) by a tree of unequal joins.
 void enter_all(support::ledger& book, std::uint64_t first, std::uint64_t last, std::uint64_t seed) {
@@ -169,7 +165,7 @@ TEST_P(joining, MoveOnlyAndReferenceResultsComeBackFromStolenBranchesToo) {
   });
 }
 
-int seven() { return 7; }
+int give_seven() { return 7; }
 
 struct consumed_once {
   std::unique_ptr<int> value;
@@ -182,7 +178,8 @@ TEST_P(joining, AnythingInvocableIsABranchAndAnLvalueIsCalledWhereItStands) {
     auto counting = [&calls]() mutable { return ++calls; };
     const auto constant = [] { return 3; };
     const std::function<int()> wrapped = [] { return 5; };
-    auto got = join(counting, constant, wrapped, seven, &seven, consumed_once{std::make_unique<int>(9)});
+    auto got =
+        join(counting, constant, wrapped, give_seven, &give_seven, consumed_once{std::make_unique<int>(9)});
     EXPECT_EQ(got, std::tuple(1, 3, 5, 7, 7, 9));
     EXPECT_EQ(calls, 1);
   });

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "support/check.hpp"
+#include "support/fib.hpp"
 #include "support/process.hpp"
 #include "support/scale.hpp"
 #include "support/workers.hpp"
@@ -20,16 +21,11 @@ namespace {
 
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
+using support::fib;
 
-long fib(int n) {
-  if (n < 2) return n;
-  const auto [a, b] = coppice::join([=] { return fib(n - 1); }, [=] { return fib(n - 2); });
-  return a + b;
-}
+class lifetimes : public support::without_leaks {};
 
-class living : public support::without_leaks {};
-
-TEST_F(living, AStaticSchedulerEndsWithTheProgram) {
+TEST_F(lifetimes, AStaticSchedulerEndsWithTheProgram) {
   EXPECT_EXIT(
       {
         static coppice::scheduler s({.workers = 2});
@@ -39,7 +35,7 @@ TEST_F(living, AStaticSchedulerEndsWithTheProgram) {
       testing::ExitedWithCode(0), "");
 }
 
-TEST_F(living, AThreadLocalSchedulerEndsWithItsThread) {
+TEST_F(lifetimes, AThreadLocalSchedulerEndsWithItsThread) {
   for (int i = 0; i < support::scaled(20); ++i)
     std::thread([] {
       thread_local coppice::scheduler s({.workers = 2});
@@ -47,7 +43,7 @@ TEST_F(living, AThreadLocalSchedulerEndsWithItsThread) {
     }).join();
 }
 
-TEST_F(living, ATaskThatLeavesTheProcessLeavesIt) {
+TEST_F(lifetimes, ATaskThatLeavesTheProcessLeavesIt) {
   EXPECT_EXIT(
       {
         auto* const s = new coppice::scheduler({.workers = 2});  // its destructor would wait for the task
@@ -65,7 +61,7 @@ TEST_F(living, ATaskThatLeavesTheProcessLeavesIt) {
       testing::ExitedWithCode(4), "");
 }
 
-TEST_F(living, C03ATaskThatIsUnwoundByPthreadExitEndsTheProgramWithAWord) {
+TEST_F(lifetimes, C03ATaskThatIsUnwoundByPthreadExitEndsTheProgramWithAWord) {
   EXPECT_DEATH(
       {
         coppice::scheduler s({.workers = 1});

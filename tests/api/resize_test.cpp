@@ -12,6 +12,7 @@
 
 #include "support/busy.hpp"
 #include "support/check.hpp"
+#include "support/fib.hpp"
 #include "support/ledger.hpp"
 #include "support/process.hpp"
 #include "support/random.hpp"
@@ -21,6 +22,7 @@
 namespace {
 
 using coppice::spawn;
+using support::fib;
 
 class resizing : public support::on_workers {};
 SUPPORT_ON_EACH_NUMBER_OF_WORKERS(resizing);
@@ -37,12 +39,6 @@ std::set<int> meet(coppice::scheduler& s, unsigned tasks) {
     }));
   for (auto& j : jobs) j.get();
   return {ran.begin(), ran.end()};
-}
-
-long fib(int n) {
-  if (n < 2) return n;
-  const auto [a, b] = coppice::join([=] { return fib(n - 1); }, [=] { return fib(n - 2); });
-  return a + b;
 }
 
 TEST_P(resizing, NewWorkersTakePart) {

@@ -10,12 +10,14 @@
 #include <thread>
 
 #include "support/check.hpp"
+#include "support/fib.hpp"
 #include "support/scale.hpp"
 #include "support/workers.hpp"
 
 namespace {
 
 using coppice::spawn;
+using support::fib;
 using support::report_of;
 
 class measuring : public support::on_workers {};
@@ -71,12 +73,6 @@ TEST_P(measuring, ManyChildrenOfOneParentAreOneDeepAndAllCounted) {
     EXPECT_EQ(s.steals, 0U);
     EXPECT_EQ(s.largest_live, 201U);
   }
-}
-
-long fib(int n) {
-  if (n < 2) return n;
-  const auto [a, b] = coppice::join([=] { return fib(n - 1); }, [=] { return fib(n - 2); });
-  return a + b;
 }
 
 TEST_P(measuring, ATreeOfJoinsShowsWhatWasStolenAndNoMore) {

@@ -25,10 +25,10 @@ using support::generated;
 using support::numbers;
 
 template <class Pool>
-class streams : public support::on_both_pools<Pool> {};
-TYPED_TEST_SUITE(streams, support::both_pools, support::pool_name);
+class stream_stages : public support::on_both_pools<Pool> {};
+TYPED_TEST_SUITE(stream_stages, support::both_pools, support::pool_name);
 
-TYPED_TEST(streams, D3StagesComposeAndErrorsArriveAtTheEndWithStageAndIndex) {
+TYPED_TEST(stream_stages, D3StagesComposeAndErrorsArriveAtTheEndWithStageAndIndex) {
   auto& pool = this->pool();
   auto parsed = pool.map(numbers(1000),
                          [](int i) {
@@ -65,7 +65,7 @@ TYPED_TEST(streams, D3StagesComposeAndErrorsArriveAtTheEndWithStageAndIndex) {
   EXPECT_EQ(stored.report().errors_total, 20u);
 }
 
-TYPED_TEST(streams, D3AStageMayTakeResultsToHandleErrors) {
+TYPED_TEST(stream_stages, D3AStageMayTakeResultsToHandleErrors) {
   auto& pool = this->pool();
   auto halves = pool.map(numbers(10), [](int i) {
     if (i % 2) throw i;
@@ -80,7 +80,7 @@ TYPED_TEST(streams, D3AStageMayTakeResultsToHandleErrors) {
   EXPECT_EQ(handled, 5);
 }
 
-TYPED_TEST(streams, D3BackPressureReachesTheSource) {
+TYPED_TEST(stream_stages, D3BackPressureReachesTheSource) {
   auto& pool = this->pool();
   std::atomic<int> taken = 0;
   auto end = pool.map(pool.map(pool.map(generated([&taken]() -> std::optional<int> { return taken++; }) |
@@ -96,7 +96,7 @@ TYPED_TEST(streams, D3BackPressureReachesTheSource) {
   EXPECT_EQ(read, 500);
 }
 
-TYPED_TEST(streams, D3DestroyingOrCancellingTheEndStopsTheSource) {
+TYPED_TEST(stream_stages, D3DestroyingOrCancellingTheEndStopsTheSource) {
   auto& pool = this->pool();
   for (const bool cancel : {false, true}) {
     std::atomic<int> taken = 0;
@@ -116,7 +116,7 @@ TYPED_TEST(streams, D3DestroyingOrCancellingTheEndStopsTheSource) {
   }
 }
 
-TYPED_TEST(streams, D3AStageThatIsStoppedEndsTheStagesBelow) {
+TYPED_TEST(stream_stages, D3AStageThatIsStoppedEndsTheStagesBelow) {
   auto& pool = this->pool();
   auto end = pool.map(pool.map(std::views::iota(0), [](int i) { return i; },
                                {.capacity = 4,
@@ -129,7 +129,7 @@ TYPED_TEST(streams, D3AStageThatIsStoppedEndsTheStagesBelow) {
   EXPECT_NE(end.report().cancel->reason.find("stage \"late\""), std::string::npos);
 }
 
-TYPED_TEST(streams, D3AnEmptyStageHoldsNoWorker) {
+TYPED_TEST(stream_stages, D3AnEmptyStageHoldsNoWorker) {
   auto& pool = this->pool(2);
   std::latch open{1};
   auto end = pool.map(pool.map(numbers(3),
@@ -147,7 +147,7 @@ TYPED_TEST(streams, D3AnEmptyStageHoldsNoWorker) {
   EXPECT_EQ(read, 3);
 }
 
-TYPED_TEST(streams, D3StagesOfDifferentPoolsCompose) {
+TYPED_TEST(stream_stages, D3StagesOfDifferentPoolsCompose) {
   auto& pool = this->pool();
   coppice::scheduler other({.workers = 1});
   coppice::fifo_pool third({.workers = 1});

@@ -26,10 +26,10 @@ using support::generated;
 using support::numbers;
 
 template <class Pool>
-class streams : public support::on_both_pools<Pool> {};
-TYPED_TEST_SUITE(streams, support::both_pools, support::pool_name);
+class stream_stops : public support::on_both_pools<Pool> {};
+TYPED_TEST_SUITE(stream_stops, support::both_pools, support::pool_name);
 
-TYPED_TEST(streams, A5C33CancelEndsTheStreamAndWhatIsFinishedCanBeRead) {
+TYPED_TEST(stream_stops, A5C33CancelEndsTheStreamAndWhatIsFinishedCanBeRead) {
   auto& pool = this->pool();
   auto stream = pool.map(std::views::iota(0), [](int i) { return i; }, {.capacity = 8});
   EXPECT_TRUE(stream.next());
@@ -47,7 +47,7 @@ TYPED_TEST(streams, A5C33CancelEndsTheStreamAndWhatIsFinishedCanBeRead) {
 }
 
 // Eight workers are in the middle of short inputs when the stream is cancelled, again and again.
-TYPED_TEST(streams, A5C33ACancelLosesAndRepeatsNoInputThatWasTaken) {
+TYPED_TEST(stream_stops, A5C33ACancelLosesAndRepeatsNoInputThatWasTaken) {
   auto& pool = this->pool(8);
   for (int round = 0; round < support::scaled(300); ++round) {
     std::atomic<int> taken = 0, ran = 0;
@@ -73,7 +73,7 @@ TYPED_TEST(streams, A5C33ACancelLosesAndRepeatsNoInputThatWasTaken) {
   }
 }
 
-TYPED_TEST(streams, C22ACancelThatComesTooLateLosesNothing) {
+TYPED_TEST(stream_stops, C22ACancelThatComesTooLateLosesNothing) {
   auto& pool = this->pool();
   auto stream = pool.map(numbers(5), [](int i) { return i; });
   while (stream.next()) {
@@ -82,7 +82,7 @@ TYPED_TEST(streams, C22ACancelThatComesTooLateLosesNothing) {
   EXPECT_EQ(stream.report().result, outcome::completed);
 }
 
-TYPED_TEST(streams, C21ADeadlineThatHasPassedTakesNothing) {
+TYPED_TEST(stream_stops, C21ADeadlineThatHasPassedTakesNothing) {
   auto& pool = this->pool();
   auto stream = pool.map(std::views::iota(0), [](int i) { return i; },
                          {.deadline = std::chrono::steady_clock::now() - std::chrono::seconds(1)});
@@ -91,7 +91,7 @@ TYPED_TEST(streams, C21ADeadlineThatHasPassedTakesNothing) {
   EXPECT_EQ(stream.report().spawned, 0u);
 }
 
-TYPED_TEST(streams, C21ADeadlineEndsAStreamWithoutEnd) {
+TYPED_TEST(stream_stops, C21ADeadlineEndsAStreamWithoutEnd) {
   auto& pool = this->pool();
   auto stream =
       pool.map(std::views::iota(0), [](int i) { return i; },
@@ -102,13 +102,13 @@ TYPED_TEST(streams, C21ADeadlineEndsAStreamWithoutEnd) {
   EXPECT_EQ(stream.report().spawned, read);
 }
 
-TYPED_TEST(streams, A4AReaderThatNeverReadsHoldsNobodyUp) {
+TYPED_TEST(stream_stops, A4AReaderThatNeverReadsHoldsNobodyUp) {
   auto& pool = this->pool(2);
   auto stream = pool.map(std::views::iota(0), [](int i) { return support::tracked(i); }, {.capacity = 10});
   EXPECT_EQ(pool.submit([] { return 1; }).get(), 1);
 }
 
-TYPED_TEST(streams, A4AReaderThatLeavesEarlyStopsTheSource) {
+TYPED_TEST(stream_stops, A4AReaderThatLeavesEarlyStopsTheSource) {
   auto& pool = this->pool();
   std::atomic<int> taken = 0;
   {
@@ -124,7 +124,7 @@ TYPED_TEST(streams, A4AReaderThatLeavesEarlyStopsTheSource) {
   EXPECT_EQ(taken, then) << "source and function are gone with the reader";
 }
 
-TYPED_TEST(streams, C35AStopEndsTheStreamAndWhatWasTakenCanBeRead) {
+TYPED_TEST(stream_stops, C35AStopEndsTheStreamAndWhatWasTakenCanBeRead) {
   for (const auto mode : {coppice::stop_mode::drain, coppice::stop_mode::cancel}) {
     typename std::conditional_t<std::is_same_v<TypeParam, coppice::scheduler>, coppice::scheduler_options,
                                 coppice::fifo_options>
@@ -142,7 +142,7 @@ TYPED_TEST(streams, C35AStopEndsTheStreamAndWhatWasTakenCanBeRead) {
   }
 }
 
-TYPED_TEST(streams, C33AStreamMayBeReadWhenItsPoolIsGone) {
+TYPED_TEST(stream_stops, C33AStreamMayBeReadWhenItsPoolIsGone) {
   auto stream =
       this->pool().map(std::views::iota(0), [](int i) { return support::tracked(i); }, {.capacity = 8});
   auto stages = this->pool().map(this->pool().map(numbers(50), [](int i) { return i; }, {.capacity = 4}),
@@ -158,7 +158,7 @@ TYPED_TEST(streams, C33AStreamMayBeReadWhenItsPoolIsGone) {
   EXPECT_LE(read, 6u);
 }
 
-TYPED_TEST(streams, C27ErrorsThatNobodyReadGoToTheHandler) {
+TYPED_TEST(stream_stops, C27ErrorsThatNobodyReadGoToTheHandler) {
   static std::atomic<int> heard;
   heard = 0;
   coppice::set_unobserved_error_handler(
@@ -175,7 +175,7 @@ TYPED_TEST(streams, C27ErrorsThatNobodyReadGoToTheHandler) {
   EXPECT_EQ(heard, 1);
 }
 
-TYPED_TEST(streams, C30ReadingAStreamInItsOwnFunctionIsTold) {
+TYPED_TEST(stream_stops, C30ReadingAStreamInItsOwnFunctionIsTold) {
   auto& pool = this->pool(2);
   results<int> own;
   std::latch given{1};

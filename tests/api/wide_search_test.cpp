@@ -21,7 +21,7 @@ namespace {
 class searching : public support::on_workers {};
 SUPPORT_ON_EACH_NUMBER_OF_WORKERS(searching);
 
-constexpr std::size_t small_stack = support::sanitized ? std::size_t{2} << 20 : std::size_t{512} << 10;
+constexpr std::size_t narrow_stack = support::sanitized ? std::size_t{2} << 20 : std::size_t{512} << 10;
 constexpr std::uint32_t degree = 6;
 
 // A random graph; whoever claims a node visits it.
@@ -66,7 +66,7 @@ void visit(graph& g, Into& into, std::size_t node) {
 }
 
 TEST_P(searching, ASearchWhoseTasksTheJobWaitsForNeedsNoDeepStack) {
-  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
+  coppice::scheduler small({.workers = workers(), .stack_bytes = narrow_stack});
   graph g(support::scaled(std::size_t{200'000}));
   by_the_job into;
   const auto report = support::report_of(small, [&] { visit(g, into, 0); });
@@ -79,7 +79,7 @@ TEST_P(searching, ASearchWhoseTasksTheJobWaitsForNeedsNoDeepStack) {
 }
 
 TEST_P(searching, ASearchWhoseTasksAGroupWaitsForNeedsNoDeepStack) {
-  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
+  coppice::scheduler small({.workers = workers(), .stack_bytes = narrow_stack});
   graph g(support::scaled(std::size_t{200'000}));
   const auto report = support::report_of(small, [&] {
     coppice::task_group group;
@@ -111,7 +111,7 @@ void visit_and_wait(graph& g, std::size_t node) {
 }
 
 TEST_P(searching, JoinsAndWaitsOnAFullDequeFindTheirOwnChildren) {
-  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
+  coppice::scheduler small({.workers = workers(), .stack_bytes = narrow_stack});
   graph g(support::scaled(std::size_t{60'000}));
   const auto report = support::report_of(small, [&] { visit_and_wait(g, 0); });
   EXPECT_EQ(report.result, coppice::outcome::completed) << report;
@@ -146,7 +146,7 @@ void visit_some(graph& g, std::atomic<std::int64_t>& left, std::size_t node) {
 }
 
 TEST_P(searching, C15ASearchThatIsCancelledSkipsWhatWasPutAside) {
-  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
+  coppice::scheduler small({.workers = workers(), .stack_bytes = narrow_stack});
   graph g(support::scaled(std::size_t{200'000}));
   std::atomic<std::int64_t> left = support::scaled(50'000);
   const auto report = support::report_of(small, [&] { visit_some(g, left, 0); });

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "platform/membarrier.hpp"
+#include "support/scale.hpp"
 
 namespace {
 
@@ -103,6 +104,7 @@ TEST(split_deque, AStealThatWasLookedAtInAnotherStrandFails) {
   EXPECT_EQ(d.steal_seen(d.look()), &items[0]);
 }
 
+#ifndef SUPPORT_SANITIZED  // which find nothing in one thread's indices, and take 19 s
 TEST(split_deque, IndicesWrapAroundTheirTwentyFourBits) {
   auto d = std::make_unique<basic_split_deque<4>>();
   item first;
@@ -115,9 +117,8 @@ TEST(split_deque, IndicesWrapAroundTheirTwentyFourBits) {
       ASSERT_TRUE(d->push_below_bound(first, &index));
     }
     d->share();
-    ASSERT_EQ(d->steal(), &first) << round;
-    ASSERT_EQ(d->steal(), nullptr) << round;
-    ASSERT_TRUE(d->empty_for_owner()) << round;
+    const bool taken_once = d->steal() == &first && d->steal() == nullptr;
+    if (!taken_once || !d->empty_for_owner()) FAIL() << round;
   }
   push(*d, first);
   push(*d, second);
@@ -125,6 +126,7 @@ TEST(split_deque, IndicesWrapAroundTheirTwentyFourBits) {
   EXPECT_EQ(d->pop(), &second);
   EXPECT_EQ(d->pop(), &first);
 }
+#endif
 
 TEST(split_deque, ExposureSharesHalfOfWhatABusyOwnerKeeps) {
   basic_split_deque<8> d;

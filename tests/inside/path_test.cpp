@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "job/failure.hpp"
+#include "support/scale.hpp"
 #include "support/workers.hpp"
 
 namespace {
@@ -121,7 +122,7 @@ void walk(tally& seen, unsigned seed, unsigned levels) {
 TEST_P(whose_code, IsKnownWithoutTheWayToItsTask) {
   tally seen;
   unsigned failed = 0;
-  for (unsigned seed = 1; seed <= 40; ++seed) {
+  for (unsigned seed = 1; seed <= (support::sanitized ? 10 : 40); ++seed) {
     auto job =
         scheduler().submit([&] { walk(seen, seed, 6); }, {.errors = coppice::error_policy::collect_all()});
     failed += job.wait().result == coppice::outcome::failed ? 1U : 0U;

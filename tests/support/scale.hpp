@@ -3,12 +3,19 @@
 
 #include <cstddef>
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_THREAD__)
+#define SUPPORT_THREAD_SANITIZED 1
+#elif defined(__SANITIZE_ADDRESS__)
 #define SUPPORT_SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#if __has_feature(thread_sanitizer)
+#define SUPPORT_THREAD_SANITIZED 1
+#elif __has_feature(address_sanitizer)
 #define SUPPORT_SANITIZED 1
 #endif
+#endif
+#ifdef SUPPORT_THREAD_SANITIZED
+#define SUPPORT_SANITIZED 1
 #endif
 
 namespace support {
