@@ -52,7 +52,8 @@ run = {"name": name, "real_time": rows[name], "time_unit": "ms", "run_type": "it
 if name.startswith("wake"):
     run |= {"back_us": 5.0, "back_p99_us": 600.0}
 with open(arguments["benchmark_out"], "w") as out:
-    json.dump({"context": {"processor": "Intel(R) Xeon(R) CPU E5 @ 2.4GHz", "cores": "2", "host_name": "secret"}, "benchmarks": [run]}, out)
+    json.dump({"context": {"processor": "Intel(R) Xeon(R) CPU E5 @ 2.4GHz", "cores": "2", "host_name": "secret",
+        "flags": os.environ.get("FLAGS", "-g -O3")}, "benchmarks": [run]}, out)
 """
 
 
@@ -189,7 +190,7 @@ class Test(unittest.TestCase):
         self.assertEqual(name("AMD EPYC 7763 64-Core Processor", 1), "amd-epyc-7763-1-core")
         self.assertEqual(name("", 2), "unknown-2-cores")
 
-    def bench(self, *arguments):
+    def bench(self, *arguments, **environment):
         program = self.file(PROGRAM, "coppice_bench")
         program.chmod(0o755)
         self.ran = self.folder / "ran"
@@ -197,7 +198,7 @@ class Test(unittest.TestCase):
         import os
 
         done = self.run_script("bench", "--program", program, "--out", out, *arguments,
-                               env=os.environ | {"RAN": str(self.ran)})
+                               env=os.environ | {"RAN": str(self.ran)} | environment)
         return done, out
 
     def test_bench_runs_each_row_as_often_as_asked_in_turns(self):
@@ -219,6 +220,13 @@ class Test(unittest.TestCase):
         self.assertAlmostEqual(row["seconds"][0], 5e-6)  # not the mean, which is 9 ms
         self.assertEqual(row["counters"]["back_p99_us"], [600.0])
         self.assertEqual(row["samples"], {"start_us": [1, 2, 300], "back_us": [4, 5, 600]})
+
+    def test_bench_refuses_a_program_that_is_not_optimized(self):
+        for flags in ("-falign-functions=64", "-O0", "-Og -g"):
+            done, out = self.bench("--repetitions", "1", "--only", "^fib/", FLAGS=flags)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("without optimization", done.stderr)
+            self.assertFalse(out.exists())
 
     def test_bench_names_no_host(self):
         _, out = self.bench("--repetitions", "1", "--only", "^fib/")
