@@ -26,8 +26,8 @@ class reduction {
   T run(std::uint64_t begin, std::uint64_t end) {
     if (end - begin <= leaf_) {
       T sum = identity_;
-      I i = advanced(first_, begin);
-      for (; begin != end; ++begin, ++i) sum = combine_(std::move(sum), map_(i));
+      const I last = advanced(first_, end);
+      for (I i = advanced(first_, begin); i != last; ++i) sum = combine_(std::move(sum), map_(i));
       return sum;
     }
     const std::uint64_t middle = begin + (end - begin) / 2;
