@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <coppice/detail/job_core.hpp>
+#include <coppice/detail/mutex.hpp>
 #include <cstdint>
 #include <memory>
 #include <mutex>

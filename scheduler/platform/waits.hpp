@@ -14,6 +14,7 @@
 #pragma once
 
 #include <coppice/detail/atomic.hpp>
+#include <coppice/detail/mutex.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <coppice/detail/mutex.hpp>
 #include <coppice/detail/worker.hpp>
 #include <cstdint>
 #include <memory>

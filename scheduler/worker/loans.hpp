@@ -25,6 +25,7 @@
 #pragma once
 
 #include <coppice/detail/atomic.hpp>
+#include <coppice/detail/mutex.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>

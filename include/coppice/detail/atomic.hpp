@@ -1,13 +1,14 @@
-// The one door to atomics, locks and the compiler barrier.
+// The one door to atomics and the compiler barrier; mutex.hpp and waiting.hpp have what is locked and waited
+// with.
 //
-// Every protocol of the scheduler names its shared words and locks through this file. COPPICE_POLICY names
+// Every protocol of the scheduler names its shared words and locks through these files. COPPICE_POLICY names
 // another header with the same names: the tests explore the interleavings of the shipped source through one.
 #pragma once
 
 #include <atomic>
 #include <coppice/detail/config.hpp>
 #include <cstddef>
-#include <mutex>
+#include <cstdint>
 
 #ifdef COPPICE_POLICY
 #include COPPICE_POLICY
@@ -17,23 +18,18 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-// A mutex whose lock polls for about a microsecond before it has the system put the thread to sleep. All
-// locks here are held for less than that, and a sleep with its wake costs several, of which the holder pays
-// one. Where the C library has no such kind it is an ordinary mutex.
-class adaptive_mutex : public std::mutex {
- public:
-#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
-  adaptive_mutex() noexcept { *native_handle() = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP; }
-#endif
-};
-
 #ifndef COPPICE_POLICY
-
 template <class T>
 using atomic = std::atomic<T>;
-using mutex = adaptive_mutex;
-// What a condition variable takes.
-using unique_lock = std::unique_lock<std::mutex>;
+#endif
+
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+using std::memory_order_release;
+using std::memory_order_seq_cst;
+
+#ifndef COPPICE_POLICY
 
 // What there is one of in a process. The tests make it anew for each run that they explore.
 template <class T>
@@ -84,12 +80,6 @@ inline bool is_one_less(std::uint64_t value, const atomic<std::uint64_t>& word) 
   return value + 1 == word.load(std::memory_order_relaxed);
 }
 #endif
-
-using std::memory_order_acq_rel;
-using std::memory_order_acquire;
-using std::memory_order_relaxed;
-using std::memory_order_release;
-using std::memory_order_seq_cst;
 
 // Lines that different threads write are kept this far apart.
 inline constexpr std::size_t cache_line = 64;

@@ -46,6 +46,7 @@
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/config.hpp>
 #include <coppice/detail/frame.hpp>
+#include <coppice/detail/mutex.hpp>
 #include <cstdint>
 
 namespace coppice {

@@ -12,6 +12,7 @@
 
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/config.hpp>
+#include <coppice/detail/mutex.hpp>
 #include <coppice/detail/worker.hpp>
 #include <coppice/error_policy.hpp>
 #include <cstdint>
