@@ -176,7 +176,9 @@ void fifo_pool::cancel_queued(std::unique_lock<std::mutex>& lock) {
   const auto now = clock::now();
   std::vector<running_task> running;  // complete before anything changes: it may throw
   for (const auto& at : seats_) {
-    if (at->taken != at->ran) running.push_back({std::to_string(at->number), {}, at->index, now - at->since});
+    if (at->taken == at->ran) continue;
+    const auto age = std::max(now - at->since.load(std::memory_order_relaxed), clock::duration::zero());
+    running.push_back({std::to_string(at->number), {}, at->index, age});
   }
   still_running_ = std::move(running);
   cancelled_ = true;

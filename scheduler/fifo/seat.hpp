@@ -28,7 +28,8 @@ class fifo_pool::awaited {
 
 namespace detail {
 
-// What a worker writes about itself: under the mutex, but `ran`, so that ending a task costs no lock.
+// What a worker writes about itself: under the mutex, but `ran` and `since`, so that ending a task costs no
+// lock.
 // It is busy while the two counts differ. A cache line each.
 struct alignas(64) fifo_seat final : platform::party {
   fifo_seat(const fifo_pool& p, unsigned n) noexcept : index(n), pool(p) {}
@@ -39,7 +40,9 @@ struct alignas(64) fifo_seat final : platform::party {
   bool present = false;
   std::uint64_t taken = 0;
   std::uint64_t number = 0;  // of the task, in order of acceptance
-  std::chrono::steady_clock::time_point since;
+  // Of the task, or of the next one: who finds the worker busy may read that of a task that has just ended.
+  // order(since): relaxed; it orders nothing.
+  std::atomic<std::chrono::steady_clock::time_point> since{};
   const fifo_pool::awaited* stands_for = nullptr;  // not null: it stands still
   std::uint64_t stands = 0;                        // how often it has stood
   std::uint64_t gave_up = 0;                       // under the lock of all waits: the one that it leaves

@@ -77,11 +77,11 @@ void fifo_pool::help(std::unique_lock<std::mutex>& lock, seat& own) {
                              "coppice::scheduler, whose tasks may nest)");
   }
   const std::uint64_t number = own.number;
-  const auto since = own.since;
-  own.since = std::chrono::steady_clock::now();
+  const auto since = own.since.load(std::memory_order_relaxed);
+  own.since.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
   run_next(lock, own);
   own.number = number;
-  own.since = since;
+  own.since.store(since, std::memory_order_relaxed);
 }
 
 class fifo_pool::end_of_task final : public awaited {

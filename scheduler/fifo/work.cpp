@@ -44,7 +44,7 @@ void fifo_pool::work(seat& own) {
   name_this_thread(options_.name, own.index);
   const std::uintptr_t lowest = platform::lowest_stack_address();
   if (lowest != 0) own.stack_limit = lowest + stack_reserve;
-  own.since = clock::now();
+  own.since.store(clock::now(), std::memory_order_relaxed);
   std::unique_lock lock(mutex_);
   while (await_task(lock, own)) run_next(lock, own);
   leave(own);
@@ -64,7 +64,7 @@ bool fifo_pool::await_task(std::unique_lock<std::mutex>& lock, seat& own) {
     if (head_) return true;
     if (stopping_ && in_hand_ == 0) return false;
     not_empty_.wait(lock);
-    own.since = clock::now();
+    own.since.store(clock::now(), std::memory_order_relaxed);
   }
 }
 
@@ -84,7 +84,7 @@ void fifo_pool::run_next(std::unique_lock<std::mutex>& lock, seat& own) {
   ++own.ran;       // before settle(): who has waited for the task also finds it counted
   node->settle();  // after this the node may be gone
   something_moved();
-  own.since = clock::now();  // of the next one; without the lock, which everybody waits for
+  own.since.store(clock::now(), std::memory_order_relaxed);  // without the lock, which everybody waits for
   lock.lock();
 }
 

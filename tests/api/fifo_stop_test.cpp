@@ -169,6 +169,29 @@ TEST(fifo_pool, C35CancelCutsADrainShort) {
   EXPECT_EQ(cancelled.still_running.size(), 1u);
 }
 
+// What a cancel reads about a running task, its worker writes anew when that has ended. Relaxed: the test
+// must not order what the pool has to.
+TEST(fifo_pool, C35ACancelLooksAtATaskThatEndsMeanwhile) {
+  for (int round = 0; round < 20; ++round) {
+    fifo_pool pool({.workers = 1, .queue_capacity = 1});
+    std::atomic<bool> running{false}, over{false};
+    auto task = pool.submit([&] {
+      running.store(true, std::memory_order_relaxed);
+      while (!over.load(std::memory_order_relaxed)) std::this_thread::yield();
+    });
+    while (!running.load(std::memory_order_relaxed)) std::this_thread::yield();
+    std::thread ends([&] {
+      while (pool.try_submit([] {}).status != admission::stopped) std::this_thread::yield();
+      over.store(true, std::memory_order_relaxed);
+    });
+    const stop_report report = pool.stop(stop_mode::cancel);
+    ends.join();
+    ASSERT_EQ(report.still_running.size(), 1U);
+    EXPECT_GE(report.still_running[0].age.count(), 0);
+    task.get();
+  }
+}
+
 TEST(fifo_pool, C35StopIsIdempotentAndMayBeCalledBySeveralThreads) {
   for (std::size_t round = 0; round < 20; ++round) {
     fifo_pool pool({.workers = 3});
