@@ -41,7 +41,7 @@ struct alignas(64) fifo_seat final : platform::party {
   std::uint64_t taken = 0;
   std::uint64_t number = 0;  // of the task, in order of acceptance
   // Of the task, or of the next one: who finds the worker busy may read that of a task that has just ended.
-  // order(since): relaxed; it orders nothing.
+  // Relaxed: it orders nothing.
   std::atomic<std::chrono::steady_clock::time_point> since{};
   const fifo_pool::awaited* stands_for = nullptr;  // not null: it stands still
   std::uint64_t stands = 0;                        // how often it has stood
