@@ -71,13 +71,12 @@ option command_line::add_flag(const std::string& name, bool& value, const std::s
 
 const std::string& command_line::name() const { return app_->get_name(); }
 
-bool command_line::parse(int argc, const char* const* argv, int& status) {
+std::optional<int> command_line::parse(int argc, const char* const* argv) {
   try {
     app_->parse(argc, argv);
-    return true;
+    return std::nullopt;
   } catch (const CLI::ParseError& e) {
-    status = app_->exit(e) == 0 ? 0 : 2;
-    return false;
+    return app_->exit(e) == 0 ? 0 : 2;
   }
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,9 +56,8 @@ class command_line {
   option add_flag(const std::string& name, bool& value, const std::string& description);
 
   const std::string& name() const;
-  // True if the program shall run; else its exit status is in `status`: 2 with a message on stderr, or 0
-  // after --help.
-  bool parse(int argc, const char* const* argv, int& status);
+  // The exit status, if the program shall not run: 2, with a message on stderr, or 0 after --help.
+  std::optional<int> parse(int argc, const char* const* argv);
 
  private:
   std::unique_ptr<CLI::App> app_;

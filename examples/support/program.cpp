@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace support {
 
@@ -26,8 +27,7 @@ int run_program(command_line& line, int argc, const char* const* argv, const std
     // Not fmt::print, which throws where stderr cannot be written either.
     std::fprintf(stderr, "%s: %s\n", line.name().c_str(), what);
   };
-  int wrong = 0;
-  if (!line.parse(argc, argv, wrong)) return wrong;
+  if (const std::optional<int> status = line.parse(argc, argv)) return *status;
   try {
     const int status = body();
     // Buffered output that meets a full disk fails here or never.

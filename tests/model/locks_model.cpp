@@ -90,15 +90,18 @@ void tell(adaptive_mutex& m, condition& c, int& tokens, int more, bool under_the
   all ? c.notify_all() : c.notify_one();
 }
 
+void take(adaptive_mutex& m, condition& c, int& tokens) {
+  held hold(m);
+  c.wait(hold, [&] { return tokens != 0; });
+  --tokens;
+}
+
 MODEL(ANotificationIsNotLost, {.preemptions = 4}) {
   adaptive_mutex m;
   condition c;
   int tokens = 0;
   const bool under_the_lock = model::choose(2) == 1;
-  thread waits([&] {
-    held hold(m);
-    c.wait(hold, [&] { return tokens != 0; });
-  });
+  thread waits([&] { take(m, c, tokens); });
   tell(m, c, tokens, 1, under_the_lock, false);
   waits.join();
 }
@@ -107,13 +110,9 @@ MODEL(OneNotificationForEachOfTwo, {.preemptions = 2}) {
   adaptive_mutex m;
   condition c;
   int tokens = 0;
-  const auto take = [&] {
-    held hold(m);
-    c.wait(hold, [&] { return tokens != 0; });
-    --tokens;
-  };
-  thread a(take);
-  thread b(take);
+  const auto takes = [&] { take(m, c, tokens); };
+  thread a(takes);
+  thread b(takes);
   tell(m, c, tokens, 1, false, false);
   tell(m, c, tokens, 1, true, false);
   a.join();
@@ -125,13 +124,9 @@ MODEL(OneNotificationForAll, {.preemptions = 2}) {
   adaptive_mutex m;
   condition c;
   int tokens = 0;
-  const auto take = [&] {
-    held hold(m);
-    c.wait(hold, [&] { return tokens != 0; });
-    --tokens;
-  };
-  thread a(take);
-  thread b(take);
+  const auto takes = [&] { take(m, c, tokens); };
+  thread a(takes);
+  thread b(takes);
   tell(m, c, tokens, 2, model::choose(2) == 1, true);
   a.join();
   b.join();

@@ -19,17 +19,9 @@ inline namespace v0 {
 namespace detail {
 
 #ifndef COPPICE_POLICY
+
 template <class T>
 using atomic = std::atomic<T>;
-#endif
-
-using std::memory_order_acq_rel;
-using std::memory_order_acquire;
-using std::memory_order_relaxed;
-using std::memory_order_release;
-using std::memory_order_seq_cst;
-
-#ifndef COPPICE_POLICY
 
 // What there is one of in a process. The tests make it anew for each run that they explore.
 template <class T>
@@ -80,6 +72,12 @@ inline bool is_one_less(std::uint64_t value, const atomic<std::uint64_t>& word) 
   return value + 1 == word.load(std::memory_order_relaxed);
 }
 #endif
+
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+using std::memory_order_release;
+using std::memory_order_seq_cst;
 
 // Lines that different threads write are kept this far apart.
 inline constexpr std::size_t cache_line = 64;

@@ -74,8 +74,7 @@ int run(int argc, char** argv) {
   line.add_option("--seconds", s.seconds, "Stop each exploration after this time");
   line.add_option("--replay", s.schedule, "Run this one schedule and show its steps").needs("--only");
   line.add_flag("--passing-only", s.passing_only, "Leave out the programs that must fail");
-  int wrong = 0;
-  if (!line.parse(argc, argv, wrong)) return wrong;
+  if (const std::optional<int> status = line.parse(argc, argv)) return *status;
 
   bool good = true, any = false;
   for (const model::program& p : model::programs()) {

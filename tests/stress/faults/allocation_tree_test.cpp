@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "allocation_faults.hpp"
+#include "support/fib.hpp"
 #include "support/random.hpp"
 #include "support/scale.hpp"
 #include "support/workers.hpp"
@@ -19,12 +20,7 @@ namespace {
 
 using faults::complaint;
 using faults::survives_each_fault;
-
-long fib(int n) {
-  if (n < 2) return n;
-  auto [a, b] = coppice::join([=] { return fib(n - 1); }, [=] { return fib(n - 2); });
-  return a + b;
-}
+using support::fib;
 
 TEST(allocation, ATreeOfJoinsGivesItsValueOrThrowsBadAlloc) {
   survives_each_fault([](coppice::scheduler& s) -> complaint {

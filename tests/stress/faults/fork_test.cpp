@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "child.hpp"
+#include "support/fib.hpp"
 #include "support/scale.hpp"
 
 namespace {
@@ -23,12 +24,7 @@ using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
 using faults::has_text;
 using faults::holds_in_child;
-
-long fib(int n) {
-  if (n < 2) return n;
-  auto [a, b] = coppice::join([=] { return fib(n - 1); }, [=] { return fib(n - 2); });
-  return a + b;
-}
+using support::fib;
 
 // f throws scheduler_stopped, and its text names the fork.
 template <class F>

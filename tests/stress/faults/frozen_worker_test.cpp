@@ -18,12 +18,15 @@
 #include <vector>
 
 #include "storm.hpp"
+#include "support/fib.hpp"
 #include "support/ledger.hpp"
 #include "support/random.hpp"
 #include "support/scale.hpp"
 #include "support/workers.hpp"
 
 namespace {
+
+using support::fib;
 
 // The handler says that it is there and waits for a byte: both may be done in a handler.
 std::atomic<bool> is_frozen{false};
@@ -128,12 +131,6 @@ TEST_F(frozen_worker, AThiefInItsBranchKeepsNobodyButWhoeverWaitsForTheBranch) {
     thaw();
     EXPECT_TRUE(waits.get());
   }
-}
-
-long fib(int n) {
-  if (n < 2) return n;
-  auto [a, b] = coppice::join([=] { return fib(n - 1); }, [=] { return fib(n - 2); });
-  return a + b;
 }
 
 // pthread_self() of each worker.

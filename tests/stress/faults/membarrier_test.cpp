@@ -13,6 +13,7 @@
 
 #include "child.hpp"
 #include "support/check.hpp"
+#include "support/fib.hpp"
 #include "support/ledger.hpp"
 #include "support/scale.hpp"
 #include "support/workers.hpp"
@@ -21,6 +22,7 @@ namespace {
 
 using faults::has_text;
 using faults::holds_in_child;
+using support::fib;
 
 testing::AssertionResult holds_without_membarrier(const std::function<bool(coppice::scheduler&)>& claims) {
   for (const int error : {ENOSYS, EPERM}) {
@@ -37,12 +39,6 @@ testing::AssertionResult holds_without_membarrier(const std::function<bool(coppi
     if (!held) return testing::AssertionFailure() << "error " << error << ": " << held.message();
   }
   return testing::AssertionSuccess();
-}
-
-long fib(int n) {
-  if (n < 2) return n;
-  auto [a, b] = coppice::join([=] { return fib(n - 1); }, [=] { return fib(n - 2); });
-  return a + b;
 }
 
 TEST(no_membarrier, TreesGiveTheirValue) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "support/check.hpp"
+#include "support/fib.hpp"
 
 namespace faults {
 
@@ -42,14 +43,10 @@ std::vector<pid_t> other_threads() {
 
 namespace {
 
+using support::fib;
+
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
-
-long fib(int n) {
-  if (n < 2) return n;
-  auto [a, b] = coppice::join([=] { return fib(n - 1); }, [=] { return fib(n - 2); });
-  return a + b;
-}
 
 void trees(coppice::scheduler& s) {
   EXPECT_EQ(s.run([] { return fib(14); }), 377);

@@ -27,8 +27,7 @@ int main(int argc, char** argv) {
                   "Seconds that one tree may take before it counts as hanging: its seed is printed, the "
                   "process aborts; 0: no limit");
   line.add_flag("--print", print, "Prints the first tree as a C++ program and runs nothing");
-  int wrong = 0;
-  if (!line.parse(argc, argv, wrong)) return wrong;
+  if (const std::optional<int> status = line.parse(argc, argv)) return *status;
 
   if (print) {
     std::cout << fuzz::as_cpp(fuzz::make_program(orders.seed, orders.workers));

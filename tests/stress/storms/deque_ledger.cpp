@@ -4,6 +4,7 @@
 
 #include <coppice/detail/worker.hpp>
 #include <iostream>
+#include <optional>
 #include <random>
 
 #include "support/command_line.hpp"
@@ -31,8 +32,7 @@ int main(int argc, char** argv) {
   line.add_option("--operations", operations, "of the owner and steals, about").shows_default();
   line.add_option("--thieves", thieves, "threads that steal").within(1, 256).shows_default();
   line.add_option("--seed", seed, "of the choices (default: a new one, printed)");
-  int wrong = 0;
-  if (!line.parse(argc, argv, wrong)) return wrong;
+  if (const std::optional<int> status = line.parse(argc, argv)) return *status;
 
   const std::string again =
       "deque_ledger --seed " + std::to_string(seed) + " --thieves " + std::to_string(thieves);

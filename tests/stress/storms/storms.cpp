@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -25,8 +26,7 @@ int main(int argc, char** argv) {
   line.add_option("--seed", seed, "of the times and shapes (default: a new one, printed)");
   line.add_option("--workers", workers, "of each scheduler (default: drawn)");
   line.add_option("--only", only, "the one storm to run").one_of(names);
-  int wrong = 0;
-  if (!line.parse(argc, argv, wrong)) return wrong;
+  if (const std::optional<int> status = line.parse(argc, argv)) return *status;
 
   std::string again = "storms --seed " + std::to_string(seed);
   if (workers != 0) again += " --workers " + std::to_string(workers);
