@@ -24,7 +24,7 @@ void insist_on_conservation(const job_report& r) noexcept {
   n.failed = r.failed;
   n.cancelled = r.cancelled;
   n.skipped = r.skipped;
-  insist_on_conservation(n, r.name.c_str());
+  insist_on_conservation(n, r.name);
 }
 
 }  // namespace detail

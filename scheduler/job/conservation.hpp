@@ -4,6 +4,7 @@
 
 #include <coppice/detail/tally.hpp>
 #include <coppice/error.hpp>
+#include <string>
 
 namespace coppice {
 inline namespace v0 {
@@ -13,8 +14,8 @@ namespace detail {
 // then, and what a lost task held may be used by nobody or by two.
 void insist_on_conservation(const job_report& report) noexcept;
 [[noreturn]] COPPICE_COLD void lost_count(const task_counts& n, const char* job) noexcept;
-inline void insist_on_conservation(const task_counts& n, const char* job) noexcept {
-  if (n.spawned != n.ended()) lost_count(n, job);
+inline void insist_on_conservation(const task_counts& n, const std::string& job) noexcept {
+  if (n.spawned != n.ended()) lost_count(n, job.c_str());
 }
 
 }  // namespace detail

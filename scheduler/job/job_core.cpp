@@ -73,12 +73,20 @@ job_core::job_core(scheduler_core& home, job_options&& options)
            0,
            task_frame::body_runs,
            nullptr},
-      policy_(options.errors),
-      measured_((::new (place_of_state(this)) job_state(*this, home, std::move(options)))->measured.get()),
-      marks_((policy_.keeps_what_is_earlier() ? holds_children : 0) |
-             (measured_ != nullptr ? look_measured : 0)) {}
+      marks_(make_state(home, std::move(options))),
+      counts(state().first_shard) {}
+
+// The private part comes first. What the marks are then.
+std::uint32_t job_core::make_state(scheduler_core& home, job_options&& options) {
+  const job_state& made = *::new (place_of_state(this)) job_state(*this, home, std::move(options));
+  return (made.policy.keeps_what_is_earlier() ? holds_children : 0) |
+         (made.measured != nullptr ? look_measured : 0);
+}
 
 job_core::~job_core() { state().~job_state(); }
+
+const error_policy& job_core::policy() const noexcept { return state().policy; }
+measure* job_core::measured() const noexcept { return state().measured.get(); }
 
 void* job_core::operator new(std::size_t bytes, std::align_val_t alignment) {
   // Aligned by hand: the system's allocators are slow where they have to do it.
@@ -151,7 +159,7 @@ bool job_core::sleep_until_done(const std::chrono::steady_clock::time_point* unt
   std::uint32_t seen = is_running;
   // order(done): relaxed; the exchange in finish() is of the same word, and sees this or comes first.
   done_.compare_exchange_strong(seen, is_awaited, memory_order_relaxed, memory_order_relaxed);
-  return seen == is_over || platform::futex_wait(done_, is_awaited, until);
+  return seen >= is_over || platform::futex_wait(done_, is_awaited, until);
 }
 
 // A worker that waits for a job: runs its root here if nobody has it, else helps whoever does.
@@ -308,8 +316,6 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
 }
 
 const job_report& job_core::report() noexcept { return state().made_report(); }
-
-bool job_core::completed() const noexcept { return state().has_completed(); }
 
 void job_core::throw_report() {
   switch (state().made_report().result) {

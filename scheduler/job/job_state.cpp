@@ -30,13 +30,14 @@ stop_reason inherited(stop_reason parents) noexcept {
 
 frame* root_frame(injected& job) noexcept { return &static_cast<job_state&>(job).job.root; }
 
-// The part of the private part that each job needs, and the job up to its counts and a small closure.
+// What each job needs of the private part, and the job with a small closure.
 void fetch_soon(const injected* job) noexcept {
-  constexpr std::size_t first_part = 3 * cache_line;
+  constexpr std::size_t needed = 2 * cache_line;
   const auto* const state = reinterpret_cast<const std::byte*>(static_cast<const job_state*>(job));
-  for (std::size_t at = 0; at < first_part; at += cache_line) __builtin_prefetch(state + at, 1);
-  const std::byte* const rest = state + state_at;
-  for (std::size_t at = 0; at < sizeof(job_core); at += cache_line) __builtin_prefetch(rest + at, 1);
+  for (std::size_t at = 0; at < needed; at += cache_line) {
+    __builtin_prefetch(state + at, 1);
+    __builtin_prefetch(state + state_at + at, 1);
+  }
 }
 
 bool current_job_is_stopping(const worker& w) noexcept {
@@ -196,6 +197,7 @@ void job_state::watch_deadline() noexcept {
   }
   try {
     home.timer.start();
+    is_timed = true;
     home.timer.watch(job, *options.deadline);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "coppice: a deadline cannot be watched, the job is stopped now: %s\n", e.what());
@@ -265,7 +267,6 @@ void job_state::leave_parent() noexcept {
 }
 
 void job_state::record(error_set&& failures, spot by) noexcept {
-  const error_policy& policy = job.policy();
   failure first;
   if (policy.keeps_what_is_earlier() || policy.looks_at_errors()) {
     try {
@@ -317,15 +318,10 @@ const job_report& job_state::made_report() noexcept {
   return has_report ? *report() : counted_report();
 }
 
-bool job_state::has_completed() noexcept {
-  const std::lock_guard hold(lock);
-  return !has_report || report()->result == outcome::completed;
-}
-
 // Runs code of users, the texts of their errors, if there are any: then in no lock.
 void job_state::make_report() noexcept {
   job_report& r = counted_report();
-  if (options.stats) {
+  if (wants_stats) {
     try {
       r.stats = measured->sum(job.counts.counts(), submitted, home.team.number_wanted(), elapsed);
     } catch (const std::bad_alloc&) {
@@ -405,21 +401,23 @@ void job_state::give_up_results() noexcept {
 bool job_state::publish_report(bool& tell) noexcept {
   reported = true;
   tell = detached;
+  const bool well = !has_report || report()->result == outcome::completed;
   // order(done): release; pairs with the acquire in job_core::done().
-  return job.done_.exchange(job_core::is_over, memory_order_release) == job_core::is_awaited;
+  return job.done_.exchange(well ? job_core::is_over_and_well : job_core::is_over, memory_order_release) ==
+         job_core::is_awaited;
 }
 
 injection_queue::end job_state::finish() noexcept {
   // What the root has handled dies now, as with any task.
   delete job.root.get_extra();
   job.root.extra.store(nullptr, memory_order_relaxed);
-  if (options.deadline) home.timer.forget(job, *options.deadline);
+  if (is_timed) home.timer.forget(job, *options.deadline);
   leave_parent();
   bool tell = false;
   bool awaited = false;
   bool all_is_well = false;
   const task_counts n = job.counts.counts();
-  insist_on_conservation(n, options.name.c_str());
+  insist_on_conservation(n, options.name);
   {
     const std::lock_guard hold(lock);
     closed = true;
@@ -427,7 +425,7 @@ injection_queue::end job_state::finish() noexcept {
     all_is_well =
         (!is_ill || (ill()->errors.total() == 0 && !ill()->cancelled_by)) && reason() == stop_reason::none;
     if (all_is_well) {
-      if (has_report || options.stats) make_report();
+      if (has_report || wants_stats) make_report();
       awaited = publish_report(tell);
     } else {
       what_happens();  // so that nobody who asks for a stop token now makes it

@@ -33,16 +33,12 @@ bool is_watched(const scheduler_core& s) noexcept;
 // What a job keeps of its options.
 struct kept_options {
   explicit kept_options(job_options&& o)
-      : name(std::move(o.name)),
-        deadline(o.deadline),
-        keep_errors(o.keep_errors),
-        shield(o.shield),
-        stats(o.stats) {}
+      : name(std::move(o.name)), deadline(o.deadline), keep_errors(o.keep_errors), shield(o.shield) {}
 
   std::string name;
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::size_t keep_errors;
-  bool shield, stats;
+  bool shield;
 };
 
 // What only a job has that something happens to: an error, a stop, somebody who wants a stop token.
@@ -65,15 +61,18 @@ union room_for {
   T made;
 };
 
-// In the order of its cache lines: first what each job needs, some of it on two threads; then what is not
-// touched after it was made, in most jobs; then what most jobs never make. A line that only the submitter
-// has written costs the worker nothing, and the next submitter, in the same memory, not much.
+// In the order of its cache lines: two with what each job needs, some of it on two threads; then what is not
+// touched after it was made, in most jobs; then the worker's own line; then what most jobs never make. A line
+// that only the submitter has written costs the worker nothing, and the next submitter, in the same memory,
+// not much.
 struct job_state : injected {
   job_state(job_core& j, scheduler_core& s, job_options&& o)
-      : job(j),
+      : wants_stats(o.stats),
         home(s),
+        job(j),
+        measured(o.stats || is_watched(s) ? std::make_unique<measure>() : nullptr),
+        policy(std::move(o.errors)),
         options(std::move(o)),
-        measured(options.stats || is_watched(s) ? std::make_unique<measure>() : nullptr),
         waits(j) {
     if (options.name.empty()) return;
     try {
@@ -96,29 +95,34 @@ struct job_state : injected {
   bool left_by_tasks = false;    // quiet, as its children see it; under this job's lock
   atomic<bool> observed{false};  // somebody has waited, or was told
   bool is_ill = false, has_report = false;
+  bool submitter_polls = false;  // for a moment, when it waits; the handle's
+  bool is_timed = false;         // the timer knows it, or has known it
+  const bool wants_stats;
   const unsigned forks = platform::forks();  // before it was made
   bool inherited_over_fork() const noexcept { return forks != platform::forks(); }
-  int submitted_on = -1;         // the CPU on which its submitter was; a hint
-  bool submitter_polls = false;  // for a moment, when it waits; the handle's
-  job_core& job;
-  scheduler_core& home;
-  std::chrono::steady_clock::time_point submitted{};
-  std::chrono::nanoseconds elapsed{0};
-
+  int submitted_on = -1;  // the CPU on which its submitter was; a hint
   mutex lock;
   // Who reads the report: the handle, or for a detached job the scheduler; exceptions with it in them.
   atomic<std::uint32_t> readers{1};
+  scheduler_core& home;
   // The tree of jobs: a job holds a reference on the one it was submitted from, until it and all below it are
   // quiet. An error that it is part of may be kept by that one.
   job_core* parent = nullptr;
-  kept_options options;
+
+  std::chrono::steady_clock::time_point submitted{};
+  std::chrono::nanoseconds elapsed{0};
+  job_core& job;
   const std::unique_ptr<measure> measured;  // null unless asked for
   standing_list workers_elsewhere;          // workers of other schedulers that wait for this job
 
+  alignas(cache_line) const error_policy policy;
+  kept_options options;
   job_state* first_child = nullptr;     // under this job's lock
   job_state* sibling_before = nullptr;  // under the parent's lock
   job_state* sibling_after = nullptr;
   wait_node waits;  // under the lock of all waits
+
+  alignas(cache_line) shard_room first_shard;
 
   room_for<mishaps> room_for_mishaps;
   room_for<job_report> room_for_report;
@@ -158,7 +162,6 @@ struct job_state : injected {
   void give_up_results() noexcept;
   // Of a job that has ended. For the one who has the handle, or for whoever ends a detached job.
   const job_report& made_report() noexcept;
-  bool has_completed() noexcept;
   // For an exception: shared with the handle, and kept with the job's memory. Throws std::bad_alloc.
   std::shared_ptr<const job_report> share_report();
   // The last reader is gone: exceptions die with it, whoever still holds the job.
@@ -191,6 +194,7 @@ inline constexpr std::size_t block_at = sizeof(void*);
 inline constexpr std::size_t state_at =
     (block_at + sizeof(job_state) + cache_line - 1) / cache_line * cache_line;
 static_assert(alignof(job_state) <= cache_line);
+static_assert(sizeof(void*) != 8 || sizeof(job_core) == 2 * cache_line);  // fetch_soon() relies on it
 
 // What is kept of the memory of jobs that are over.
 void give_back_memory_of_jobs() noexcept;

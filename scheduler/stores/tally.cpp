@@ -1,5 +1,7 @@
 #include <coppice/detail/tally.hpp>
+#include <memory>
 #include <new>
+#include <utility>
 
 #include "platform/waiting.hpp"
 
@@ -25,32 +27,35 @@ std::uint64_t ended_in(const shard& s) noexcept {
 
 }  // namespace
 
+// The last one of the chain lies in the room. Where it is the only one, its line stays on its worker's core.
 tally::~tally() {
-  shard* s = head_.load(memory_order_relaxed);
-  while (s != nullptr) {
-    shard* const next = s->next;
-    if (s != &first_) delete s;
-    s = next;
-  }
+  if (!several_.load(memory_order_relaxed)) return;
+  shard* s = newest(head_.load(memory_order_relaxed));
+  while (s->next != nullptr) delete std::exchange(s, s->next);
 }
 
 shard& tally::first_shard(const worker& who) noexcept {
-  first_.owner = &who;
+  auto* const room = reinterpret_cast<shard_room*>(head_.load(memory_order_relaxed) & ~is_room);  // NOLINT
+  shard* const mine = std::construct_at(&room->made);
+  mine->owner = &who;
   // order(shards): release; pairs with the acquires of this file.
-  head_.store(&first_, memory_order_release);
-  return first_;
+  head_.store(reinterpret_cast<std::uintptr_t>(mine), memory_order_release);
+  return *mine;
 }
 
 shard& tally::shard_of(const worker& who) noexcept {
   // order(shards): acquire; pairs with the release of the insertion below.
-  for (shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next)
+  for (shard* s = newest(head_.load(memory_order_acquire)); s != nullptr; s = s->next)
     if (s->owner == &who) return *s;
+  several_.store(true, memory_order_relaxed);
   shard* const mine = new_shard();
   mine->owner = &who;
-  mine->next = head_.load(memory_order_relaxed);
-  // order(shards): release; pairs with the acquires of this file.
-  while (!head_.compare_exchange_weak(mine->next, mine, memory_order_release, memory_order_relaxed)) {
-  }
+  const auto added = reinterpret_cast<std::uintptr_t>(mine);
+  std::uintptr_t before = head_.load(memory_order_relaxed);
+  do {
+    mine->next = newest(before);
+    // order(shards): release; pairs with the acquires of this file.
+  } while (!head_.compare_exchange_weak(before, added, memory_order_release, memory_order_relaxed));
   return *mine;
 }
 
@@ -58,7 +63,7 @@ shard& tally::shard_of(const worker& who) noexcept {
 // also ended here, nobody else has ended a task of this job, and nobody else will look.
 bool tally::claim_if_quiet() noexcept {
   // order(shards): acquire; pairs with the release in shard_of().
-  const shard* const s = head_.load(memory_order_acquire);
+  const shard* const s = newest(head_.load(memory_order_acquire));
   // order(spawned): relaxed; the caller's own count.
   if (s->next != nullptr || ended_in(*s) != s->spawned.load(memory_order_relaxed))
     return quiet() && claim_end();
@@ -72,11 +77,12 @@ bool tally::quiet() noexcept {
   turn_.fetch_add(1, memory_order_acq_rel);
   std::uint64_t ended = 0;
   // order(shards): acquire; pairs with the release in shard_of().
-  for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) ended += ended_in(*s);
+  for (const shard* s = newest(head_.load(memory_order_acquire)); s != nullptr; s = s->next)
+    ended += ended_in(*s);
   std::uint64_t spawned = 0;
   // From the head again: a shard that came meanwhile may hold spawns.
   // order(shards): acquire; pairs with the release in shard_of().
-  for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next)
+  for (const shard* s = newest(head_.load(memory_order_acquire)); s != nullptr; s = s->next)
     // order(spawned): acquire; pairs with the releases in count_child(), run_root() and refuse_child().
     spawned += s->spawned.load(memory_order_acquire);
   return ended == spawned;
@@ -85,7 +91,7 @@ bool tally::quiet() noexcept {
 task_counts tally::counts() const noexcept {
   task_counts sum;
   // order(shards): acquire; pairs with the release in shard_of().
-  for (const shard* s = head_.load(memory_order_acquire); s != nullptr; s = s->next) {
+  for (const shard* s = newest(head_.load(memory_order_acquire)); s != nullptr; s = s->next) {
     // order(ends): acquire; pairs with the release in count_end(): whose end is seen, its start, counted
     // relaxed in the same shard, is seen too. A spawn may be missed while the job is not quiet.
     sum.succeeded += s->succeeded.load(memory_order_acquire);

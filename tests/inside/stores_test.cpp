@@ -22,6 +22,7 @@ namespace {
 
 using coppice::detail::injected;
 using coppice::detail::injection_queue;
+using coppice::detail::shard_room;
 using coppice::detail::shelves;
 using coppice::detail::slab;
 using coppice::detail::tally;
@@ -178,7 +179,8 @@ TEST(shelves, WhoCollectsHandsOutItsOwnFirstAndHangsUpWholeChains) {
 TEST(tally, IsQuietWhenEndsAddUpToSpawnsAcrossWorkers) {
   const auto a = std::make_unique<worker>();
   const auto b = std::make_unique<worker>();
-  tally t;
+  shard_room room;
+  tally t(room);
   auto& mine = t.first_shard(*a);
   auto& yours = t.shard_of(*b);
   EXPECT_NE(&mine, &yours);
@@ -195,10 +197,25 @@ TEST(tally, IsQuietWhenEndsAddUpToSpawnsAcrossWorkers) {
   EXPECT_EQ(t.counts().ended(), 3U);
 }
 
+TEST(tally, TheFirstShardLiesInTheRoomAndTheOthersGoWithTheTally) {
+  const auto a = std::make_unique<worker>();
+  const auto b = std::make_unique<worker>();
+  shard_room room;
+  {
+    tally t(room);
+    EXPECT_TRUE(t.quiet()) << "nobody has counted yet";
+    EXPECT_EQ(&t.first_shard(*a), &room.made);
+    EXPECT_EQ(room.made.next, nullptr);
+    EXPECT_EQ(t.shard_of(*b).next, &room.made);
+  }
+  EXPECT_EQ(room.made.owner, a.get()) << "the room is not the tally's to free";
+}
+
 TEST(tally, OneWorkerThatSeesNobodyElseEndsTheJobOnce) {
   const auto a = std::make_unique<worker>();
   const auto b = std::make_unique<worker>();
-  tally t;
+  shard_room room;
+  tally t(room);
   auto& mine = t.first_shard(*a);
   mine.spawned.store(2);
   mine.succeeded.store(1);
@@ -207,7 +224,8 @@ TEST(tally, OneWorkerThatSeesNobodyElseEndsTheJobOnce) {
   EXPECT_TRUE(t.claim_if_quiet());
   EXPECT_FALSE(t.claim_if_quiet());
 
-  tally alone;
+  shard_room other_room;
+  tally alone(other_room);
   auto& all = alone.first_shard(*a);
   all.spawned.store(1);
   all.skipped.store(1);
@@ -220,7 +238,8 @@ TEST(tally, OneWorkerThatSeesNobodyElseEndsTheJobOnce) {
 TEST(tally, TheLastOneToEndATaskFindsTheEnd) {
   constexpr int team = 4;
   for (int round = 0; round < support::scaled(300); ++round) {
-    tally t;
+    shard_room room;
+    tally t(room);
     std::vector<std::unique_ptr<worker>> workers;
     for (int i = 0; i < team; ++i) workers.push_back(std::make_unique<worker>());
     std::atomic<int> bag{1};

@@ -14,6 +14,7 @@ using coppice::detail::atomic;
 using coppice::detail::injected;
 using coppice::detail::injection_queue;
 using coppice::detail::shard;
+using coppice::detail::shard_room;
 using coppice::detail::shelves;
 using coppice::detail::slab;
 using coppice::detail::tally;
@@ -355,7 +356,8 @@ MODEL(TwoWhoGiveAtOnceLoseNothing, {.preemptions = 3}) {
 // A job of a root and its children as far as the counts see it: each task counts its children before they
 // can be taken, and its end after everything that it did.
 struct job {
-  tally counts;
+  shard_room room;
+  tally counts{room};
   worker crew[3];
   int result[3] = {};          // plain: read by the one that ends the job
   atomic<int> handed[3] = {};  // which tasks can be taken
@@ -419,6 +421,21 @@ MODEL(JobOfAChainOverThreeWorkersEndsOnce, {.preemptions = 2}) {
   j.look(0, 3);
   second.join();
   third.join();
+  j.ended.check_exactly_once();
+}
+
+// As who asks for a report, or stops the job, from outside: nothing but the tally tells it of the first
+// shard.
+MODEL(OutsiderCountsWhileTheRootBegins, {}) {
+  job j;
+  thread outsider([&] {
+    const coppice::detail::task_counts seen = j.counts.counts();
+    check(seen.ended() <= seen.spawned && seen.spawned <= 1, "what is counted is a shard's");
+  });
+  j.begin(0);
+  j.end(0, 0);
+  j.look(0, 1);
+  outsider.join();
   j.ended.check_exactly_once();
 }
 

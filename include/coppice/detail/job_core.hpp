@@ -42,7 +42,9 @@ struct job_state;  // the private part
 // right_of_failure: only what comes later in serial order than the first failure is stopped.
 enum class stop_reason : std::uint32_t { none, cancelled, deadline, failed, right_of_failure };
 
-class COPPICE_API job_core {
+// In the order of its cache lines: what each job needs lies in two, with a small value and closure. A line
+// goes to the worker's core and back.
+class COPPICE_API alignas(cache_line) job_core {
  public:
   job_core(const job_core&) = delete;
   job_core& operator=(const job_core&) = delete;
@@ -59,17 +61,20 @@ class COPPICE_API job_core {
   }
   // Whether what would start at this place is.
   bool stops(spot s) const noexcept { return !undisturbed() && stops_at(s); }
-  bool stops_at_failure() const noexcept { return policy_.stops_at_failure(); }
-  bool keeps_what_is_earlier() const noexcept { return policy_.keeps_what_is_earlier(); }
-  const error_policy& policy() const noexcept { return policy_; }
-  bool done() const noexcept { return done_.load(memory_order_acquire) == is_over; }
+  bool stops_at_failure() const noexcept { return policy().stops_at_failure(); }
+  bool keeps_what_is_earlier() const noexcept {
+    return (marks_.load(memory_order_relaxed) & holds_children) != 0;
+  }
+  const error_policy& policy() const noexcept;
+  bool done() const noexcept { return done_.load(memory_order_acquire) >= is_over; }
 
   // Whether anybody wants to know of each task that begins or ends.
   bool looked_at() const noexcept {
     return (marks_.load(memory_order_relaxed) & (look_measured | look_running)) != 0;
   }
+  bool is_measured() const noexcept { return (marks_.load(memory_order_relaxed) & look_measured) != 0; }
   // Null: nothing is measured.
-  measure* measured() const noexcept { return measured_; }
+  measure* measured() const noexcept;
 
   // The handle's side.
   void wait();
@@ -78,9 +83,10 @@ class COPPICE_API job_core {
   std::stop_token stop_token();
   void detach() noexcept;
   const job_report& report() noexcept;  // requires done()
-  bool completed() const noexcept;      // requires done()
-  [[noreturn]] void throw_report();     // requires done() and not completed
-  void abandon() noexcept;              // the handle goes: cancels and joins if nobody has waited
+  // Requires done().
+  bool completed() const noexcept { return done_.load(memory_order_relaxed) == is_over_and_well; }
+  [[noreturn]] void throw_report();  // requires done() and not completed
+  void abandon() noexcept;           // the handle goes: cancels and joins if nobody has waited
 
   void acquire() noexcept { references_.fetch_add(1, memory_order_relaxed); }
   void release() noexcept;
@@ -109,8 +115,8 @@ class COPPICE_API job_core {
 
   job_state& state() const noexcept;
 
-  const error_policy policy_;
-  measure* const measured_;
+  std::uint32_t make_state(scheduler_core& home, job_options&& options);
+
   // What every spawn and every beginning of a task looks at. The stop's reason in the lowest bits.
   static constexpr std::uint32_t stop_bits = 7, look_measured = 8, look_running = 16, holds_children = 32;
   atomic<std::uint32_t> marks_;
@@ -119,13 +125,13 @@ class COPPICE_API job_core {
     return static_cast<stop_reason>(marks_.load(memory_order_acquire) & stop_bits);
   }
   // Who sleeps says so first, and the end wakes only then.
-  static constexpr std::uint32_t is_running = 0, is_awaited = 1, is_over = 2;
+  static constexpr std::uint32_t is_running = 0, is_awaited = 1, is_over = 2, is_over_and_well = 3;
   bool sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept;
   atomic<std::uint32_t> done_{is_running};
   atomic<std::uint32_t> references_{2};  // the handle's and the scheduler's
 
  public:
-  tally counts;  // whose lines only those write who count
+  tally counts;
 };
 
 // Admission, in two steps: a callable is moved only when there is room for it.

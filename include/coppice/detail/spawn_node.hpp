@@ -136,7 +136,7 @@ template <class F>
     return false;
   }
   node_of<F>& child = make_node(w, parent, group, std::forward<F>(f));
-  if (!name.empty() || here.at() != &parent || parent.job->measured() != nullptr) {
+  if (!name.empty() || here.at() != &parent || parent.job->is_measured()) {
     try {
       name_node(w, child, name);
     } catch (...) {

@@ -18,6 +18,9 @@
 //            later one in the order of turn_ sees both ends. Without it each could miss the other's.
 //   head_    release on insertion, acquire on reading: a shard's first counts are visible with it.
 //
+// The first worker's shard lies in the job's memory, in a line that nobody writes before that worker: to make
+// it with the job would take the line to the submitter's core, for zeros.
+//
 // Source: Mattern, Algorithms for distributed termination detection (1987), the four-counter method, one scan
 // saved by the order of the sums.
 #pragma once
@@ -45,14 +48,24 @@ struct alignas(cache_line) shard {
   shard* next = nullptr;
 };
 
+// Where a tally's first shard is made.
+union shard_room {
+  shard_room() noexcept {}  // NOLINT(modernize-use-equals-default): makes none
+  ~shard_room() {}          // NOLINT(modernize-use-equals-default): a shard needs no end
+  shard_room(const shard_room&) = delete;
+  shard_room& operator=(const shard_room&) = delete;
+  shard made;
+};
+
 class COPPICE_API tally {
  public:
-  tally() = default;
+  // The room outlives the tally.
+  explicit tally(shard_room& room) noexcept : head_(reinterpret_cast<std::uintptr_t>(&room) | is_room) {}
   tally(const tally&) = delete;
   tally& operator=(const tally&) = delete;
   ~tally();
 
-  // The shard of whoever runs the root: nobody else counts before it.
+  // The shard of whoever runs the root, once: nobody else counts before it.
   shard& first_shard(const worker& who) noexcept;
   // The shard of this worker; makes one at its first visit.
   shard& shard_of(const worker& who) noexcept;
@@ -66,10 +79,18 @@ class COPPICE_API tally {
   task_counts counts() const noexcept;
 
  private:
-  shard first_;  // spares a job that runs on one worker the allocation
-  atomic<shard*> head_{nullptr};
-  atomic<std::uint64_t> turn_{0};
+  // The newest shard; or the room, and then there is none.
+  static constexpr std::uintptr_t is_room = 1;
+  static shard* newest(std::uintptr_t head) noexcept {
+    return (head & is_room) != 0 ? nullptr
+                                 : reinterpret_cast<shard*>(head);  // NOLINT(performance-no-int-to-ptr)
+  }
+
+  atomic<std::uintptr_t> head_;
+  atomic<std::uint32_t> turn_{0};
   atomic<bool> claimed_{false};
+  // More than one. order(several): relaxed; who destroys the tally follows all who count.
+  atomic<bool> several_{false};
 };
 
 }  // namespace detail
