@@ -156,10 +156,9 @@ std::stop_token job_core::stop_token() {
 }
 
 bool job_core::sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept {
-  std::uint32_t seen = is_running;
-  // order(done): relaxed; the exchange in finish() is of the same word, and sees this or comes first.
-  done_.compare_exchange_strong(seen, is_awaited, memory_order_relaxed, memory_order_relaxed);
-  return seen >= is_over || platform::futex_wait(done_, is_awaited, until);
+  // order(done): relaxed; the exchange in publish_report() is of the same word, and sees this or comes first.
+  const std::uint32_t seen = done_.fetch_or(is_awaited, memory_order_relaxed);
+  return (seen & is_over) != 0 || platform::futex_wait(done_, seen | is_awaited, until);
 }
 
 // A worker that waits for a job: runs its root here if nobody has it, else helps whoever does.
@@ -330,14 +329,11 @@ void job_core::throw_report() {
 
 void job_core::detach() noexcept {
   if (state().inherited_over_fork()) return;
-  bool ended = false;
-  {
-    const std::lock_guard hold(state().lock);
-    state().detached = true;
-    ended = state().reported;
-  }
-  if (ended) state().give_up_results();
+  if (!let_go()) state().give_up_results();
 }
+
+// order(done): acq_rel; pairs with the exchange in publish_report(): the second of the two sees the first.
+bool job_core::let_go() noexcept { return (done_.fetch_or(is_let_go, memory_order_acq_rel) & is_over) == 0; }
 
 void job_core::abandon() noexcept {
   if (state().inherited_over_fork()) return release();
@@ -351,9 +347,7 @@ void job_core::abandon() noexcept {
     } catch (...) {
       // A task that destroys the handle of its own job: the scheduler joins it.
       state().observed.store(waited_for, memory_order_relaxed);
-      const std::lock_guard hold(state().lock);
-      state().detached = true;
-      is_left = !state().reported;
+      is_left = let_go();
     }
   }
   if (!is_left) state().give_up_results();

@@ -393,18 +393,19 @@ void job_state::leave_report() noexcept {
 }
 
 void job_state::give_up_results() noexcept {
+  if (job.completed()) return job.drop_value();  // there is no error
   tell_if_unobserved();
   job.drop_value();
   leave_report();
 }
 
 bool job_state::publish_report(bool& tell) noexcept {
-  reported = true;
-  tell = detached;
   const bool well = !has_report || report()->result == outcome::completed;
-  // order(done): release; pairs with the acquire in job_core::done().
-  return job.done_.exchange(well ? job_core::is_over_and_well : job_core::is_over, memory_order_release) ==
-         job_core::is_awaited;
+  const std::uint32_t ended = job_core::is_over | (well ? job_core::went_well : 0);
+  // order(done): acq_rel; pairs with the acquire in job_core::done() and with itself in job_core::let_go().
+  const std::uint32_t was = job.done_.exchange(ended, memory_order_acq_rel);
+  tell = (was & job_core::is_let_go) != 0;
+  return (was & job_core::is_awaited) != 0;
 }
 
 injection_queue::end job_state::finish() noexcept {

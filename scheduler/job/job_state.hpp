@@ -89,21 +89,13 @@ struct job_state : injected {
   job_state(const job_state&) = delete;
   job_state& operator=(const job_state&) = delete;
 
-  bool closed = false;    // found quiet: the record is final, a cancel comes too late
-  bool reported = false;  // the report is complete, or can be made of what is final
-  bool detached = false;
-  bool left_by_tasks = false;    // quiet, as its children see it; under this job's lock
-  atomic<bool> observed{false};  // somebody has waited, or was told
+  bool closed = false;         // found quiet: the record is final, a cancel comes too late
+  bool left_by_tasks = false;  // quiet, as its children see it; under this job's lock
   bool is_ill = false, has_report = false;
-  bool submitter_polls = false;  // for a moment, when it waits; the handle's
-  bool is_timed = false;         // the timer knows it, or has known it
+  bool is_timed = false;  // the timer knows it, or has known it
   const bool wants_stats;
-  const unsigned forks = platform::forks();  // before it was made
-  bool inherited_over_fork() const noexcept { return forks != platform::forks(); }
   int submitted_on = -1;  // the CPU on which its submitter was; a hint
   mutex lock;
-  // Who reads the report: the handle, or for a detached job the scheduler; exceptions with it in them.
-  atomic<std::uint32_t> readers{1};
   scheduler_core& home;
   // The tree of jobs: a job holds a reference on the one it was submitted from, until it and all below it are
   // quiet. An error that it is part of may be kept by that one.
@@ -115,7 +107,14 @@ struct job_state : injected {
   const std::unique_ptr<measure> measured;  // null unless asked for
   standing_list workers_elsewhere;          // workers of other schedulers that wait for this job
 
-  alignas(cache_line) const error_policy policy;
+  // The handle's. That it waits or lets go takes no line from the worker but that of the job's end.
+  alignas(cache_line) atomic<bool> observed{false};  // somebody has waited, or was told
+  bool submitter_polls = false;                      // for a moment, when it waits
+  const unsigned forks = platform::forks();          // before it was made
+  bool inherited_over_fork() const noexcept { return forks != platform::forks(); }
+  // Who reads the report: the handle, or for a detached job the scheduler; exceptions with it in them.
+  atomic<std::uint32_t> readers{1};
+  const error_policy policy;
   kept_options options;
   job_state* first_child = nullptr;     // under this job's lock
   job_state* sibling_before = nullptr;  // under the parent's lock
@@ -133,8 +132,8 @@ struct job_state : injected {
     if (!std::exchange(is_ill, true)) std::construct_at(&room_for_mishaps.made, options.keep_errors);
     return room_for_mishaps.made;
   }
-  // Null: nobody has needed it. Made with the job if that has a name; complete when `reported`, and then read
-  // without the lock.
+  // Null: nobody has needed it. Made with the job if that has a name; complete when the job is done, and then
+  // read without the lock.
   job_report* report() noexcept { return has_report ? &room_for_report.made : nullptr; }
   job_report& make_empty_report() noexcept {
     if (!std::exchange(has_report, true)) std::construct_at(&room_for_report.made);

@@ -183,7 +183,7 @@ bool scheduler_core::open_for_step() {
 }
 
 void scheduler_core::launch_step(job_core& job, job_core* outer) noexcept {
-  job_state::of(job).detached = true;
+  static_cast<void>(job.let_go());
   launch(job, false, outer != nullptr && !outer->done() ? outer : nullptr);
 }
 

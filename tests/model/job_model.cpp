@@ -249,6 +249,20 @@ MODEL(HandleThatGoesCancelsAndJoins, (long_within(1))) {
   check(state != 1, "the body has ended, or never began");
 }
 
+// Whoever comes second, the end or the handle that lets go, tells of the error.
+MODEL(ErrorOfAJobThatIsLetGoIsToldOnce, (long_within(1))) {
+  static int told;
+  told = 0;
+  coppice::set_unobserved_error_handler(
+      [](const coppice::job_report& r) { told += r.errors_total == 1 ? 1 : 10; });
+  {
+    scheduler s(workers(1));
+    s.submit([] { throw 1; }).detach();
+  }
+  coppice::set_unobserved_error_handler(nullptr);
+  check(told == 1, "an error that nobody looked at is told, once");
+}
+
 MODEL(DetachedJobEndsBeforeItsScheduler, (long_within(1))) {
   bool ran = false;
   {

@@ -11,7 +11,8 @@
 // Orders
 //   marks_  fetch_xor(seq_cst) of the stop, under the lock, the record being complete; pairs with the
 //           acquire in unmarked() and stop_seen().
-//   done_   store release; pairs with the acquire in done().
+//   done_   exchange(acq_rel) of the end; pairs with the acquire in done(), and with the fetch_or(acq_rel) of
+//           whoever lets the job go.
 #pragma once
 
 #include <chrono>
@@ -66,7 +67,7 @@ class COPPICE_API alignas(cache_line) job_core {
     return (marks_.load(memory_order_relaxed) & holds_children) != 0;
   }
   const error_policy& policy() const noexcept;
-  bool done() const noexcept { return done_.load(memory_order_acquire) >= is_over; }
+  bool done() const noexcept { return (done_.load(memory_order_acquire) & is_over) != 0; }
 
   // Whether anybody wants to know of each task that begins or ends.
   bool looked_at() const noexcept {
@@ -84,7 +85,7 @@ class COPPICE_API alignas(cache_line) job_core {
   void detach() noexcept;
   const job_report& report() noexcept;  // requires done()
   // Requires done().
-  bool completed() const noexcept { return done_.load(memory_order_relaxed) == is_over_and_well; }
+  bool completed() const noexcept { return (done_.load(memory_order_relaxed) & went_well) != 0; }
   [[noreturn]] void throw_report();  // requires done() and not completed
   void abandon() noexcept;           // the handle goes: cancels and joins if nobody has waited
 
@@ -124,10 +125,12 @@ class COPPICE_API alignas(cache_line) job_core {
   stop_reason stop_seen() const noexcept {
     return static_cast<stop_reason>(marks_.load(memory_order_acquire) & stop_bits);
   }
-  // Who sleeps says so first, and the end wakes only then.
-  static constexpr std::uint32_t is_running = 0, is_awaited = 1, is_over = 2, is_over_and_well = 3;
+  // Who sleeps says so first, and the end wakes only then. A job that was let go gives up its results itself.
+  static constexpr std::uint32_t is_awaited = 1, is_over = 2, went_well = 4, is_let_go = 8;
+  // True: the job is not over, and gives up its results when it is.
+  bool let_go() noexcept;
   bool sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept;
-  atomic<std::uint32_t> done_{is_running};
+  atomic<std::uint32_t> done_{0};
   atomic<std::uint32_t> references_{2};  // the handle's and the scheduler's
 
  public:
