@@ -4,9 +4,10 @@
 // the jobs submitted from within it. It is quiet when all its tasks have ended (tally.hpp); the worker that
 // finds this out makes the report and wakes who waits. job.md holds the states.
 //
-// Who writes what. The stop in `marks_` under `lock_`, who looks whenever he comes; read everywhere. `done_`
-// once, by the worker that found the job quiet. The result: the root's worker before it counts the root's
-// end; then the handle's owner after it has seen `done_`.
+// Who writes what. The stop in `marks_` under the job's lock, who looks whenever he comes; read everywhere.
+// The end in `done_` once, by the worker that found the job quiet; that somebody sleeps or lets go, whoever
+// does, before the end. The result: the root's worker before it counts the root's end; then the handle's
+// owner after it has seen the end, or the worker, if the job was let go.
 //
 // Orders
 //   marks_  fetch_xor(seq_cst) of the stop, under the lock, the record being complete; pairs with the
