@@ -44,11 +44,13 @@ class reduction {
   const std::uint64_t leaf_;
 };
 
-// The leaves of a reduction fold this many elements at most: 4096 leaves, but never more than 1024 elements
-// in one.
+// The leaves of a reduction fold this many elements at most: 4096 leaves, but never more than 8192 elements
+// in one, so that sums of floating point stay nearly pairwise. The end of a leaf costs a few hundred cycles
+// (bench/notes/2026-11-29-the-end-of-a-leaf.md).
 constexpr std::uint64_t reduction_leaf(std::uint64_t n) noexcept {
+  constexpr std::uint64_t longest = 8192;
   const std::uint64_t leaf = n / 4096 + 1;
-  return leaf < 1024 ? leaf : 1024;
+  return leaf < longest ? leaf : longest;
 }
 
 }  // namespace detail
@@ -59,7 +61,7 @@ constexpr std::uint64_t reduction_leaf(std::uint64_t n) noexcept {
 /// Threads: any. map and combine may run on any worker at the same time.
 /// Blocks: until all calls have ended.
 /// Throws: as join.
-/// Cost: one fork for every n/4096 elements, for every 1024 in ranges above 4 million.
+/// Cost: one fork for every n/4096 elements, for every 8192 in ranges above 33 million.
 template <class I, class T, class M, class C>
 T parallel_reduce(I first, I last, T identity, M map, C combine) {
   const std::uint64_t n = detail::distance_of(first, last);

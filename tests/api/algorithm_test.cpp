@@ -190,4 +190,16 @@ TEST_P(looping, AReductionKeepsTheOrderAndNeedsNoCommutativity) {
             wanted);
 }
 
+// The association of a sum depends on it.
+TEST(reducing, LeavesFollowFromTheLengthAndStayShort) {
+  using coppice::detail::reduction_leaf;
+  EXPECT_EQ(reduction_leaf(1), 1U);
+  EXPECT_EQ(reduction_leaf(4095), 1U);
+  EXPECT_EQ(reduction_leaf(4096), 2U);
+  EXPECT_EQ(reduction_leaf(20'000'000), 4883U);
+  EXPECT_EQ(reduction_leaf(33'550'000), 8191U);
+  EXPECT_EQ(reduction_leaf(40'000'000), 8192U);
+  EXPECT_EQ(reduction_leaf(~std::uint64_t{0}), 8192U);
+}
+
 }  // namespace
