@@ -399,13 +399,11 @@ void job_state::give_up_results() noexcept {
   leave_report();
 }
 
-bool job_state::publish_report(bool& tell) noexcept {
+std::uint32_t job_state::publish_report() noexcept {
   const bool well = !has_report || report()->result == outcome::completed;
   const std::uint32_t ended = job_core::is_over | (well ? job_core::went_well : 0);
   // order(done): acq_rel; pairs with the acquire in job_core::done() and with itself in job_core::let_go().
-  const std::uint32_t was = job.done_.exchange(ended, memory_order_acq_rel);
-  tell = (was & job_core::is_let_go) != 0;
-  return (was & job_core::is_awaited) != 0;
+  return job.done_.exchange(ended, memory_order_acq_rel);
 }
 
 injection_queue::end job_state::finish() noexcept {
@@ -414,8 +412,7 @@ injection_queue::end job_state::finish() noexcept {
   job.root.extra.store(nullptr, memory_order_relaxed);
   if (is_timed) home.timer.forget(job, *options.deadline);
   leave_parent();
-  bool tell = false;
-  bool awaited = false;
+  std::uint32_t asked = 0;
   bool all_is_well = false;
   const task_counts n = job.counts.counts();
   insist_on_conservation(n, options.name);
@@ -427,7 +424,7 @@ injection_queue::end job_state::finish() noexcept {
         (!is_ill || (ill()->errors.total() == 0 && !ill()->cancelled_by)) && reason() == stop_reason::none;
     if (all_is_well) {
       if (has_report || wants_stats) make_report();
-      awaited = publish_report(tell);
+      asked = publish_report();
     } else {
       what_happens();  // so that nobody who asks for a stop token now makes it
     }
@@ -435,11 +432,11 @@ injection_queue::end job_state::finish() noexcept {
   if (!all_is_well) {
     make_report();
     const std::lock_guard hold(lock);
-    awaited = publish_report(tell);
+    asked = publish_report();
   }
-  if (awaited) platform::futex_wake_all(job.done_);
+  if ((asked & job_core::is_awaited) != 0) platform::futex_wake_all(job.done_);
   workers_elsewhere.wake_all();
-  if (tell) give_up_results();
+  if ((asked & job_core::is_let_go) != 0) give_up_results();
   if (bounded) home.team.callers.come_back_to(submitted_on);
   return {this, n.succeeded + n.failed + n.cancelled, n.skipped, submitted + elapsed};
 }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/mutex.hpp>
+#include <coppice/detail/room_for.hpp>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -49,16 +50,6 @@ struct mishaps {
   std::optional<cancel_record> cancelled_by;
   std::optional<task_path> first_failure;  // what is later than this is stopped
   std::stop_source stop{std::nostopstate};
-};
-
-// Room for what few jobs have; whether it was made is kept elsewhere, beside what is looked at anyway.
-template <class T>
-union room_for {
-  room_for() noexcept {}  // NOLINT(modernize-use-equals-default): makes none
-  room_for(const room_for&) = delete;
-  room_for& operator=(const room_for&) = delete;
-  ~room_for() {}  // NOLINT(modernize-use-equals-default): whoever made it ends it
-  T made;
 };
 
 // In the order of its cache lines: two with what each job needs, some of it on two threads; then what is not
@@ -183,8 +174,8 @@ struct job_state : injected {
   void make_report() noexcept;
   job_report& counted_report() noexcept;
   void describe_errors(job_report& r) noexcept;
-  // Under the lock. True: somebody sleeps until the job is done.
-  bool publish_report(bool& tell) noexcept;
+  // Under the lock. What was asked of the end: to wake who sleeps, to give up the results.
+  std::uint32_t publish_report() noexcept;
   void unlink_from(job_state& p) noexcept;
 };
 

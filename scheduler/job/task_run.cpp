@@ -220,7 +220,7 @@ task_end task_run::settle() noexcept {
 }
 
 task_run* make_run(room_for_run& room, worker& w, task_frame& t, task_end how) noexcept {
-  return std::construct_at(&room.run, w, t, how);
+  return std::construct_at(&room.made, w, t, how);
 }
 
 void end_task_rarely(worker& w, task_frame& t, std::uint32_t list, task_run* run) noexcept {

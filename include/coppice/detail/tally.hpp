@@ -27,6 +27,7 @@
 
 #include <coppice/detail/atomic.hpp>
 #include <coppice/detail/config.hpp>
+#include <coppice/detail/room_for.hpp>
 #include <cstdint>
 
 namespace coppice {
@@ -48,14 +49,7 @@ struct alignas(cache_line) shard {
   shard* next = nullptr;
 };
 
-// Where a tally's first shard is made.
-union shard_room {
-  shard_room() noexcept {}  // NOLINT(modernize-use-equals-default): makes none
-  ~shard_room() {}          // NOLINT(modernize-use-equals-default): a shard needs no end
-  shard_room(const shard_room&) = delete;
-  shard_room& operator=(const shard_room&) = delete;
-  shard made;
-};
+using shard_room = room_for<shard>;  // a shard needs no end
 
 class COPPICE_API tally {
  public:

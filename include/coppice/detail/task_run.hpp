@@ -6,6 +6,7 @@
 #include <coppice/detail/config.hpp>
 #include <coppice/detail/group_core.hpp>
 #include <coppice/detail/job_core.hpp>
+#include <coppice/detail/room_for.hpp>
 #include <coppice/detail/slab.hpp>
 #include <coppice/detail/task_frame.hpp>
 #include <coppice/detail/worker.hpp>
@@ -66,15 +67,9 @@ class COPPICE_API task_run {
   std::exception_ptr unrecorded_;  // in place of primary_ when there is no memory for a record
 };
 
-// Room for one that is rarely made. Who made it is told apart from it: the room's address is passed on, and
-// what lies beside it would have to be in memory.
-union room_for_run {
-  room_for_run() noexcept {}  // NOLINT(modernize-use-equals-default): makes none
-  room_for_run(const room_for_run&) = delete;
-  room_for_run& operator=(const room_for_run&) = delete;
-  ~room_for_run() {}  // NOLINT(modernize-use-equals-default): end_task_rarely() ends it
-  task_run run;
-};
+// Of a run that is rarely made. Who made it is told apart from it: the room's address is passed on, and what
+// lies beside it would have to be in memory. end_task_rarely() ends it.
+using room_for_run = room_for<task_run>;
 
 // False: the job or the group is being stopped, the body is not to run.
 COPPICE_INLINE inline bool begin_task(worker& w, task_frame& t) noexcept {
