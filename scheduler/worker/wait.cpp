@@ -55,6 +55,10 @@ void worker_thread::wait_for(wait_condition& condition, deque_index wait_floor) 
     if (from != nullptr && from->deque.has_shared()) all.wake_one(this);
   };
   const standing_floor here(*this, wait_floor);
+  // Beyond the limit of its stack it takes nothing onto it: each fork would be refused there. Worse, one that is
+  // stolen while it is refused waits like this, and two workers in that state would take from each other until a
+  // stack ends.
+  const bool helps = !attention.is_below_limit(stack_address(&here));
   while (!condition.met()) {
     if (frame* const f = pop_above(wait_floor)) {
       pass_on();
@@ -69,7 +73,7 @@ void worker_thread::wait_for(wait_condition& condition, deque_index wait_floor) 
       idle = false;
       continue;
     }
-    if (frame* const f = help_with(condition)) {
+    if (frame* const f = helps ? help_with(condition) : nullptr) {
       pass_on();
       run_as_strand(*f);
       flush_counts(*this);
@@ -87,7 +91,7 @@ void worker_thread::wait_for(wait_condition& condition, deque_index wait_floor) 
     }
     const void* strand = nullptr;
     worker_thread* const who = condition.runner(strand);
-    const bool asks = who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand;
+    const bool asks = helps && who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand;
     if (asks) {
       // order(helper): release; pairs with the exchange in announce_shared().
       who->helper.store(this, memory_order_release);

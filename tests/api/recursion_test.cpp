@@ -6,6 +6,7 @@
 #include <coppice/coppice.hpp>
 #include <cstddef>
 #include <string>
+#include <thread>
 
 #include "support/check.hpp"
 #include "support/scale.hpp"
@@ -55,6 +56,49 @@ TEST_P(recursing, JoinsThatNestForEverAreRefused) {
     expect_refused_and_usable(small, support::report_of(small, [] { joins(for_ever); }));
     expect_refused_and_usable(small, support::report_of(small, [] { late_joins(for_ever); }));
   }
+}
+
+// Goes down in plain code until a fork is refused, and calls f there.
+template <class F>
+void where_forks_are_refused(const F& f) {
+  try {
+    coppice::join([] {}, [] {});
+  } catch (const coppice::recursion_too_deep&) {
+    f();
+    return;
+  }
+  where_forks_are_refused(f);
+  asm volatile("" ::: "memory");  // a call, not a loop
+}
+
+TEST(recursing_far, AWaitBeyondTheLimitTakesNoForksOntoItsStack) {
+  coppice::scheduler small({.workers = 2, .stack_bytes = small_stack, .max_spare_workers = 0});
+  std::atomic<bool> child_runs{false};
+  std::atomic<bool> is_beyond{false};
+  small.run([&] {
+    coppice::task_group group;
+    group.spawn([&] {
+      child_runs = true;
+      while (!is_beyond) std::this_thread::yield();
+      // What is forked here is offered to the one who waits for it.
+      for (int i = 0; i < 20; ++i) {
+        std::atomic<bool> taken{false};
+        coppice::join(
+            [&] {
+              for (int round = 0; round < 1000 && !taken; ++round) std::this_thread::yield();
+            },
+            [&] {
+              taken = true;
+              coppice::join([] {}, [] {});
+            });
+      }
+    });
+    while (!child_runs) coppice::join([] {}, [] {});
+    where_forks_are_refused([&] {
+      is_beyond = true;
+      EXPECT_NO_THROW(group.wait());
+    });
+  });
 }
 
 TEST_P(recursing, GroupsThatNestForEverAreRefused) {
