@@ -230,11 +230,7 @@ void storm(unsigned thieves, std::uint64_t rounds, bool expose) {
   testing::Test::RecordProperty("stolen", std::to_string(stolen.load()));
 }
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t rounds = 300;
-#else
-constexpr std::uint64_t rounds = 30000;
-#endif
+constexpr std::uint64_t rounds = support::sanitized ? 300 : 30000;
 
 TEST(split_deque, ThiefTakesEachItemOnceWhileOwnerRefillsTheSlot) { storm<8>(3, rounds, false); }
 TEST(split_deque, EachItemIsTakenOnceWhileThievesExposeTheOwner) {

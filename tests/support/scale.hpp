@@ -25,6 +25,11 @@ inline constexpr bool sanitized = true;
 #else
 inline constexpr bool sanitized = false;
 #endif
+#ifdef SUPPORT_THREAD_SANITIZED
+inline constexpr bool thread_sanitized = true;
+#else
+inline constexpr bool thread_sanitized = false;
+#endif
 
 /// n, or a tenth of it where a sanitizer watches; at least 1.
 constexpr std::size_t scaled(std::size_t n) { return sanitized ? (n + 9) / 10 : n; }
