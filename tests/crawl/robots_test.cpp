@@ -11,8 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 using crawl::robots;
 
-robots rules(std::string_view text) { return robots(text, "coppice-crawl"); }
-bool allows(std::string_view text, std::string_view path) { return rules(text).allows(path); }
+robots rules_of(std::string_view text) { return robots(text, "coppice-crawl"); }
+bool allows(std::string_view text, std::string_view path) { return rules_of(text).allows(path); }
 
 TEST(robots, AllowsAllWithoutRules) {
   EXPECT_TRUE(robots().allows("/a"));
@@ -27,7 +27,7 @@ TEST(robots, CanAllowNothing) {
 }
 
 TEST(robots, ComparesBeginningsOfPaths) {
-  const robots r = rules("User-agent: *\nDisallow: /fish\n");
+  const robots r = rules_of("User-agent: *\nDisallow: /fish\n");
   for (const char* const path : {"/fish", "/fish.html", "/fish/salmon", "/fishheads?x"})
     EXPECT_FALSE(r.allows(path)) << path;
   for (const char* const path : {"/Fish", "/catfish", "/"}) EXPECT_TRUE(r.allows(path)) << path;
@@ -49,7 +49,7 @@ TEST(robots, TakesTheProductTokenWholeAndInAnyCase) {
 }
 
 TEST(robots, JoinsAllGroupsThatNameIt) {
-  const robots r = rules(
+  const robots r = rules_of(
       "user-agent: coppice-crawl\ndisallow: /a\nuser-agent: x\ndisallow: /b\n"
       "user-agent: coppice-crawl\ndisallow: /c\n");
   EXPECT_FALSE(r.allows("/a"));
@@ -70,7 +70,7 @@ TEST(robots, AnEmptyGroupOfItsOwnAllowsAll) {
 
 // 2.2.2
 TEST(robots, FollowsTheLongestRule) {
-  const robots r = rules("User-agent: *\nDisallow: /a\nAllow: /a/b\nDisallow: /a/b/c\n");
+  const robots r = rules_of("User-agent: *\nDisallow: /a\nAllow: /a/b\nDisallow: /a/b/c\n");
   EXPECT_FALSE(r.allows("/a/x"));
   EXPECT_TRUE(r.allows("/a/b/x"));
   EXPECT_FALSE(r.allows("/a/b/c"));
@@ -83,11 +83,11 @@ TEST(robots, AllowsWhereTwoRulesAreAsLong) {
 
 // 2.2.3
 TEST(robots, KnowsStarsAndTheEnd) {
-  const robots php = rules("User-agent: *\nDisallow: /*.php$\n");
+  const robots php = rules_of("User-agent: *\nDisallow: /*.php$\n");
   for (const char* const path : {"/a.php", "/b/c.php", "/a.php.php"}) EXPECT_FALSE(php.allows(path)) << path;
   for (const char* const path : {"/a.php?x", "/a.php/", "/php", "/a.phps"})
     EXPECT_TRUE(php.allows(path)) << path;
-  const robots stars = rules("User-agent: *\nDisallow: /a*b*c\n");
+  const robots stars = rules_of("User-agent: *\nDisallow: /a*b*c\n");
   for (const char* const path : {"/abc", "/axxbyyc", "/abbbcd"}) EXPECT_FALSE(stars.allows(path)) << path;
   for (const char* const path : {"/acb", "/ab", "/xabc"}) EXPECT_TRUE(stars.allows(path)) << path;
   EXPECT_FALSE(allows("User-agent: *\nDisallow: /$\n", "/"));
@@ -136,13 +136,13 @@ TEST(robots, ReadsFiveHundredKibibytesAndNoMore) {
 }
 
 TEST(robots, HaveADelayOfTheirGroup) {
-  EXPECT_EQ(rules("User-agent: *\nCrawl-delay: 2\n").delay(), 2s);
-  EXPECT_EQ(rules("User-agent: *\nCrawl-delay: 0.25\n").delay(), 250ms);
-  EXPECT_EQ(rules("User-agent: *\nCrawl-delay: 9\nUser-agent: coppice-crawl\nCrawl-delay: 1\n").delay(), 1s);
-  EXPECT_EQ(rules("User-agent: *\nCrawl-delay: 9\nUser-agent: coppice-crawl\nDisallow: /a\n").delay(), 0s);
-  EXPECT_EQ(rules("User-agent: *\nCrawl-delay: 1e9\n").delay(), robots::max_delay);
+  EXPECT_EQ(rules_of("User-agent: *\nCrawl-delay: 2\n").delay(), 2s);
+  EXPECT_EQ(rules_of("User-agent: *\nCrawl-delay: 0.25\n").delay(), 250ms);
+  EXPECT_EQ(rules_of("User-agent: *\nCrawl-delay: 9\nUser-agent: coppice-crawl\nCrawl-delay: 1\n").delay(), 1s);
+  EXPECT_EQ(rules_of("User-agent: *\nCrawl-delay: 9\nUser-agent: coppice-crawl\nDisallow: /a\n").delay(), 0s);
+  EXPECT_EQ(rules_of("User-agent: *\nCrawl-delay: 1e9\n").delay(), robots::max_delay);
   for (const char* const value : {"soon", "-1", "nan", "1s", ""})
-    EXPECT_EQ(rules(std::string("User-agent: *\nCrawl-delay: ") + value + "\n").delay(), 0s) << value;
+    EXPECT_EQ(rules_of(std::string("User-agent: *\nCrawl-delay: ") + value + "\n").delay(), 0s) << value;
 }
 
 }  // namespace
