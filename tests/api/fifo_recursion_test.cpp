@@ -225,10 +225,12 @@ TEST(fifo_recursion, HelpingEndsWithAnErrorBeforeTheStackDoes) {
   // The thread sanitizer keeps the whole call stack of each task that is made: gigabytes on a usual stack. So small
   // that glibc does not take a usual one that an earlier thread has left.
   const support::small_stacks quick(std::size_t{1} * 1024 * 1024);
-  fifo_pool pool({.workers = 1, .queue_capacity = 1, .on_recursion = recursion::help});
+  // Beyond the pool, which runs what is still queued when it is destroyed.
   std::atomic<long> depth = 0;
   std::string told;
-  std::function<void()> deeper = [&] {
+  std::function<void()> deeper;
+  fifo_pool pool({.workers = 1, .queue_capacity = 1, .on_recursion = recursion::help});
+  deeper = [&] {
     if (!told.empty()) return;
     ++depth;
     try {
