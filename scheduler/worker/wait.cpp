@@ -55,9 +55,9 @@ void worker_thread::wait_for(wait_condition& condition, deque_index wait_floor) 
     if (from != nullptr && from->deque.has_shared()) all.wake_one(this);
   };
   const standing_floor here(*this, wait_floor);
-  // Beyond the limit of its stack it takes nothing onto it: each fork would be refused there. Worse, one that is
-  // stolen while it is refused waits like this, and two workers in that state would take from each other until a
-  // stack ends.
+  // Beyond the limit of its stack it takes nothing onto it: each fork would be refused there. Worse, one that
+  // is stolen while it is refused waits like this, and two workers in that state would take from each other
+  // until a stack ends.
   const bool helps = !attention.is_below_limit(stack_address(&here));
   while (!condition.met()) {
     if (frame* const f = pop_above(wait_floor)) {
@@ -91,7 +91,8 @@ void worker_thread::wait_for(wait_condition& condition, deque_index wait_floor) 
     }
     const void* strand = nullptr;
     worker_thread* const who = condition.runner(strand);
-    const bool asks = helps && who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand;
+    const bool asks =
+        helps && who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand;
     if (asks) {
       // order(helper): release; pairs with the exchange in announce_shared().
       who->helper.store(this, memory_order_release);

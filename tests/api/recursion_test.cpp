@@ -18,8 +18,12 @@ namespace {
 class recursing : public support::on_workers {};
 SUPPORT_ON_EACH_NUMBER_OF_WORKERS(recursing);
 
-constexpr std::size_t small_stack = support::sanitized ? std::size_t{1} << 20 : std::size_t{256} << 10;
+// Frames are larger under a sanitizer, most of all the address sanitizer's.
+constexpr std::size_t kib = 1024;
+constexpr std::size_t small_stack = (support::thread_sanitized ? 512 : support::sanitized ? 1024 : 256) * kib;
 constexpr long for_ever = 1'000'000'000;
+// What is stolen goes on on a stack of its own: each spare worker makes endless recursion deeper by a stack.
+constexpr unsigned spares = 16;
 
 long joins(long levels) {
   if (levels == 0) return 0;
@@ -51,8 +55,8 @@ void expect_refused_and_usable(coppice::scheduler& s, const coppice::job_report&
 }
 
 TEST_P(recursing, JoinsThatNestForEverAreRefused) {
-  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
-  for (int i = 0; i < 3; ++i) {
+  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack, .max_spare_workers = spares});
+  for (int i = 0; i < support::scaled(3); ++i) {
     expect_refused_and_usable(small, support::report_of(small, [] { joins(for_ever); }));
     expect_refused_and_usable(small, support::report_of(small, [] { late_joins(for_ever); }));
   }
@@ -102,8 +106,8 @@ TEST(recursing_far, AWaitBeyondTheLimitTakesNoForksOntoItsStack) {
 }
 
 TEST_P(recursing, GroupsThatNestForEverAreRefused) {
-  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
-  for (int i = 0; i < 3; ++i) {
+  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack, .max_spare_workers = spares});
+  for (int i = 0; i < support::scaled(3); ++i) {
     const auto report = support::report_of(small, [] { groups(for_ever); });
     expect_refused_and_usable(small, report);
   }

@@ -286,7 +286,8 @@ TEST(tally, TheLastOneToEndATaskFindsTheEnd) {
   }
 }
 
-// A queued job without a job: the queue touches no more of it than this, but reckons with the lines of a whole one.
+// A queued job without a job: the queue touches no more of it than this, but reckons with the lines of a
+// whole one.
 struct alignas(coppice::detail::job_state) lone_job : injected {};
 
 TEST(injection_queue, IsFirstInFirstOutAndBounded) {
