@@ -23,7 +23,7 @@ constexpr std::size_t kib = 1024;
 constexpr std::size_t small_stack = (support::thread_sanitized ? 512 : support::sanitized ? 1024 : 256) * kib;
 constexpr long for_ever = 1'000'000'000;
 // What is stolen goes on on a stack of its own: each spare worker makes endless recursion deeper by a stack.
-constexpr unsigned spares = 16;
+constexpr unsigned spares = support::sanitized ? 16 : coppice::scheduler_options{}.max_spare_workers;
 
 long joins(long levels) {
   if (levels == 0) return 0;
