@@ -22,8 +22,13 @@ SUPPORT_ON_EACH_NUMBER_OF_WORKERS(recursing);
 constexpr std::size_t kib = 1024;
 constexpr std::size_t small_stack = (support::thread_sanitized ? 512 : support::sanitized ? 1024 : 256) * kib;
 constexpr long for_ever = 1'000'000'000;
+
 // What is stolen goes on on a stack of its own: each spare worker makes endless recursion deeper by a stack.
-constexpr unsigned spares = support::sanitized ? 16 : coppice::scheduler_options{}.max_spare_workers;
+coppice::scheduler_options small_stacks(unsigned workers) {
+  coppice::scheduler_options options{.workers = workers, .stack_bytes = small_stack};
+  if (support::sanitized) options.max_spare_workers = 16;
+  return options;
+}
 
 long joins(long levels) {
   if (levels == 0) return 0;
@@ -55,7 +60,7 @@ void expect_refused_and_usable(coppice::scheduler& s, const coppice::job_report&
 }
 
 TEST_P(recursing, JoinsThatNestForEverAreRefused) {
-  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack, .max_spare_workers = spares});
+  coppice::scheduler small(small_stacks(workers()));
   for (int i = 0; i < support::scaled(3); ++i) {
     expect_refused_and_usable(small, support::report_of(small, [] { joins(for_ever); }));
     expect_refused_and_usable(small, support::report_of(small, [] { late_joins(for_ever); }));
@@ -106,7 +111,7 @@ TEST(recursing_far, AWaitBeyondTheLimitTakesNoForksOntoItsStack) {
 }
 
 TEST_P(recursing, GroupsThatNestForEverAreRefused) {
-  coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack, .max_spare_workers = spares});
+  coppice::scheduler small(small_stacks(workers()));
   for (int i = 0; i < support::scaled(3); ++i) {
     const auto report = support::report_of(small, [] { groups(for_ever); });
     expect_refused_and_usable(small, report);
