@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <exception>
 #include <new>
@@ -12,8 +11,13 @@
 #include <string_view>
 #include <utility>
 
+#include "support/ascii.hpp"
+
 namespace crawl {
 namespace {
+
+using support::lower;
+using support::trimmed;
 
 // Reading so much of an unwanted body costs less than a new connection.
 constexpr std::uint64_t cheap_bytes = 64 * 1024;
@@ -29,18 +33,6 @@ struct transfer {
   bool begun = false, kept = false, enough = false;
   std::exception_ptr failure;
 };
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 // "Text/HTML; charset=UTF-8"
 void read_type(std::string_view header, response& answer) {

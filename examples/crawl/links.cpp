@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstring>
 #include <exception>
 #include <iterator>
@@ -15,6 +14,8 @@
 #include <mutex>
 #include <new>
 #include <unordered_set>
+
+#include "support/ascii.hpp"
 
 namespace crawl {
 namespace {
@@ -61,8 +62,7 @@ bool same(const char* a, const char* b) { return xmlStrcasecmp(xml(a), xml(b)) =
 
 // Whether one of the words of `list` is `word`.
 bool has_word(std::string_view list, std::string_view word) {
-  std::string lowered;
-  for (const char c : list) lowered += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string lowered = support::lower(list);
   for (std::size_t at = lowered.find(word); at != std::string::npos; at = lowered.find(word, at + 1)) {
     const auto apart = [&](std::size_t i) { return std::strchr(" ,\t\n\r\f", lowered[i]) != nullptr; };
     const std::size_t end = at + word.size();

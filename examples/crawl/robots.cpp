@@ -6,22 +6,13 @@
 #include <cmath>
 
 #include "crawl/url.hpp"
+#include "support/ascii.hpp"
 
 namespace crawl {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
+using support::lower;
+using support::trimmed;
 
 struct line {
   std::string key;  // in lower case; empty: nothing to read here

@@ -7,6 +7,8 @@
 #include <memory>
 #include <new>
 
+#include "support/ascii.hpp"
+
 namespace crawl {
 namespace {
 
@@ -36,7 +38,7 @@ std::string scheme_of(std::string_view text) {
     const bool fits =
         is_letter(c) || (!scheme.empty() && ((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'));
     if (!fits) return {};
-    scheme += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    scheme += support::lower(c);
   }
   return {};
 }
@@ -66,17 +68,13 @@ bool get(CURLU* u, CURLUPart part, std::string& value, unsigned flags = 0) {
   return true;
 }
 
-void lower(std::string& text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-}
-
 // Reads the parts back; false: there is no such URL.
 bool take_apart(CURLU* u, url& result) {
   std::string scheme, port, path, query;
   if (!get(u, CURLUPART_SCHEME, scheme) || !get(u, CURLUPART_PATH, path)) return false;
   if (!get(u, CURLUPART_HOST, result.host, CURLU_PUNYCODE) && !get(u, CURLUPART_HOST, result.host))
     return false;
-  lower(result.host);
+  result.host = support::lower(result.host);
   if (result.host.empty() || result.host.find_first_of(" \"<>%\\^`{|}") != std::string::npos) return false;
   result.origin = scheme + "://" + result.host;
   if (get(u, CURLUPART_PORT, port, CURLU_NO_DEFAULT_PORT)) result.origin += ":" + port;

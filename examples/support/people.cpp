@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <stdexcept>
 #include <string_view>
+
+#include "support/ascii.hpp"
 
 namespace support {
 namespace {
@@ -32,12 +32,6 @@ std::int64_t cents(const csv_record& record, std::string_view text) {
     refuse(record, fmt::format("amount \"{}\" has no two decimals", text));
   return number(record, "amount", text.substr(0, point)) * 100 +
          number(record, "amount", text.substr(point + 1));
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
 }
 
 }  // namespace
