@@ -190,6 +190,33 @@ TEST_P(looping, AReductionKeepsTheOrderAndNeedsNoCommutativity) {
             wanted);
 }
 
+// A part of a range, which only fits what lies beside it. It travels in registers, so leaves add four at a
+// time.
+struct stretch {
+  int begin, end;
+  bool torn = false;
+};
+
+TEST_P(looping, AReductionOfSmallValuesKeepsTheOrderToo) {
+  for (const int n : {3, 5000, support::scaled(200'003)}) {
+    const stretch all = scheduler().run([n] {
+      return parallel_reduce(
+          0, n, stretch{0, 0},
+          [](int i) {
+            return stretch{i, i + 1};
+          },
+          [](stretch a, stretch b) {
+            if (a.begin == a.end) return b;
+            if (b.begin == b.end) return a;
+            return stretch{a.begin, b.end, a.torn || b.torn || a.end != b.begin};
+          });
+    });
+    EXPECT_EQ(all.begin, 0);
+    EXPECT_EQ(all.end, n);
+    EXPECT_FALSE(all.torn) << "of " << n;
+  }
+}
+
 // The association of a sum depends on it.
 TEST(reducing, LeavesFollowFromTheLengthAndStayShort) {
   using coppice::detail::reduction_leaf;
