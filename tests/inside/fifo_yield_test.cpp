@@ -26,6 +26,7 @@ namespace {
 // tasks it is left without one for as long as a worker that polls would show.
 TEST(fifo_pool, AWorkerYieldsOnceForEachLookThatFindsNothing) {
   constexpr int tasks = 20;
+  yields = 0;
   {
     coppice::fifo_pool pool({.workers = 1});
     for (int i = 0; i < tasks; ++i) {
