@@ -87,45 +87,40 @@ template <class... Bodies>
   w.where().go_on(here.above_of_join(), sizeof...(Bodies));
 }
 
-// In a handler: a branch before branch I has thrown. Of an outer level the frame is told; an inner level's
-// places have hidden it.
-template <bool Pushed, std::size_t I, class... Bodies>
-COPPICE_COLD void end_after_failure(worker& w, frame_at<I, Bodies...>& here, bool refused) noexcept {
-  if (earlier_branch_failed(w, here, Pushed, refused)) here.drop_value();
-  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<Bodies...>(w, here);
-}
-
-// In a handler: branch I has thrown here.
+// Of an inner level the outer one leaves the join.
 template <std::size_t I, class... Bodies>
-COPPICE_COLD void end_after_own_failure(worker& w) noexcept {
-  own_branch_failed(w);
-  if constexpr (I + 1 == sizeof...(Bodies)) leave_join<Bodies...>(w, *w.where().at());
-}
+inline constexpr join_level level_of{I + 1 == sizeof...(Bodies) ? sizeof...(Bodies) : 0,
+                                     std::is_trivially_destructible_v<typename frame_at<I, Bodies...>::stored>
+                                         ? nullptr
+                                         : &frame_at<I, Bodies...>::drop_value};
 
 // Branch I was stolen and has ended.
 template <std::size_t I, class... Bodies>
 COPPICE_COLD branch_result<body_at<I, Bodies...>> take_result(worker& w, frame_at<I, Bodies...>& here) {
-  try {
-    return here.take(w);
-  } catch (...) {
-    if constexpr (I + 1 == sizeof...(Bodies)) leave_join<Bodies...>(w, here);
-    throw;
+  throw_unless_value(w, here, level_of<I, Bodies...>);
+  if constexpr (I + 1 < sizeof...(Bodies) || noexcept(here.take())) {
+    return here.take();
+  } else {
+    try {
+      return here.take();
+    } catch (...) {
+      leave_join<Bodies...>(w, here);
+      throw;
+    }
   }
 }
 
 template <std::size_t I, class... Bodies>
-COPPICE_COLD results_up_to<I, Bodies...> join_at_bound(worker& w, spot up, Bodies... bodies);
-template <bool Pushed, std::size_t I, class... Bodies>
-COPPICE_COLD results_up_to<I, Bodies...> join_asked(worker& w, spot up, frame_at<I, Bodies...>& here,
-                                                    deque_index index, Bodies... bodies);
+COPPICE_COLD results_up_to<I, Bodies...> join_slowly(worker& w, frame_at<I, Bodies...>& here,
+                                                     deque_index index, Bodies... bodies);
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
     worker& w, spot up, std::remove_reference_t<Bodies>&... bodies);
 
-// Branches 0 to I - 1, then branch I, whose frame is `here`. Pushed: it lies in the deque.
-template <bool Pushed, std::size_t I, class... Bodies>
+// Branches 0 to I - 1, then branch I, whose frame is `here`. Pushed: it lies in the deque, at `index`.
+template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> run_branches(
-    worker& w, spot up, frame_at<I, Bodies...>& here, deque_index index,
+    worker& w, spot up, frame_at<I, Bodies...>& here, deque_index index, bool pushed,
     std::remove_reference_t<Bodies>&... bodies) {
   using body = body_at<I, Bodies...>;
   using first = body_at<0, Bodies...>;
@@ -146,19 +141,19 @@ template <bool Pushed, std::size_t I, class... Bodies>
       else
         return join_up_to<I - 1, Bodies...>(w, up, bodies...);
     } catch (...) {
-      end_after_failure<Pushed, I, Bodies...>(w, mine(), false);
+      end_after_failure(w, mine(), level_of<I, Bodies...>, pushed);
       throw;
     }
   };
 
   auto last = [&]() COPPICE_INLINE -> branch_result<body> {
     if constexpr (I > 1) w.where() = here;  // also while it waits: the inner levels' places are gone
-    if (!Pushed || w.deque.pop_if_private(index) || take_back_or_join(w, mine())) [[likely]] {
+    if (!pushed || w.deque.pop_if_private(index) || take_back_or_join(w, mine())) [[likely]] {
       w.where() = spot::own_branch(here);
       try {
         return call_branch(here.closure.get());
       } catch (...) {
-        end_after_own_failure<I, Bodies...>(w);
+        end_after_own_failure(w, level_of<I, Bodies...>);
         throw;
       }
     }
@@ -181,37 +176,24 @@ template <std::size_t I, class... Bodies>
   frame_at<I, Bodies...> here(pick<I>(bodies...), up);
   deque_index index = 0;
   if (!w.deque.push_below_bound(here, &index)) [[unlikely]]
-    return join_at_bound<I, Bodies...>(w, up, static_cast<Bodies&&>(bodies)...);
+    return join_slowly<I, Bodies...>(w, here, 0, static_cast<Bodies&&>(bodies)...);
   w.where() = here;
   if (w.attention.stops_fork_at(stack_address(&here))) [[unlikely]]
-    return join_asked<true, I, Bodies...>(w, up, here, index, static_cast<Bodies&&>(bodies)...);
-  return run_branches<true, I, Bodies...>(w, up, here, index, bodies...);
+    return join_slowly<I, Bodies...>(w, here, index, static_cast<Bodies&&>(bodies)...);
+  return run_branches<I, Bodies...>(w, up, here, index, true, bodies...);
 }
 
-// The deque may be full: then the branches run here, one after the other.
+// The deque may be full (index 0: no frame has that), somebody wants this worker's attention, or the stack
+// ends: what the usual way leaves out, and after it the branches once more.
 template <std::size_t I, class... Bodies>
-results_up_to<I, Bodies...> join_at_bound(worker& w, spot up, Bodies... bodies) {
-  if (w.deque.has_room()) return join_up_to<I, Bodies...>(w, up, bodies...);
-  add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
-  frame_at<I, Bodies...> here(pick<I>(bodies...), up);
-  w.where() = here;
-  return join_asked<false, I, Bodies...>(w, up, here, 0, static_cast<Bodies&&>(bodies)...);
-}
-
-// Somebody wants this worker's attention, or the stack ends: shares, or throws before any branch has run.
-template <bool Pushed, std::size_t I, class... Bodies>
-results_up_to<I, Bodies...> join_asked(worker& w, spot up, frame_at<I, Bodies...>& here, deque_index index,
-                                       Bodies... bodies) {
-  const bool stack_ends = w.attention.is_below_limit(stack_address(&here));
-  if (stack_ends || w.attention.load(memory_order_relaxed) != 0) {
-    try {
-      answer_before(w, stack_ends);
-    } catch (...) {
-      end_after_failure<Pushed, I, Bodies...>(w, here, true);
-      throw;
-    }
+results_up_to<I, Bodies...> join_slowly(worker& w, frame_at<I, Bodies...>& here, deque_index index,
+                                        Bodies... bodies) {
+  if (index == 0) {
+    index = push_at_bound(w, here);
+    w.where() = here;
   }
-  return run_branches<Pushed, I, Bodies...>(w, up, here, index, bodies...);
+  answer_before(w, here, level_of<I, Bodies...>, index != 0);
+  return run_branches<I, Bodies...>(w, here.above_of_join(), here, index, index != 0, bodies...);
 }
 
 template <std::size_t I, class... Bodies>

@@ -67,7 +67,15 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
   end_frame(f_, end_word);
 }
 
-bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused) noexcept {
+namespace {
+
+// The spot above runs again.
+void leave(worker& w, const place& here, const join_level& level) noexcept {
+  if (level.branches != 0) w.where().go_on(here.above_of_join(), level.branches);
+}
+
+// In a handler: a branch before `f`'s has thrown, or the fork was refused and none has run.
+void end_level(worker& w, branch_head& f, const join_level& level, bool pushed, bool refused) noexcept {
   w.where() = f;  // of the join's inner levels the places are gone
   task_frame& t = *w.task;
   const bool cancellation = caught_cancellation(*t.job);
@@ -92,12 +100,38 @@ bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused)
   }
   keep_origin(w, std::move(mine));
   w.where() = f;
-  return value;
+  if (value && level.drop_value != nullptr) level.drop_value(f);
+  leave(w, f, level);
 }
 
-void answer_before(worker& w, bool stack_ends) {
-  if (answer_quietly(w)) throw cancelled{};
-  if (stack_ends) refuse_recursion();
+}  // namespace
+
+deque_index push_at_bound(worker& w, branch_head& f) noexcept {
+  deque_index index = 0;
+  if (!w.deque.has_room() || !w.deque.push_below_bound(f, &index))
+    add_as_only_writer(w.inline_runs, std::uint64_t{1}, memory_order_relaxed);
+  return index;
+}
+
+void answer_before(worker& w, branch_head& f, const join_level& level, bool pushed) {
+  const bool stack_ends = w.attention.is_below_limit(stack_address(&f));
+  if (!stack_ends && w.attention.load(memory_order_relaxed) == 0) return;
+  try {
+    if (answer_quietly(w)) throw cancelled{};
+    if (stack_ends) refuse_recursion();
+  } catch (...) {
+    end_level(w, f, level, pushed, true);
+    throw;
+  }
+}
+
+void end_after_failure(worker& w, branch_head& f, const join_level& level, bool pushed) noexcept {
+  end_level(w, f, level, pushed, false);
+}
+
+void end_after_own_failure(worker& w, const join_level& level) noexcept {
+  if (!caught_cancellation(*w.task->job)) note_origin(w, w.where());
+  leave(w, *w.where().at(), level);
 }
 
 bool take_back_or_join(worker& w, branch_head& f) noexcept {
@@ -109,8 +143,16 @@ bool take_back_or_join(worker& w, branch_head& f) noexcept {
   return false;
 }
 
-void own_branch_failed(worker& w) noexcept {
-  if (!caught_cancellation(*w.task->job)) note_origin(w, w.where());
+void throw_unless_value(worker& w, branch_head& f, const join_level& level) {
+  const std::uintptr_t end = f.state.load(memory_order_relaxed);
+  if (frame::has_value(end)) return;
+  try {
+    if (failure* const kept = frame::failure_of(end)) rethrow_failure(w, kept);
+    throw cancelled{};
+  } catch (...) {
+    leave(w, f, level);
+    throw;
+  }
 }
 
 void rethrow_failure(worker& w, failure* kept) {

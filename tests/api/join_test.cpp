@@ -300,6 +300,30 @@ TEST_P(joining, ResultsOfAJoinThatThrowsAreDestroyed) {
     }
 }
 
+struct throws_when_moved {
+  throws_when_moved() = default;
+  throws_when_moved(throws_when_moved&&) { throw failure("moved"); }  // NOLINT(*-noexcept-move*)
+};
+
+TEST_P(joining, C05AThiefsResultThatCannotBeMovedLeavesTheJoinBehind) {
+  if (workers() == 1) return;  // nobody could steal
+  const auto report = support::report_of(
+      scheduler(),
+      [] {
+        std::atomic<bool> started{false};
+        const auto second = [&] {
+          started = true;
+          return throws_when_moved();
+        };
+        EXPECT_EQ(
+            support::failure_of([&] { join([&] { fork_until([&] { return started.load(); }); }, second); }),
+            "moved");
+        coppice::spawn([] { throw failure("after both branches"); });
+      },
+      support::collecting());
+  EXPECT_EQ(support::lines(report), std::vector<std::string>{"root/2 after both branches"});
+}
+
 TEST_P(joining, C12AnExceptionThatIsCaughtInTheTreeIsNoFailureOfTheJob) {
   const auto report = support::report_of(
       scheduler(),

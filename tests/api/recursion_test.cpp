@@ -2,6 +2,7 @@
 // before.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <coppice/coppice.hpp>
 #include <cstddef>
@@ -65,6 +66,28 @@ TEST_P(recursing, JoinsThatNestForEverAreRefused) {
     expect_refused_and_usable(small, support::report_of(small, [] { joins(for_ever); }));
     expect_refused_and_usable(small, support::report_of(small, [] { late_joins(for_ever); }));
   }
+}
+
+struct way_down {
+  long forks = 0;
+  long deepest_second = 0;  // second branch that has run
+};
+void go_down(way_down& way) {
+  const long level = ++way.forks;
+  coppice::join([&] { go_down(way); }, [&] { way.deepest_second = std::max(way.deepest_second, level); });
+}
+
+TEST(recursing_far, C05ARefusedForkRunsNoBranchAndFailsWhereItStands) {
+  coppice::scheduler small(small_stacks(1));
+  way_down way;
+  const auto report = support::report_of(
+      small, [&] { go_down(way); }, support::collecting());
+  EXPECT_EQ(way.deepest_second, way.forks - 1) << "collect_all runs what was forked, not what was refused";
+  ASSERT_FALSE(report.errors.empty());
+  // Of a long path the first 32 and the last 32 ordinals are shown.
+  const std::string middle = "/(+" + std::to_string(way.forks - 1 - 64) + ")/";
+  EXPECT_NE(report.errors.front().path.find(middle), std::string::npos)
+      << "not where the fork stands: " << report.errors.front().path;
 }
 
 // Goes down in plain code until a fork is refused, and calls f there.

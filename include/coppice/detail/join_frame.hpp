@@ -75,21 +75,34 @@ struct alignas(2 * sizeof(void*)) branch_head : frame, place {
 #endif
 };
 
+// What the ways out of a level of a join need that do not end well. Those are the library's: as templates
+// they would be compiled once for each join of a program (bench/notes/2026-11-30-what-a-join-compiles-to.md).
+struct join_level {
+  std::uint16_t branches;                     // of the whole join; 0: an outer level leaves it
+  void (*drop_value)(branch_head&) noexcept;  // null: there is nothing to do
+};
+
+// The deque was full as far as its owner had looked: looks for room and pushes. 0: there is none, so the
+// branches run here, one after the other; else the frame's index.
+COPPICE_API deque_index push_at_bound(worker& w, branch_head& f) noexcept;
+
+// Answers the attention word after a fork. Throws cancelled if the job is, recursion_too_deep if the stack
+// ends; then f is taken back from the deque if it was pushed, or its thief waited for, and the level is over.
+COPPICE_API void answer_before(worker& w, branch_head& f, const join_level& level, bool pushed);
+
 // A branch has thrown before the later branch `f` of the same join: takes f back from the deque if it was
-// pushed, or waits for its thief, and runs it if the job's policy wants every branch run, unless the fork was
-// refused. In a handler. True: f ended with a value that nobody will use.
-COPPICE_API bool earlier_branch_failed(worker& w, branch_head& f, bool pushed, bool refused) noexcept;
+// pushed, or waits for its thief, and runs it if the job's policy wants every branch run. In a handler.
+COPPICE_API void end_after_failure(worker& w, branch_head& f, const join_level& level, bool pushed) noexcept;
 
-// Answers the attention word after a fork, whose frame is there already. Throws cancelled if the job is,
-// recursion_too_deep if the stack ends.
-COPPICE_API void answer_before(worker& w, bool stack_ends);
-
-// The last branch of a join has thrown on the joiner's own thread. In a handler.
-COPPICE_API void own_branch_failed(worker& w) noexcept;
+// The last branch of a level has thrown on the joiner's own thread. In a handler.
+COPPICE_API void end_after_own_failure(worker& w, const join_level& level) noexcept;
 
 // All branches before this one have ended well: takes its frame back (true) or waits for its thief, and lets
 // go of children that waited for the earlier branches.
 COPPICE_API bool take_back_or_join(worker& w, branch_head& f) noexcept;
+
+// A branch that its thief has ended: throws what it failed with, or cancelled if it was skipped.
+COPPICE_API void throw_unless_value(worker& w, branch_head& f, const join_level& level);
 
 // Rethrows what the thief kept.
 [[noreturn]] COPPICE_API void rethrow_failure(worker& w, failure* kept);
@@ -139,11 +152,8 @@ struct join_frame : branch_head {
   join_frame(const join_frame&) = delete;
   join_frame& operator=(const join_frame&) = delete;
 
-  // The result of a branch that its thief has ended.
-  result take(worker& w) {
-    const std::uintptr_t end = state.load(memory_order_relaxed);
-    if (failure* const kept = failure_of(end)) rethrow_failure(w, kept);
-    if (end == skipped) throw cancelled{};
+  // The result of a branch that its thief has ended well.
+  result take() noexcept(std::is_nothrow_move_constructible_v<stored>) {
     if constexpr (std::is_reference_v<result>) {
       return static_cast<result>(*value);
     } else {
@@ -154,7 +164,7 @@ struct join_frame : branch_head {
       return std::move(value);
     }
   }
-  void drop_value() noexcept { std::destroy_at(&value); }
+  static void drop_value(branch_head& f) noexcept { std::destroy_at(&static_cast<join_frame&>(f).value); }
 
   static void run_stolen(frame* f, worker& w) noexcept {
     auto& self = *static_cast<join_frame*>(f);
