@@ -83,7 +83,7 @@ bool tally::quiet() noexcept {
   // From the head again: a shard that came meanwhile may hold spawns.
   // order(shards): acquire; pairs with the release in shard_of().
   for (const shard* s = newest(head_.load(memory_order_acquire)); s != nullptr; s = s->next)
-    // order(spawned): acquire; pairs with the releases in count_child(), run_root() and refuse_child().
+    // order(spawned): acquire; pairs with the releases in count_child(), run_root() and refuses_child().
     spawned += s->spawned.load(memory_order_acquire);
   return ended == spawned;
 }

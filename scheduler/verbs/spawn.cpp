@@ -14,7 +14,9 @@ namespace detail {
 
 // Born cancelled: spawned and skipped at once, so that the report says that something was lost. It takes its
 // ordinal all the same: the places of later children do not depend on when the group was stopped.
-void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept {
+bool refuses_child(worker& w, group_core* group) noexcept {
+  const task_frame& parent = *w.task;
+  if (!parent.job->stops(w.where()) && (group == nullptr || !group->stops(w.where()))) return false;
   w.where().count_child();
   shard& counts = bind_counts(w, *parent.job);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before the end, as everywhere.
@@ -22,6 +24,7 @@ void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept {
   // order(ends): release; pairs with the acquire in tally::quiet().
   add_as_only_writer(counts.skipped, std::uint64_t{1}, memory_order_release);
   if (group != nullptr) group->child_skipped();
+  return true;
 }
 
 namespace {
@@ -74,6 +77,9 @@ void* take_after_tidying(worker& w, std::uint32_t list) {
   return w.nodes->take_more(list);
 }
 
+namespace {
+
+// Keeps what few children have: a name, a place in a branch. Throws std::bad_alloc.
 void name_node(worker& w, task_frame& node, std::string_view name) {
   const task_frame& parent = *node.parent();
   measure* const measured = parent.job->measured();
@@ -90,6 +96,24 @@ void name_node(worker& w, task_frame& node, std::string_view name) {
     measured->task_spawned();
   }
   node.extra.store(extra.release(), memory_order_relaxed);  // published with the push
+}
+
+}  // namespace
+
+void add_rare_child(worker& w, task_frame& node, group_core* group, std::string_view name,
+                    void (*drop)(task_frame&)) {
+  task_frame& parent = *node.parent();
+  if (!name.empty() || w.where().at() != &parent || parent.job->is_measured()) {
+    try {
+      name_node(w, node, name);
+    } catch (...) {
+      drop(node);
+      slab::give(w.nodes, &node);
+      throw;
+    }
+  }
+  count_child(w, node, parent, group);
+  if (group != nullptr || !parent.job->keeps_what_is_earlier() || !hold(w, node)) enqueue(w, node);
 }
 
 namespace {
@@ -126,8 +150,6 @@ void enqueue_at_bound(worker& w, task_frame& node) noexcept {
   node.run(&node, w);
   --w.at_once_nested;
 }
-
-bool hold_child(worker& w, task_frame& node) noexcept { return hold(w, node); }
 
 }  // namespace detail
 }  // namespace v0

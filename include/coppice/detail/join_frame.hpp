@@ -76,7 +76,8 @@ struct alignas(2 * sizeof(void*)) branch_head : frame, place {
 };
 
 // What the ways out of a level of a join need that do not end well. Those are the library's: as templates
-// they would be compiled once for each join of a program (bench/notes/2026-11-30-what-a-join-compiles-to.md).
+// they would be compiled once for each join of a program
+// (bench/notes/2026-11-30-what-a-join-and-a-spawn-compile-to.md).
 struct join_level {
   std::uint16_t branches;                     // of the whole join; 0: an outer level leaves it
   void (*drop_value)(branch_head&) noexcept;  // null: there is nothing to do

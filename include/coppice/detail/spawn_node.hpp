@@ -57,18 +57,19 @@ struct spawn_node : task_frame {
         [&self]() COPPICE_INLINE { static_cast<void>(std::move(self.closure)()); },
         [&self]() noexcept(std::is_nothrow_destructible_v<closure_type>) { self.closure.~closure_type(); });
   }
+  static void drop_closure(task_frame& t) { std::destroy_at(&static_cast<spawn_node&>(t).closure); }
 };
 
 // The slab's list of these nodes is used up: takes a node elsewhere, and lets go of ended ancestors that
 // nobody needs before it asks for memory. Throws std::bad_alloc.
 COPPICE_API COPPICE_COLD void* take_after_tidying(worker& w, std::uint32_t list);
 
-// Keeps what few children have: a name, a place in a branch. Throws std::bad_alloc.
-COPPICE_API COPPICE_COLD void name_node(worker& w, task_frame& node, std::string_view name);
-// Counts a child that is refused as spawned and skipped.
-COPPICE_API COPPICE_COLD void refuse_child(worker& w, task_frame& parent, group_core* group) noexcept;
-// Under serial_first: keeps a counted child of the job that may not start yet. False: it may.
-COPPICE_API COPPICE_COLD bool hold_child(worker& w, task_frame& node) noexcept;
+// The job or the group is being stopped: counts a child as spawned and skipped. False: it may be made.
+COPPICE_API COPPICE_COLD bool refuses_child(worker& w, group_core* group) noexcept;
+// The rest of a rare spawn: keeps what few children have, counts the node, and pushes it or holds it back.
+// Throws std::bad_alloc; then the node is gone, and its closure through `drop`.
+COPPICE_API COPPICE_COLD void add_rare_child(worker& w, task_frame& node, group_core* group,
+                                             std::string_view name, void (*drop)(task_frame&));
 // The deque is full, unless it has room after a look: pushes a counted child, or runs it at once unless that
 // goes too deep.
 COPPICE_API void enqueue_at_bound(worker& w, task_frame& node) noexcept;
@@ -129,24 +130,9 @@ COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, group
 // False: the job or the group is being stopped.
 template <class F>
 [[gnu::noinline]] bool spawn_rarely(worker& w, group_core* group, F&& f, std::string_view name) {
-  const spot here = w.where();
-  task_frame& parent = *w.task;
-  if (parent.job->stops(here) || (group != nullptr && group->stops(here))) {
-    refuse_child(w, parent, group);
-    return false;
-  }
-  node_of<F>& child = make_node(w, parent, group, std::forward<F>(f));
-  if (!name.empty() || here.at() != &parent || parent.job->is_measured()) {
-    try {
-      name_node(w, child, name);
-    } catch (...) {
-      std::destroy_at(&child.closure);
-      slab::give(w.nodes, &child);
-      throw;
-    }
-  }
-  count_child(w, child, parent, group);
-  if (group != nullptr || !parent.job->keeps_what_is_earlier() || !hold_child(w, child)) enqueue(w, child);
+  if (refuses_child(w, group)) return false;
+  node_of<F>& child = make_node(w, *w.task, group, std::forward<F>(f));
+  add_rare_child(w, child, group, name, &node_of<F>::drop_closure);
   return true;
 }
 
