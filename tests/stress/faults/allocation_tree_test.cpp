@@ -14,6 +14,7 @@
 #include "support/fib.hpp"
 #include "support/random.hpp"
 #include "support/scale.hpp"
+#include "support/tracked.hpp"
 #include "support/workers.hpp"
 
 namespace {
@@ -84,11 +85,13 @@ TEST(allocation, AGroupsChildrenAllRunOrBadAllocIsThrown) {
     std::atomic<unsigned> ran{0};
     s.run([&] {
       coppice::task_group group;
-      for (int i = 0; i < 20; ++i) group.spawn([&] { ++ran; }, "a name of a child that is not short");
+      for (int i = 0; i < 20; ++i)
+        group.spawn([&ran, t = support::tracked()] { ++ran; }, "a name of a child that is not short");
       group.wait();
     });
     return ran == 20 ? nullptr : "a child is missing, and nobody says so";
   });
+  EXPECT_EQ(support::tracked::live(), 0) << "closures of children for whose names there was no memory";
 }
 
 // They do not fit into a node, so each has an allocation of its own.
