@@ -81,12 +81,6 @@ template <std::size_t I, class... Bodies>
   return *static_cast<frame_at<I, Bodies...>*>(static_cast<branch_head*>(w.where().at()));
 }
 
-// Ends a join on every way out: the spot above runs again, so many branches later.
-template <class... Bodies>
-[[gnu::always_inline]] inline void leave_join(worker& w, const place& here) noexcept {
-  w.where().go_on(here.above_of_join(), sizeof...(Bodies));
-}
-
 // Of an inner level the outer one leaves the join.
 template <std::size_t I, class... Bodies>
 inline constexpr join_level level_of{I + 1 == sizeof...(Bodies) ? sizeof...(Bodies) : 0,
@@ -104,7 +98,7 @@ COPPICE_COLD branch_result<body_at<I, Bodies...>> take_result(worker& w, frame_a
     try {
       return here.take();
     } catch (...) {
-      leave_join<Bodies...>(w, here);
+      leave_join(w, here, sizeof...(Bodies));
       throw;
     }
   }
@@ -163,7 +157,7 @@ template <std::size_t I, class... Bodies>
   // Braces order the calls.
   results_up_to<I, Bodies...> results{before(), last()};
   if constexpr (outermost)
-    leave_join<Bodies...>(w, here);
+    leave_join(w, here, sizeof...(Bodies));
   else
     w.where() = up;
   return results;

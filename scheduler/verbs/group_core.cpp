@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <coppice/detail/group_core.hpp>
 #include <coppice/detail/job_core.hpp>
-#include <coppice/detail/join_frame.hpp>
 #include <coppice/detail/task_run.hpp>
 #include <exception>
 #include <memory>

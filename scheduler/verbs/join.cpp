@@ -69,9 +69,8 @@ void stolen_branch::end(std::uintptr_t end_word) noexcept {
 
 namespace {
 
-// The spot above runs again.
 void leave(worker& w, const place& here, const join_level& level) noexcept {
-  if (level.branches != 0) w.where().go_on(here.above_of_join(), level.branches);
+  if (level.branches != 0) leave_join(w, here, level.branches);
 }
 
 // In a handler: a branch before `f`'s has thrown, or the fork was refused and none has run.
@@ -146,22 +145,9 @@ bool take_back_or_join(worker& w, branch_head& f) noexcept {
 void throw_unless_value(worker& w, branch_head& f, const join_level& level) {
   const std::uintptr_t end = f.state.load(memory_order_relaxed);
   if (frame::has_value(end)) return;
-  try {
-    if (failure* const kept = frame::failure_of(end)) rethrow_failure(w, kept);
-    throw cancelled{};
-  } catch (...) {
-    leave(w, f, level);
-    throw;
-  }
-}
-
-void rethrow_failure(worker& w, failure* kept) {
-  if (kept == unkept_failure()) throw std::bad_alloc();
-  const std::unique_ptr<failure> f(kept);
-  std::exception_ptr exception = f->exception;
-  keep_origin(w, {std::move(f->exception), std::move(f->path), std::move(f->name), f->worker, f->when,
-                  f->after_cancel});
-  std::rethrow_exception(std::move(exception));
+  leave(w, f, level);
+  if (failure* const kept = frame::failure_of(end)) rethrow_failure(w, kept);
+  throw cancelled{};
 }
 
 void refuse_recursion() {

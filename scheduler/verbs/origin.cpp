@@ -86,6 +86,15 @@ void add_secondary(task_frame& t, failure&& f) noexcept {
   }
 }
 
+void rethrow_failure(worker& w, failure* kept) {
+  if (kept == unkept_failure()) throw std::bad_alloc();
+  const std::unique_ptr<failure> f(kept);
+  std::exception_ptr exception = f->exception;
+  keep_origin(w, {std::move(f->exception), std::move(f->path), std::move(f->name), f->worker, f->when,
+                  f->after_cancel});
+  std::rethrow_exception(std::move(exception));
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace coppice

@@ -45,6 +45,9 @@ struct free_failure {
   }
 };
 
+// Throws the exception of a failure that was kept, with its origin, and frees the record.
+[[noreturn]] void rethrow_failure(worker& w, failure* kept);
+
 // A failure that another error of the same task goes before.
 void add_secondary(task_frame& t, failure&& f) noexcept;
 

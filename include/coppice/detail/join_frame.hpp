@@ -9,6 +9,7 @@
 #include <coppice/detail/place.hpp>
 #include <coppice/detail/worker.hpp>
 #include <coppice/error.hpp>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -75,6 +76,11 @@ struct alignas(2 * sizeof(void*)) branch_head : frame, place {
 #endif
 };
 
+// Ends a join on every way out: the spot above runs again, so many branches later.
+[[gnu::always_inline]] inline void leave_join(worker& w, const place& here, std::uint16_t branches) noexcept {
+  w.where().go_on(here.above_of_join(), branches);
+}
+
 // What the ways out of a level of a join need that do not end well. Those are the library's: as templates
 // they would be compiled once for each join of a program
 // (bench/notes/2026-11-30-what-a-join-and-a-spawn-compile-to.md).
@@ -102,11 +108,9 @@ COPPICE_API void end_after_own_failure(worker& w, const join_level& level) noexc
 // go of children that waited for the earlier branches.
 COPPICE_API bool take_back_or_join(worker& w, branch_head& f) noexcept;
 
-// A branch that its thief has ended: throws what it failed with, or cancelled if it was skipped.
+// A branch that its thief has ended: throws what it failed with, or cancelled if it was skipped; then the
+// level is over.
 COPPICE_API void throw_unless_value(worker& w, branch_head& f, const join_level& level);
-
-// Rethrows what the thief kept.
-[[noreturn]] COPPICE_API void rethrow_failure(worker& w, failure* kept);
 
 // How a frame holds the closure of its branch. A small trivial temporary is copied, so that the joiner's own
 // copy never leaves its registers; anything else is pointed to.
