@@ -2,11 +2,14 @@
 //
 //   stand/coppice/tasks:1000/threads:256      1000 tasks that sleep 10 ms in blocking(), 256 spare workers
 //   stand/fifo/tasks:1000/threads:256         the same on a FIFO pool of 256 threads
-//   stand_first/...                           the same on a fresh scheduler, which makes its spare workers
-//   meanwhile start_beside/coppice/standing:W           from the submission to the task's start while all W
-//   workers stand still compute_beside/coppice/standing:200       a fixed amount of work for all workers
-//   while 200 tasks stand still bound/coppice/tasks:10000/threads:64      10,000 tasks that sleep 1 ms
-//   through 64 spare workers
+//   stand_first/coppice/...                   the same on a fresh scheduler, which makes its spare workers
+//                                             meanwhile
+//   stand_first/fifo/...                      the same, the making of the pool and its threads included
+//   start_beside/coppice/standing:W           from the submission to the task's start while all W workers
+//                                             stand still
+//   compute_beside/coppice/standing:200       a fixed amount of work for all workers while 200 tasks stand
+//                                             still
+//   bound/coppice/tasks:10000/threads:64      10,000 tasks that sleep 1 ms through 64 spare workers
 //
 // The rows register themselves: what stands here depends on no other part of the benchmarks.
 #include <benchmark/benchmark.h>
@@ -15,6 +18,7 @@
 #include <chrono>
 #include <coppice/coppice.hpp>
 #include <latch>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -45,53 +49,6 @@ void stand_in(coppice::fifo_pool& pool, unsigned tasks, milliseconds length) {
   for (auto& task : all) task.wait();
 }
 
-coppice::scheduler_options with_spares(unsigned n) { return {.max_spare_workers = n}; }
-
-benchmark::internal::Benchmark* add(const std::string& name, auto body) {
-  return benchmark::RegisterBenchmark(name.c_str(), body)->Unit(benchmark::kMillisecond)->UseManualTime();
-}
-
-void time_each(benchmark::State& state, const auto& body) {
-  for (auto _ : state) {
-    const auto since = steady_clock::now();
-    body();
-    state.SetIterationTime(seconds_since(since));
-  }
-}
-
-void add_pairs(unsigned tasks, unsigned threads, milliseconds length) {
-  const std::string suffix = "/tasks:" + std::to_string(tasks) + "/threads:" + std::to_string(threads);
-  const bool is_bound = tasks / threads > 100;
-  const std::string name = is_bound ? "bound/" : "stand/";
-  add(name + "coppice" + suffix, [=](benchmark::State& state) {
-    coppice::scheduler s(with_spares(threads));
-    stand_in(s, 2 * threads, length);
-    const auto before = s.stats();
-    time_each(state, [&] { stand_in(s, tasks, length); });
-    const auto after = s.stats();
-    state.counters["loans"] = benchmark::Counter(static_cast<double>(after.loans - before.loans),
-                                                 benchmark::Counter::kAvgIterations);
-    state.counters["borrowings"] = benchmark::Counter(
-        static_cast<double>(after.borrowings - before.borrowings), benchmark::Counter::kAvgIterations);
-    state.counters["spares"] = after.spares;
-  });
-  add(name + "fifo" + suffix, [=](benchmark::State& state) {
-    coppice::fifo_pool pool({.workers = threads, .queue_capacity = tasks});
-    stand_in(pool, 2 * threads, length);
-    time_each(state, [&] { stand_in(pool, tasks, length); });
-  });
-  if (is_bound) return;
-  add("stand_first/coppice" + suffix, [=](benchmark::State& state) {
-    for (auto _ : state) {
-      coppice::scheduler s(with_spares(threads));
-      s.run([] {});
-      const auto since = steady_clock::now();
-      stand_in(s, tasks, length);
-      state.SetIterationTime(seconds_since(since));
-    }
-  });
-}
-
 // Tasks that stand still until they are let go.
 class standing_tasks {
  public:
@@ -111,6 +68,66 @@ class standing_tasks {
   std::latch go_{1};
   coppice::job<void> job_;
 };
+
+coppice::scheduler_options with_spares(unsigned n) { return {.max_spare_workers = n}; }
+coppice::fifo_options fifo_of(unsigned threads, unsigned tasks) {
+  return {.workers = threads, .queue_capacity = tasks};
+}
+
+benchmark::internal::Benchmark* add(const std::string& name, auto body) {
+  return benchmark::RegisterBenchmark(name.c_str(), body)->Unit(benchmark::kMillisecond)->UseManualTime();
+}
+
+void time_each(benchmark::State& state, const auto& body) {
+  for (auto _ : state) {
+    const auto since = steady_clock::now();
+    body();
+    state.SetIterationTime(seconds_since(since));
+  }
+}
+
+void add_pairs(unsigned tasks, unsigned threads, milliseconds length) {
+  const std::string suffix = "/tasks:" + std::to_string(tasks) + "/threads:" + std::to_string(threads);
+  const bool is_bound = tasks / threads > 100;
+  const std::string name = is_bound ? "bound/" : "stand/";
+  add(name + "coppice" + suffix, [=](benchmark::State& state) {
+    coppice::scheduler s(with_spares(threads));
+    { const standing_tasks all(s, threads + s.workers()); }  // makes all spare workers
+    const auto before = s.stats();
+    time_each(state, [&] { stand_in(s, tasks, length); });
+    const auto after = s.stats();
+    state.counters["loans"] = benchmark::Counter(static_cast<double>(after.loans - before.loans),
+                                                 benchmark::Counter::kAvgIterations);
+    state.counters["borrowings"] = benchmark::Counter(
+        static_cast<double>(after.borrowings - before.borrowings), benchmark::Counter::kAvgIterations);
+    state.counters["spares"] = after.spares;
+  });
+  add(name + "fifo" + suffix, [=](benchmark::State& state) {
+    coppice::fifo_pool pool(fifo_of(threads, tasks));
+    stand_in(pool, 2 * threads, length);
+    time_each(state, [&] { stand_in(pool, tasks, length); });
+  });
+  if (is_bound) return;
+  add("stand_first/coppice" + suffix, [=](benchmark::State& state) {
+    for (auto _ : state) {
+      coppice::scheduler s(with_spares(threads));
+      s.run([] {});
+      const auto since = steady_clock::now();
+      stand_in(s, tasks, length);
+      state.SetIterationTime(seconds_since(since));
+    }
+  });
+  add("stand_first/fifo" + suffix, [=](benchmark::State& state) {
+    std::optional<coppice::fifo_pool> pool;
+    for (auto _ : state) {
+      const auto since = steady_clock::now();
+      pool.emplace(fifo_of(threads, tasks));
+      stand_in(*pool, tasks, length);
+      state.SetIterationTime(seconds_since(since));
+      pool.reset();
+    }
+  });
+}
 
 void start_beside(benchmark::State& state) {
   coppice::scheduler s;
