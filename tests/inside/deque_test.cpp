@@ -3,11 +3,16 @@
 #include <gtest/gtest.h>
 #include <coppice/detail/deque.hpp>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <latch>
 #include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -228,6 +233,44 @@ void storm(unsigned thieves, std::uint64_t rounds, bool expose) {
   stop.store(true);
   for (std::thread& t : team) t.join();
   testing::Test::RecordProperty("stolen", std::to_string(stolen.load()));
+}
+
+// Pages that the system gives when they are touched first.
+class untouched_memory {
+ public:
+  explicit untouched_memory(std::size_t bytes)
+      : bytes_(bytes),
+        at_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}
+  ~untouched_memory() { munmap(at_, bytes_); }
+  untouched_memory(const untouched_memory&) = delete;
+  untouched_memory& operator=(const untouched_memory&) = delete;
+
+  void* at() const { return at_ == MAP_FAILED ? nullptr : at_; }
+  std::size_t touched_pages() const {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    std::vector<unsigned char> present((bytes_ + page - 1) / page);
+    EXPECT_EQ(mincore(at_, bytes_, present.data()), 0);
+    return static_cast<std::size_t>(
+        std::count_if(present.begin(), present.end(), [](unsigned char p) { return (p & 1) != 0; }));
+  }
+
+ private:
+  std::size_t bytes_;
+  void* at_;
+};
+
+TEST(split_deque, TakesNoMemoryForSlotsBeforeTheyAreUsed) {
+  using deque = basic_split_deque<8192>;
+  const untouched_memory room(sizeof(deque));
+  ASSERT_NE(room.at(), nullptr);
+  EXPECT_EQ(room.touched_pages(), 0U);
+  deque& d = *::new (room.at()) deque;
+  EXPECT_EQ(room.touched_pages(), 1U);
+  item only;
+  push(d, only);
+  EXPECT_EQ(d.pop(), &only);
+  EXPECT_EQ(room.touched_pages(), 1U);
+  d.~deque();
 }
 
 constexpr std::uint64_t rounds = support::sanitized ? 300 : 30000;

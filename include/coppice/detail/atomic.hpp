@@ -23,6 +23,20 @@ namespace detail {
 template <class T>
 using atomic = std::atomic<T>;
 
+// A word that is stored before anybody loads it. To make one writes nothing, so many of them take no memory
+// from the system before they are used.
+template <class T>
+class late_atomic {
+ public:
+  T load(std::memory_order order) const noexcept { return __atomic_load_n(&word_, static_cast<int>(order)); }
+  void store(T value, std::memory_order order) noexcept {
+    __atomic_store_n(&word_, value, static_cast<int>(order));
+  }
+
+ private:
+  T word_;
+};
+
 // What there is one of in a process. The tests make it anew for each run that they explore.
 template <class T>
 class process_wide {

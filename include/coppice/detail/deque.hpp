@@ -190,7 +190,7 @@ class basic_split_deque {
     const std::uint64_t taken = (w & ~low24_64) | ((t + 1) & low24);
     // order(share): acquire; pairs with the exchange of move_split(): the frame's contents are visible.
     if (!word_.compare_exchange_strong(w, taken, memory_order_acquire, memory_order_relaxed)) return nullptr;
-    atomic<frame*>& slot = slots_[t & mask];
+    late_atomic<frame*>& slot = slots_[t & mask];
     frame* const f = slot.load(memory_order_relaxed);
     // order(steal-slot): relaxed; the load above and this store are of one location, so whoever reads the
     // null writes after the load. The last access to the slot.
@@ -325,7 +325,8 @@ class basic_split_deque {
   // The thieves' line.
   alignas(cache_line) atomic<std::uint64_t> word_;
   mutex lock_;
-  alignas(cache_line) atomic<frame*> slots_[Capacity] = {};
+  // A slot is read by a thief that took its index, or up to tail in find_room(): it was pushed before.
+  alignas(cache_line) late_atomic<frame*> slots_[Capacity];
 };
 
 }  // namespace detail

@@ -111,6 +111,13 @@ class atomic {
   alignas(sizeof(T)) T newest_;
 };
 
+// Begins with a value that nobody has stored.
+template <class T>
+class late_atomic : public atomic<T> {
+ public:
+  late_atomic() noexcept : atomic<T>(from_bits<T>(0xa5a5a5a5a5a5a5a5)) {}
+};
+
 class mutex {
  public:
   mutex() = default;
@@ -193,6 +200,8 @@ namespace detail {
 
 template <class T>
 using atomic = model::atomic<T>;
+template <class T>
+using late_atomic = model::late_atomic<T>;
 using mutex = model::mutex;
 using unique_lock = std::unique_lock<model::mutex>;
 template <class T>
