@@ -239,8 +239,9 @@ void storm(unsigned thieves, std::uint64_t rounds, bool expose) {
 class untouched_memory {
  public:
   explicit untouched_memory(std::size_t bytes)
-      : bytes_(bytes),
-        at_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}
+      : bytes_(bytes), at_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    madvise(at_, bytes, MADV_NOHUGEPAGE);  // one page at a time
+  }
   ~untouched_memory() { munmap(at_, bytes_); }
   untouched_memory(const untouched_memory&) = delete;
   untouched_memory& operator=(const untouched_memory&) = delete;
