@@ -18,7 +18,6 @@
 #include <chrono>
 #include <coppice/coppice.hpp>
 #include <latch>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -118,13 +117,11 @@ void add_pairs(unsigned tasks, unsigned threads, milliseconds length) {
     }
   });
   add("stand_first/fifo" + suffix, [=](benchmark::State& state) {
-    std::optional<coppice::fifo_pool> pool;
     for (auto _ : state) {
       const auto since = steady_clock::now();
-      pool.emplace(fifo_of(threads, tasks));
-      stand_in(*pool, tasks, length);
+      coppice::fifo_pool pool(fifo_of(threads, tasks));
+      stand_in(pool, tasks, length);
       state.SetIterationTime(seconds_since(since));
-      pool.reset();
     }
   });
 }

@@ -4,7 +4,6 @@
 #include <coppice/error.hpp>
 #include <coppice/join.hpp>
 #include <memory>
-#include <new>
 #include <utility>
 
 #include "job/measure.hpp"
