@@ -31,12 +31,12 @@ using support::failure;
 using support::report_of;
 
 class at_size : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(at_size);
-class with_a_million : public support::on_workers {};
-INSTANTIATE_TEST_SUITE_P(workers, with_a_million, testing::Values(1U, 2U, 8U),
-                         testing::PrintToStringParamName());
+class with_a_million : public support::on_workers {
+ public:
+  static std::vector<unsigned> numbers_of_workers() { return {1, 2, 8}; }
+};
 
-TEST_P(at_size, C24Of1000TasksTheMultiplesOf29FailExactlyEachOf200Times) {
+TEST_ON_WORKERS(at_size, C24Of1000TasksTheMultiplesOf29FailExactlyEachOf200Times) {
   std::vector<std::string> expected;
   for (int i = 0; i < 1000; i += 29)
     expected.push_back("root/" + std::to_string(i) + ' ' + std::to_string(i));
@@ -57,7 +57,7 @@ TEST_P(at_size, C24Of1000TasksTheMultiplesOf29FailExactlyEachOf200Times) {
   }
 }
 
-TEST_P(with_a_million, C24AMillionFailuresAreCountedExactlyAndDoNotGrowMemory) {
+TEST_ON_WORKERS(with_a_million, C24AMillionFailuresAreCountedExactlyAndDoNotGrowMemory) {
   const std::uint64_t tasks = support::sanitized ? 20'000 : 1'000'000;
   const auto failing = [&](std::uint64_t number) {
     return report_of(
@@ -104,7 +104,7 @@ void two_that_fail_below(int levels) {
   group.wait();
 }
 
-TEST_P(at_size, C05C11TheLeftmostFailureComesOutAlsoBeyond64Ordinals) {
+TEST_ON_WORKERS(at_size, C05C11TheLeftmostFailureComesOutAlsoBeyond64Ordinals) {
   for (int round = 0; round < support::scaled(50); ++round) {
     const auto report = report_of(
         scheduler(), [] { two_that_fail_below(100); }, collecting());
@@ -116,7 +116,7 @@ TEST_P(at_size, C05C11TheLeftmostFailureComesOutAlsoBeyond64Ordinals) {
   }
 }
 
-TEST_P(at_size, C24ErrorsAreCountedByTypeAlsoThoseThatAreNotKept) {
+TEST_ON_WORKERS(at_size, C24ErrorsAreCountedByTypeAlsoThoseThatAreNotKept) {
   const auto report = report_of(
       scheduler(),
       [] {
@@ -139,7 +139,7 @@ TEST_P(at_size, C24ErrorsAreCountedByTypeAlsoThoseThatAreNotKept) {
   EXPECT_EQ(report.kinds, expected) << report;
 }
 
-TEST_P(at_size, C20ACancelReachesAThousandNestedJobs) {
+TEST_ON_WORKERS(at_size, C20ACancelReachesAThousandNestedJobs) {
   const int depth = support::scaled(1000);
   std::atomic<bool> deepest{false};
   auto job = scheduler().submit([&] {
@@ -157,7 +157,7 @@ TEST_P(at_size, C20ACancelReachesAThousandNestedJobs) {
   EXPECT_NE(support::checked(job).result, outcome::completed);
 }
 
-TEST_P(at_size, C03C18EveryTypeIsKeptAlsoAfterACancel) {
+TEST_ON_WORKERS(at_size, C03C18EveryTypeIsKeptAlsoAfterACancel) {
   struct only_moved {
     only_moved() = default;
     only_moved(only_moved&&) = default;
@@ -195,7 +195,7 @@ int depth_first(int depth) {
   return a + b;
 }
 
-TEST_P(at_size, C31ABinaryTreeOfDepth20RunsThroughADoorForOne) {
+TEST_ON_WORKERS(at_size, C31ABinaryTreeOfDepth20RunsThroughADoorForOne) {
   coppice::scheduler narrow({.workers = workers(), .injection_capacity = 1});
   const int depth = support::sanitized ? 14 : 20;
   EXPECT_EQ(narrow.run([=] { return depth_first(depth); }), 1 << depth);
@@ -216,7 +216,7 @@ TEST_P(at_size, C31ABinaryTreeOfDepth20RunsThroughADoorForOne) {
   EXPECT_EQ(leaves, 1 << spawned_depth);
 }
 
-TEST_P(with_a_million, C07C15AMillionQueuedTasksAreSkippedAndTheirClosuresGoneBeforeTheJoin) {
+TEST_ON_WORKERS(with_a_million, C07C15AMillionQueuedTasksAreSkippedAndTheirClosuresGoneBeforeTheJoin) {
   const int tasks = support::scaled(1'000'000);
   std::chrono::nanoseconds took{0};
   std::atomic<std::uint64_t> ran{0};
@@ -235,7 +235,7 @@ TEST_P(with_a_million, C07C15AMillionQueuedTasksAreSkippedAndTheirClosuresGoneBe
   RecordProperty("nanoseconds_for_each_skipped_task", std::to_string(rate));
 }
 
-TEST_P(at_size, C29AMutexHeldAroundALoopWhoseTasksTakeItToo) {
+TEST_ON_WORKERS(at_size, C29AMutexHeldAroundALoopWhoseTasksTakeItToo) {
   // A worker that waited inside the lock and helped with a stranger would take it twice.
   const int rounds = support::scaled(100'000);
   std::mutex lock;
@@ -254,7 +254,7 @@ TEST_P(at_size, C29AMutexHeldAroundALoopWhoseTasksTakeItToo) {
   EXPECT_EQ(sum, 28L * rounds);
 }
 
-TEST_P(at_size, C26TheCountsOfARandomEndAddUp) {
+TEST_ON_WORKERS(at_size, C26TheCountsOfARandomEndAddUp) {
   // Cancelled at an arbitrary moment: support::check looks at the sum.
   for (int round = 0; round < support::scaled(100); ++round) {
     auto job = scheduler().submit(

@@ -30,9 +30,8 @@ using support::checked;
 using support::tracked;
 
 class admitting : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(admitting);
 
-TEST_P(admitting, C31SubmittersFromOutsideBlockWhileTheQueueIsFullAndThenGoOn) {
+TEST_ON_WORKERS(admitting, C31SubmittersFromOutsideBlockWhileTheQueueIsFullAndThenGoOn) {
   coppice::scheduler narrow({.workers = workers(), .injection_capacity = 2});
   support::busy_workers busy(narrow);
   std::atomic<int> ran{0};
@@ -56,7 +55,7 @@ TEST_P(admitting, C31SubmittersFromOutsideBlockWhileTheQueueIsFullAndThenGoOn) {
       << "there is room again";
 }
 
-TEST_P(admitting, C31ASubmissionWithADeadlineDoesNotBlockBeyondIt) {
+TEST_ON_WORKERS(admitting, C31ASubmissionWithADeadlineDoesNotBlockBeyondIt) {
   coppice::scheduler narrow({.workers = workers(), .injection_capacity = 1});
   support::busy_workers busy(narrow);
   auto queued = narrow.submit([] {});
@@ -66,7 +65,7 @@ TEST_P(admitting, C31ASubmissionWithADeadlineDoesNotBlockBeyondIt) {
   EXPECT_EQ(checked(queued).result, outcome::completed);
 }
 
-TEST_P(admitting, C31AWorkerNeverBlocksInSubmit) {
+TEST_ON_WORKERS(admitting, C31AWorkerNeverBlocksInSubmit) {
   coppice::scheduler narrow({.workers = workers(), .injection_capacity = 1});
   EXPECT_EQ(narrow.run([&] {
     std::vector<coppice::job<int>> jobs;
@@ -78,7 +77,7 @@ TEST_P(admitting, C31AWorkerNeverBlocksInSubmit) {
             100);
 }
 
-TEST_P(admitting, C34BlockedSubmittersWakeWithSchedulerStopped) {
+TEST_ON_WORKERS(admitting, C34BlockedSubmittersWakeWithSchedulerStopped) {
   for (const auto mode : {stop_mode::drain, stop_mode::cancel}) {
     coppice::scheduler narrow({.workers = workers(), .injection_capacity = 1});
     support::busy_workers busy(narrow);
@@ -109,7 +108,7 @@ struct slow_to_move {
   std::function<void()> moving;
 };
 
-TEST_P(admitting, C34ASubmissionThatStopOvertakesEitherRunsOrIsRefused) {
+TEST_ON_WORKERS(admitting, C34ASubmissionThatStopOvertakesEitherRunsOrIsRefused) {
   std::atomic<bool> stopped{false};
   std::thread stopper;
   slow_to_move closure([&] {

@@ -31,9 +31,8 @@ using coppice::parallel_reduce;
 using support::failure;
 
 class looping : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(looping);
 
-TEST_P(looping, EachIndexIsVisitedExactlyOnceWhateverTheLength) {
+TEST_ON_WORKERS(looping, EachIndexIsVisitedExactlyOnceWhateverTheLength) {
   for (const std::size_t n :
        {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{511}, std::size_t{512}, std::size_t{513},
         std::size_t{1000}, support::scaled(std::size_t{100'003})}) {
@@ -50,7 +49,7 @@ TEST_P(looping, EachIndexIsVisitedExactlyOnceWhateverTheLength) {
   }
 }
 
-TEST_P(looping, NestedLoopsVisitEachPairOnce) {
+TEST_ON_WORKERS(looping, NestedLoopsVisitEachPairOnce) {
   support::ledger book(60 * 60);
   scheduler().run([&] {
     parallel_for(0U, 60U,
@@ -59,7 +58,7 @@ TEST_P(looping, NestedLoopsVisitEachPairOnce) {
   EXPECT_TRUE(book.exactly_once());
 }
 
-TEST_P(looping, AnEmptyOrReversedRangeRunsNothing) {
+TEST_ON_WORKERS(looping, AnEmptyOrReversedRangeRunsNothing) {
   scheduler().run([] {
     const auto never = [](auto) { ADD_FAILURE() << "must not run"; };
     parallel_for(5, 5, never);
@@ -87,7 +86,7 @@ void visit_all(I first, I last) {
   EXPECT_TRUE(book.exactly_once()) << +first << " to " << +last;
 }
 
-TEST_P(looping, IndexTypesReachTheirLimitsWithoutOverflow) {
+TEST_ON_WORKERS(looping, IndexTypesReachTheirLimitsWithoutOverflow) {
   const auto all = [] {
     visit_all<std::int8_t>(INT8_MIN, INT8_MAX);
     visit_all<std::uint8_t>(0, UINT8_MAX);
@@ -112,7 +111,7 @@ void fail_at_once(coppice::scheduler& s, I first, I last) {
   EXPECT_EQ(report.errors.front().message, "in the body");
 }
 
-TEST_P(looping, TheLongestRangesOfEachTypeAreSplitWithoutOverflow) {
+TEST_ON_WORKERS(looping, TheLongestRangesOfEachTypeAreSplitWithoutOverflow) {
   fail_at_once<int>(scheduler(), INT_MIN, INT_MAX);
   fail_at_once<std::int64_t>(scheduler(), INT64_MIN, INT64_MAX);
   fail_at_once<std::size_t>(scheduler(), 0, SIZE_MAX);
@@ -124,13 +123,13 @@ TEST_P(looping, TheLongestRangesOfEachTypeAreSplitWithoutOverflow) {
   EXPECT_EQ(report.errors.front().message, "in the map");
 }
 
-TEST_P(looping, RandomAccessIteratorsAreIndexesToo) {
+TEST_ON_WORKERS(looping, RandomAccessIteratorsAreIndexesToo) {
   std::vector<int> values(10'000, 1);  // plain on purpose
   scheduler().run([&] { parallel_for(values.begin(), values.end(), [](auto it) { *it += 1; }); });
   EXPECT_EQ(values, std::vector<int>(10'000, 2));
 }
 
-TEST_P(looping, C10TheFirstFailingCallIsTheOneThatComesOut) {
+TEST_ON_WORKERS(looping, C10TheFirstFailingCallIsTheOneThatComesOut) {
   for (int i = 0; i < support::scaled(20); ++i) {
     const auto report = support::report_of(
         scheduler(),
@@ -146,7 +145,7 @@ TEST_P(looping, C10TheFirstFailingCallIsTheOneThatComesOut) {
   }
 }
 
-TEST_P(looping, C13ALoopInACancelledJobThrows) {
+TEST_ON_WORKERS(looping, C13ALoopInACancelledJobThrows) {
   const auto report = support::report_of(scheduler(), [] {
     coppice::this_task::cancel_job("no loops");
     EXPECT_THROW(parallel_for(0, 10, [](int) { ADD_FAILURE() << "must not run"; }), coppice::cancelled);
@@ -179,7 +178,7 @@ TEST(reducing, TheFloatingPointSumIsTheSameBitsForEachNumberOfWorkersAndEachTime
   }
 }
 
-TEST_P(looping, AReductionKeepsTheOrderAndNeedsNoCommutativity) {
+TEST_ON_WORKERS(looping, AReductionKeepsTheOrderAndNeedsNoCommutativity) {
   std::string wanted;
   for (int i = 0; i < 9000; ++i) wanted += static_cast<char>('a' + i % 26);
   EXPECT_EQ(scheduler().run([] {
@@ -197,7 +196,7 @@ struct stretch {
   bool torn = false;
 };
 
-TEST_P(looping, AReductionOfSmallValuesKeepsTheOrderToo) {
+TEST_ON_WORKERS(looping, AReductionOfSmallValuesKeepsTheOrderToo) {
   for (const int n : {3, 5000, support::scaled(200'003)}) {
     const stretch all = scheduler().run([n] {
       return parallel_reduce(

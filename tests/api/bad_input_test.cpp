@@ -30,7 +30,6 @@ using support::report_of;
 
 class bad_input : public support::without_leaks {};
 class unusual_input : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(unusual_input);
 
 template <class Exception, class F>
 std::string text_of(F&& f) {
@@ -159,7 +158,7 @@ TEST_F(bad_input, ACapacityOfZeroMakesNoSchedulerThatBlocksEverySubmitter) {
 
 using function_pointer = int (*)();
 
-TEST_P(unusual_input, AnEmptyCallableIsRefusedBeforeAnythingIsCounted) {
+TEST_ON_WORKERS(unusual_input, AnEmptyCallableIsRefusedBeforeAnythingIsCounted) {
   const std::function<int()> empty;
   const function_pointer null = nullptr;
   EXPECT_THROW(scheduler().submit(empty), std::invalid_argument);
@@ -181,7 +180,7 @@ TEST_P(unusual_input, AnEmptyCallableIsRefusedBeforeAnythingIsCounted) {
 
 int five() { return 5; }
 
-TEST_P(unusual_input, FunctionsAndFunctionPointersAndWrappedOnesRun) {
+TEST_ON_WORKERS(unusual_input, FunctionsAndFunctionPointersAndWrappedOnesRun) {
   EXPECT_EQ(scheduler().run(five), 5);
   EXPECT_EQ(scheduler().run(&five), 5);
   EXPECT_EQ(scheduler().run(std::function<int()>(five)), 5);
@@ -203,7 +202,7 @@ struct alignas(4096) over_aligned {
   support::tracked counted{1};
 };
 
-TEST_P(unusual_input, HugeClosuresWork) {
+TEST_ON_WORKERS(unusual_input, HugeClosuresWork) {
   auto value = std::make_unique<huge>();
   value->bytes.back() = 7;
   EXPECT_EQ(scheduler().run([v = *value] { return v.bytes.back(); }), 7);
@@ -216,7 +215,7 @@ TEST_P(unusual_input, HugeClosuresWork) {
   EXPECT_EQ(seen, std::vector<char>(8, 7));
 }
 
-TEST_P(unusual_input, OverAlignedClosuresStandWhereTheyMust) {
+TEST_ON_WORKERS(unusual_input, OverAlignedClosuresStandWhereTheyMust) {
   EXPECT_TRUE(scheduler().run([v = over_aligned()] { return v.in_place(); }));
   std::vector<char> seen(8);  // plain on purpose
   report_of(scheduler(), [&] {
@@ -230,7 +229,7 @@ TEST_P(unusual_input, OverAlignedClosuresStandWhereTheyMust) {
   EXPECT_EQ(seen, std::vector<char>(8, 1));
 }
 
-TEST_P(unusual_input, ClosuresOfEachSizeUpToAFewLinesSurviveTheirMoveIntoANode) {
+TEST_ON_WORKERS(unusual_input, ClosuresOfEachSizeUpToAFewLinesSurviveTheirMoveIntoANode) {
   scheduler().run([] {
     coppice::task_group group;
     const auto with = [&group]<std::size_t N>(std::integral_constant<std::size_t, N>) {
@@ -249,7 +248,7 @@ TEST_P(unusual_input, ClosuresOfEachSizeUpToAFewLinesSurviveTheirMoveIntoANode) 
   });
 }
 
-TEST_P(unusual_input, MoveOnlyClosuresAreSpawned) {
+TEST_ON_WORKERS(unusual_input, MoveOnlyClosuresAreSpawned) {
   int sum = 0;  // plain on purpose
   scheduler().run([&] {
     coppice::task_group group;

@@ -23,9 +23,8 @@ class blocking : public support::on_workers {
     while (scheduler().stats().standing != n) std::this_thread::yield();
   }
 };
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(blocking);
 
-TEST_P(blocking, ANewTaskStartsWhileAllWorkersStandStill) {
+TEST_ON_WORKERS(blocking, ANewTaskStartsWhileAllWorkersStandStill) {
   for (int repetition = 0; repetition < 5; ++repetition) {
     std::latch release(1);
     std::vector<coppice::job<void>> jobs;
@@ -39,7 +38,7 @@ TEST_P(blocking, ANewTaskStartsWhileAllWorkersStandStill) {
 }
 
 // Each stands still until all have begun: so many threads at a time there must be.
-TEST_P(blocking, AsManyStandStillAsThereAreSpareWorkers) {
+TEST_ON_WORKERS(blocking, AsManyStandStillAsThereAreSpareWorkers) {
   constexpr unsigned tasks = 256;
   std::latch all(tasks);
   scheduler().run([&] {
@@ -52,7 +51,7 @@ TEST_P(blocking, AsManyStandStillAsThereAreSpareWorkers) {
   EXPECT_LE(scheduler().stats().spares, 256U);
 }
 
-TEST_P(blocking, FramesOfTheOneWhoStandsStillAreRunByOthers) {
+TEST_ON_WORKERS(blocking, FramesOfTheOneWhoStandsStillAreRunByOthers) {
   constexpr unsigned children = 100;
   for (int repetition = 0; repetition < 20; ++repetition) {
     std::atomic<unsigned> ran{0};
@@ -68,7 +67,7 @@ TEST_P(blocking, FramesOfTheOneWhoStandsStillAreRunByOthers) {
   }
 }
 
-TEST_P(blocking, WhatIsForkedWhileStandingStillIsRunByOthers) {
+TEST_ON_WORKERS(blocking, WhatIsForkedWhileStandingStillIsRunByOthers) {
   for (int repetition = 0; repetition < 20; ++repetition) {
     std::atomic<unsigned> ran{0};
     scheduler().run([&] {
@@ -86,7 +85,7 @@ TEST_P(blocking, WhatIsForkedWhileStandingStillIsRunByOthers) {
   }
 }
 
-TEST_P(blocking, TenThousandTasksStandStillAtABoundOf64) {
+TEST_ON_WORKERS(blocking, TenThousandTasksStandStillAtABoundOf64) {
   coppice::scheduler s({.workers = workers(), .max_spare_workers = 64});
   constexpr unsigned tasks = 10000;
   std::atomic<unsigned> standing{0}, ran{0};
@@ -118,7 +117,7 @@ TEST_P(blocking, TenThousandTasksStandStillAtABoundOf64) {
   });
 }
 
-TEST_P(blocking, AtTheBoundTheCoreStandsStillTooAndIsCounted) {
+TEST_ON_WORKERS(blocking, AtTheBoundTheCoreStandsStillTooAndIsCounted) {
   coppice::scheduler s({.workers = workers(), .max_spare_workers = 1});
   const unsigned most = workers() + 1;
   std::latch release(1);
@@ -136,7 +135,7 @@ TEST_P(blocking, AtTheBoundTheCoreStandsStillTooAndIsCounted) {
   for (auto& job : jobs) job.get();
 }
 
-TEST_P(blocking, WithoutSpareWorkersItOnlyCalls) {
+TEST_ON_WORKERS(blocking, WithoutSpareWorkersItOnlyCalls) {
   coppice::scheduler s({.workers = workers(), .max_spare_workers = 0});
   s.run([&] {
     coppice::task_group group;
@@ -148,7 +147,7 @@ TEST_P(blocking, WithoutSpareWorkersItOnlyCalls) {
   EXPECT_EQ(s.stats().loans, 0U);
 }
 
-TEST_P(blocking, C38TheTaskStaysOnItsThread) {
+TEST_ON_WORKERS(blocking, C38TheTaskStaysOnItsThread) {
   scheduler().run([&] {
     coppice::task_group group;
     for (unsigned i = 0; i < 200; ++i)
@@ -166,7 +165,7 @@ TEST_P(blocking, C38TheTaskStaysOnItsThread) {
   });
 }
 
-TEST_P(blocking, CallsNest) {
+TEST_ON_WORKERS(blocking, CallsNest) {
   std::latch release(1);
   auto job = scheduler().submit([&] {
     return coppice::blocking([&] {
@@ -182,7 +181,7 @@ TEST_P(blocking, CallsNest) {
   wait_until_standing(0);
 }
 
-TEST_P(blocking, GivesValuesReferencesAndExceptions) {
+TEST_ON_WORKERS(blocking, GivesValuesReferencesAndExceptions) {
   scheduler().run([] {
     EXPECT_EQ(coppice::blocking([] { return std::string("page"); }), "page");
     EXPECT_EQ(*coppice::blocking([] { return std::make_unique<int>(3); }), 3);
@@ -195,7 +194,7 @@ TEST_P(blocking, GivesValuesReferencesAndExceptions) {
   wait_until_standing(0);
 }
 
-TEST_P(blocking, ATreeOfStandingTasksEnds) {
+TEST_ON_WORKERS(blocking, ATreeOfStandingTasksEnds) {
   struct node {
     std::atomic<unsigned>& visited;
     void operator()(unsigned depth) const {
@@ -213,7 +212,7 @@ TEST_P(blocking, ATreeOfStandingTasksEnds) {
   EXPECT_EQ(report.succeeded, 3280U);
 }
 
-TEST_P(blocking, C14ACancelReachesTasksThatStandStillAndSkipsTheRest) {
+TEST_ON_WORKERS(blocking, C14ACancelReachesTasksThatStandStillAndSkipsTheRest) {
   std::atomic<unsigned> begun{0};
   auto job = scheduler().submit([&] {
     for (unsigned i = 0; i < 1000; ++i)
@@ -233,7 +232,7 @@ TEST_P(blocking, C14ACancelReachesTasksThatStandStillAndSkipsTheRest) {
   EXPECT_EQ(report.skipped + begun, 1000U);
 }
 
-TEST_P(blocking, ResizeWhileTasksStandStill) {
+TEST_ON_WORKERS(blocking, ResizeWhileTasksStandStill) {
   std::atomic<unsigned> ran{0};
   std::latch release(1);
   auto job = scheduler().submit([&] {
@@ -315,7 +314,7 @@ TEST(blocking_and_stop, NamesARootThatASpareWorkerRuns) {
   }
 }
 
-TEST_P(blocking, IsSaidInDescribe) {
+TEST_ON_WORKERS(blocking, IsSaidInDescribe) {
   std::latch release(1);
   auto job = scheduler().submit([&] { coppice::blocking([&] { release.wait(); }); });
   wait_until_standing(1);
@@ -325,7 +324,7 @@ TEST_P(blocking, IsSaidInDescribe) {
   job.get();
 }
 
-TEST_P(blocking, StopDrainsWhatStandsStill) {
+TEST_ON_WORKERS(blocking, StopDrainsWhatStandsStill) {
   std::latch release(1);
   std::atomic<unsigned> ran{0};
   coppice::scheduler s({.workers = workers()});

@@ -31,9 +31,8 @@ using support::tracked;
 namespace this_task = coppice::this_task;
 
 class cancelling : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(cancelling);
 
-TEST_P(cancelling, C13NestedJoinAndGroupInACancelledJobThrow) {
+TEST_ON_WORKERS(cancelling, C13NestedJoinAndGroupInACancelledJobThrow) {
   for (int i = 0; i < support::scaled(20); ++i) {
     bool first = false, second = false, third = false;  // plain on purpose
     const auto report = report_of(scheduler(), [&] {
@@ -62,7 +61,7 @@ TEST_P(cancelling, C13NestedJoinAndGroupInACancelledJobThrow) {
   }
 }
 
-TEST_P(cancelling, C13AJoinWhoseBranchWasSkippedThrowsAndDoesNotReturn) {
+TEST_ON_WORKERS(cancelling, C13AJoinWhoseBranchWasSkippedThrowsAndDoesNotReturn) {
   for (int i = 0; i < support::scaled(50); ++i) {
     std::atomic<bool> ran{false};
     bool returned = false;  // plain on purpose
@@ -75,7 +74,7 @@ TEST_P(cancelling, C13AJoinWhoseBranchWasSkippedThrowsAndDoesNotReturn) {
   }
 }
 
-TEST_P(cancelling, C13AGroupWhoseChildrenWereSkippedThrows) {
+TEST_ON_WORKERS(cancelling, C13AGroupWhoseChildrenWereSkippedThrows) {
   for (int i = 0; i < support::scaled(50); ++i) {
     std::atomic<unsigned> ran{0};
     bool returned = false;  // plain on purpose
@@ -91,7 +90,7 @@ TEST_P(cancelling, C13AGroupWhoseChildrenWereSkippedThrows) {
   }
 }
 
-TEST_P(cancelling, C14AfterCancelHasReturnedAtMostOneFurtherTaskPerWorkerStarts) {
+TEST_ON_WORKERS(cancelling, C14AfterCancelHasReturnedAtMostOneFurtherTaskPerWorkerStarts) {
   for (int i = 0; i < support::scaled(20); ++i) {
     std::atomic<unsigned> started{0};
     std::latch release{1};
@@ -114,7 +113,7 @@ TEST_P(cancelling, C14AfterCancelHasReturnedAtMostOneFurtherTaskPerWorkerStarts)
   }
 }
 
-TEST_P(cancelling, C14TheStopIsLevelTriggered) {
+TEST_ON_WORKERS(cancelling, C14TheStopIsLevelTriggered) {
   report_of(scheduler(), [] {
     EXPECT_FALSE(this_task::stop_requested());
     this_task::cancel_job("for good");
@@ -128,7 +127,7 @@ TEST_P(cancelling, C14TheStopIsLevelTriggered) {
   });
 }
 
-TEST_P(cancelling, C14C28StopCallbacksAreCalledUnderNoLock) {
+TEST_ON_WORKERS(cancelling, C14C28StopCallbacksAreCalledUnderNoLock) {
   std::latch started{1};
   std::atomic<bool> called{false};
   auto job = scheduler().submit([&] {
@@ -150,7 +149,7 @@ TEST_P(cancelling, C14C28StopCallbacksAreCalledUnderNoLock) {
 }
 
 // One job's end takes the others along: by a callback of its stop, by a task of it, by the task itself.
-TEST_P(cancelling, C19AJobMayBeCancelledByAStopCallbackAndByATaskOfAnotherJob) {
+TEST_ON_WORKERS(cancelling, C19AJobMayBeCancelledByAStopCallbackAndByATaskOfAnotherJob) {
   std::latch running{3};
   const auto until_stopped = [&] {
     running.count_down();
@@ -171,7 +170,7 @@ TEST_P(cancelling, C19AJobMayBeCancelledByAStopCallbackAndByATaskOfAnotherJob) {
   EXPECT_EQ(second.wait().result, coppice::outcome::cancelled);
 }
 
-TEST_P(cancelling, C14AWaitInACancelledJobThrowsAlsoIfItLostNothing) {
+TEST_ON_WORKERS(cancelling, C14AWaitInACancelledJobThrowsAlsoIfItLostNothing) {
   const auto report = report_of(scheduler(), [] {
     coppice::task_group group;
     EXPECT_NO_THROW(group.wait());
@@ -181,7 +180,7 @@ TEST_P(cancelling, C14AWaitInACancelledJobThrowsAlsoIfItLostNothing) {
   EXPECT_EQ(report.result, coppice::outcome::completed);
 }
 
-TEST_P(cancelling, C15ARunningTaskFinishesAndAQueuedJobNeverStarts) {
+TEST_ON_WORKERS(cancelling, C15ARunningTaskFinishesAndAQueuedJobNeverStarts) {
   std::latch release{1};
   std::atomic<unsigned> standing{0};
   std::vector<coppice::job<int>> holders;
@@ -206,7 +205,7 @@ TEST_P(cancelling, C15ARunningTaskFinishesAndAQueuedJobNeverStarts) {
   }
 }
 
-TEST_P(cancelling, C16CancelledIsNoStdExceptionAndCountsAsCancelled) {
+TEST_ON_WORKERS(cancelling, C16CancelledIsNoStdExceptionAndCountsAsCancelled) {
   static_assert(!std::is_base_of_v<std::exception, coppice::cancelled>);
   const auto report = report_of(scheduler(), [] {
     this_task::cancel_job("test");
@@ -221,13 +220,13 @@ TEST_P(cancelling, C16CancelledIsNoStdExceptionAndCountsAsCancelled) {
   EXPECT_EQ(report.errors_total, 0U);
 }
 
-TEST_P(cancelling, C16CancelledThrownInAJobThatIsNotIsAnOrdinaryError) {
+TEST_ON_WORKERS(cancelling, C16CancelledThrownInAJobThatIsNotIsAnOrdinaryError) {
   const auto report = report_of(scheduler(), [] { throw coppice::cancelled{}; });
   EXPECT_EQ(report.result, outcome::failed);
   EXPECT_EQ(report.errors_total, 1U);
 }
 
-TEST_P(cancelling, C17TheRecordNamesWhoWhyAndWhen) {
+TEST_ON_WORKERS(cancelling, C17TheRecordNamesWhoWhyAndWhen) {
   const auto before = std::chrono::steady_clock::now();
   const auto inside = report_of(scheduler(), [] {
     spawn([] {});
@@ -262,7 +261,7 @@ TEST_P(cancelling, C17TheRecordNamesWhoWhyAndWhen) {
   }
 }
 
-TEST_P(cancelling, C17TheRecordCountsTheTasksThatWereRunning) {
+TEST_ON_WORKERS(cancelling, C17TheRecordCountsTheTasksThatWereRunning) {
   std::atomic<unsigned> standing{0};
   std::latch release{1};
   auto job = scheduler().submit([&] {
@@ -280,7 +279,7 @@ TEST_P(cancelling, C17TheRecordCountsTheTasksThatWereRunning) {
   EXPECT_EQ(report.cancel->running, workers());
 }
 
-TEST_P(cancelling, C17UnderFailFastTheErrorIsRecordedBeforeTheStopIsSeen) {
+TEST_ON_WORKERS(cancelling, C17UnderFailFastTheErrorIsRecordedBeforeTheStopIsSeen) {
   for (int i = 0; i < support::scaled(20); ++i) {
     const auto report = report_of(scheduler(), [] {
       for (int k = 0; k < 20; ++k) spawn([] { throw failure("first"); });
@@ -295,7 +294,7 @@ TEST_P(cancelling, C17UnderFailFastTheErrorIsRecordedBeforeTheStopIsSeen) {
   }
 }
 
-TEST_P(cancelling, C18ErrorsAfterACancelAreKeptAndFlagged) {
+TEST_ON_WORKERS(cancelling, C18ErrorsAfterACancelAreKeptAndFlagged) {
   for (const auto& policy : {coppice::error_policy::fail_fast(), coppice::error_policy::collect_all()}) {
     const auto report = report_of(scheduler(),
                                   [] {
@@ -309,7 +308,7 @@ TEST_P(cancelling, C18ErrorsAfterACancelAreKeptAndFlagged) {
   }
 }
 
-TEST_P(cancelling, C19OfManyWhoCancelExactlyOneIsTold) {
+TEST_ON_WORKERS(cancelling, C19OfManyWhoCancelExactlyOneIsTold) {
   for (int i = 0; i < support::scaled(20); ++i) {
     std::atomic<int> told{0};
     std::latch together{6};
@@ -329,7 +328,7 @@ TEST_P(cancelling, C19OfManyWhoCancelExactlyOneIsTold) {
   }
 }
 
-TEST_P(cancelling, C19CancellingAJobThatHasEndedSaysFalseAndChangesNothing) {
+TEST_ON_WORKERS(cancelling, C19CancellingAJobThatHasEndedSaysFalseAndChangesNothing) {
   auto job = scheduler().submit([] { return 3; });
   checked(job);
   EXPECT_FALSE(job.cancel("late"));
@@ -337,7 +336,7 @@ TEST_P(cancelling, C19CancellingAJobThatHasEndedSaysFalseAndChangesNothing) {
   EXPECT_EQ(job.get(), 3);
 }
 
-TEST_P(cancelling, C22LosingNothingIsCompletedAlthoughItWasCancelled) {
+TEST_ON_WORKERS(cancelling, C22LosingNothingIsCompletedAlthoughItWasCancelled) {
   const auto report = report_of(scheduler(), [] { this_task::cancel_job("at the very end"); });
   EXPECT_EQ(report.result, outcome::completed);
   EXPECT_EQ(report.succeeded, 1U);

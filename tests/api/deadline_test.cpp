@@ -24,7 +24,6 @@ using support::report_of;
 namespace this_task = coppice::this_task;
 
 class deadlines : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(deadlines);
 
 // Runs f in jobs with ever later deadlines until one of them was reached after f had begun, and gives that
 // one's report: how long a busy machine takes to begin is nobody's promise.
@@ -50,7 +49,7 @@ void poll() {
   while (!this_task::stop_requested()) std::this_thread::yield();
 }
 
-TEST_P(deadlines, C21AFarDeadlineChangesNothing) {
+TEST_ON_WORKERS(deadlines, C21AFarDeadlineChangesNothing) {
   std::chrono::nanoseconds left{0};
   const auto report =
       report_of(scheduler(), [&] { left = this_task::remaining(); }, {.deadline = clock_type::now() + 1h});
@@ -60,12 +59,12 @@ TEST_P(deadlines, C21AFarDeadlineChangesNothing) {
   EXPECT_LE(left, 1h);
 }
 
-TEST_P(deadlines, WithoutADeadlineTheTimeLeftIsTheLongestThereIs) {
+TEST_ON_WORKERS(deadlines, WithoutADeadlineTheTimeLeftIsTheLongestThereIs) {
   EXPECT_EQ(this_task::remaining(), std::chrono::nanoseconds::max());
   EXPECT_EQ(scheduler().run([] { return this_task::remaining(); }), std::chrono::nanoseconds::max());
 }
 
-TEST_P(deadlines, C21APastDeadlineRunsNoBody) {
+TEST_ON_WORKERS(deadlines, C21APastDeadlineRunsNoBody) {
   for (const auto when : {clock_type::now() - 1h, clock_type::now(), clock_type::time_point::min()}) {
     auto job =
         scheduler().submit([t = support::tracked()] { ADD_FAILURE() << "must not run"; }, {.deadline = when});
@@ -77,7 +76,7 @@ TEST_P(deadlines, C21APastDeadlineRunsNoBody) {
   }
 }
 
-TEST_P(deadlines, C21ADeadlineReachedWhileATaskPollsIsSeen) {
+TEST_ON_WORKERS(deadlines, C21ADeadlineReachedWhileATaskPollsIsSeen) {
   std::chrono::nanoseconds left{1};
   const auto report = report_of_a_late(scheduler(),
                                        [&] {
@@ -94,19 +93,19 @@ TEST_P(deadlines, C21ADeadlineReachedWhileATaskPollsIsSeen) {
   EXPECT_GE(report.cancel->running, 1U);
 }
 
-TEST_P(deadlines, C21ADeadlineIsSeenAtAFork) {
+TEST_ON_WORKERS(deadlines, C21ADeadlineIsSeenAtAFork) {
   const auto report = report_of_a_late(scheduler(), [] { support::fork_until([] { return false; }); });
   EXPECT_EQ(report.result, outcome::deadline_exceeded);
   EXPECT_EQ(report.cancelled, 1U);
 }
 
-TEST_P(deadlines, C21IfNothingWasLostTheOutcomeIsCompleted) {
+TEST_ON_WORKERS(deadlines, C21IfNothingWasLostTheOutcomeIsCompleted) {
   const auto report = report_of_a_late(scheduler(), poll);
   EXPECT_EQ(report.result, outcome::completed);
   EXPECT_TRUE(report.cancel.has_value());
 }
 
-TEST_P(deadlines, C23GetThrowsJobDeadlineExceededWithASummary) {
+TEST_ON_WORKERS(deadlines, C23GetThrowsJobDeadlineExceededWithASummary) {
   auto job = scheduler().submit([] {}, {.name = "slow", .deadline = clock_type::now()});
   try {
     job.get();
@@ -119,7 +118,7 @@ TEST_P(deadlines, C23GetThrowsJobDeadlineExceededWithASummary) {
   }
 }
 
-TEST_P(deadlines, C22AnErrorGoesBeforeTheDeadline) {
+TEST_ON_WORKERS(deadlines, C22AnErrorGoesBeforeTheDeadline) {
   const auto report = report_of_a_late(scheduler(), [] {
     poll();
     throw failure("after the deadline");
@@ -128,7 +127,7 @@ TEST_P(deadlines, C22AnErrorGoesBeforeTheDeadline) {
   EXPECT_EQ(support::lines(report), std::vector<std::string>{"root after the deadline after_cancel"});
 }
 
-TEST_P(deadlines, C22TheFirstReasonNamesTheOutcome) {
+TEST_ON_WORKERS(deadlines, C22TheFirstReasonNamesTheOutcome) {
   bool first = false;  // plain on purpose
   coppice::job_report report;
   while (!first)
@@ -141,7 +140,7 @@ TEST_P(deadlines, C22TheFirstReasonNamesTheOutcome) {
   EXPECT_EQ(report.cancel->reason, "before the deadline");
 }
 
-TEST_P(deadlines, C21ManyDeadlinesAreWatchedAtATime) {
+TEST_ON_WORKERS(deadlines, C21ManyDeadlinesAreWatchedAtATime) {
   std::vector<coppice::job<void>> jobs;
   const auto now = clock_type::now();
   for (int i = 0; i < 50; ++i) {

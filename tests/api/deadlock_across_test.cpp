@@ -21,7 +21,6 @@ using coppice::fifo_pool;
 using coppice::fifo_task;
 
 class across_pools : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(across_pools);
 
 // What those who were told were told.
 class told {
@@ -157,7 +156,7 @@ TEST(across_fifo_pools, C30C32PoolsThatWaitForRoomInEachOthersQueuesAreTold) {
   }
 }
 
-TEST_P(across_pools, C30C32AJobThatWaitsForAFifoTaskThatWaitsForTheJobIsTold) {
+TEST_ON_WORKERS(across_pools, C30C32AJobThatWaitsForAFifoTaskThatWaitsForTheJobIsTold) {
   for (int round = 0; round < support::scaled(200); ++round) {
     told deadlock;
     fifo_pool pool({.workers = 2, .name = "pool"});
@@ -181,7 +180,7 @@ TEST_P(across_pools, C30C32AJobThatWaitsForAFifoTaskThatWaitsForTheJobIsTold) {
   }
 }
 
-TEST_P(across_pools, C30C32ACircleOfTwoJobsAndAPoolIsTold) {
+TEST_ON_WORKERS(across_pools, C30C32ACircleOfTwoJobsAndAPoolIsTold) {
   for (int round = 0; round < support::scaled(100); ++round) {
     told deadlock;
     coppice::scheduler other({.workers = 2});
@@ -214,7 +213,7 @@ TEST_P(across_pools, C30C32ACircleOfTwoJobsAndAPoolIsTold) {
 }
 
 // Many tasks wait for tasks of other pools and jobs, and none of them in a circle.
-TEST_P(across_pools, C30C32LinesOfWaitsThroughPoolsAndJobsAreNoCircles) {
+TEST_ON_WORKERS(across_pools, C30C32LinesOfWaitsThroughPoolsAndJobsAreNoCircles) {
   coppice::scheduler& trees = scheduler();
   fifo_pool first({.workers = 4, .name = "first"});
   fifo_pool second({.workers = 2, .name = "second"});

@@ -15,7 +15,6 @@
 namespace {
 
 class waiting_in_circles : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(waiting_in_circles);
 
 // A ring of jobs, each of which waits for the next one: by one scheduler for all, or one for each. The
 // messages of those that were refused.
@@ -44,7 +43,7 @@ std::vector<std::string> ring(const std::vector<coppice::scheduler*>& homes, std
 }
 
 // With one worker a ring's second job runs inside of the first one's wait.
-TEST_P(waiting_in_circles, C30OfTwoJobsThatGetEachOtherOneIsRefused) {
+TEST_ON_WORKERS(waiting_in_circles, C30OfTwoJobsThatGetEachOtherOneIsRefused) {
   for (int round = 0; round < support::scaled(100); ++round) {
     const auto refused = ring({&scheduler()}, 2);
     ASSERT_EQ(refused.size(), 1U);
@@ -54,7 +53,7 @@ TEST_P(waiting_in_circles, C30OfTwoJobsThatGetEachOtherOneIsRefused) {
   }
 }
 
-TEST_P(waiting_in_circles, C30OfThreeJobsInACircleOneIsRefusedWithTheWholeChain) {
+TEST_ON_WORKERS(waiting_in_circles, C30OfThreeJobsInACircleOneIsRefusedWithTheWholeChain) {
   for (int round = 0; round < support::scaled(100); ++round) {
     const auto refused = ring({&scheduler()}, 3);
     ASSERT_EQ(refused.size(), 1U);
@@ -63,13 +62,13 @@ TEST_P(waiting_in_circles, C30OfThreeJobsInACircleOneIsRefusedWithTheWholeChain)
   }
 }
 
-TEST_P(waiting_in_circles, C30C36ACircleThroughTwoSchedulersIsFoundToo) {
+TEST_ON_WORKERS(waiting_in_circles, C30C36ACircleThroughTwoSchedulersIsFoundToo) {
   coppice::scheduler other({.workers = 2});
   for (int round = 0; round < support::scaled(50); ++round)
     for (const std::size_t length : {2U, 3U, 4U}) ASSERT_EQ(ring({&scheduler(), &other}, length).size(), 1U);
 }
 
-TEST_P(waiting_in_circles, C29C36AWorkerThatWaitsElsewhereRunsWhatIsWaitedForThroughOthers) {
+TEST_ON_WORKERS(waiting_in_circles, C29C36AWorkerThatWaitsElsewhereRunsWhatIsWaitedForThroughOthers) {
   // Its only worker waits for a job of the other scheduler, which waits for one that was submitted to the
   // first from outside and is queued there.
   coppice::scheduler one({.workers = 1});
@@ -91,7 +90,7 @@ TEST_P(waiting_in_circles, C29C36AWorkerThatWaitsElsewhereRunsWhatIsWaitedForThr
   }
 }
 
-TEST_P(waiting_in_circles, C30WaitsThatMeetWithoutACircleAreNot) {
+TEST_ON_WORKERS(waiting_in_circles, C30WaitsThatMeetWithoutACircleAreNot) {
   // A diamond: 0 waits for 1 and 2, which both wait for 3.
   for (int round = 0; round < support::scaled(100); ++round) {
     auto& s = scheduler();
@@ -112,7 +111,7 @@ TEST_P(waiting_in_circles, C30WaitsThatMeetWithoutACircleAreNot) {
   }
 }
 
-TEST_P(waiting_in_circles, C30ALongLineOfJobsThatWaitIsNoCircle) {
+TEST_ON_WORKERS(waiting_in_circles, C30ALongLineOfJobsThatWaitIsNoCircle) {
   struct nest {
     static int down(coppice::scheduler& s, int depth) {
       return depth == 0 ? 0 : 1 + s.run([&s, depth] { return down(s, depth - 1); });

@@ -26,11 +26,10 @@ using support::lines;
 using support::report_of;
 
 class failing : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(failing);
 
 enum class plain_value { seven = 7 };
 
-TEST_P(failing, C03AnyTypeIsAcceptedAndItsTypeAndTextAreKept) {
+TEST_ON_WORKERS(failing, C03AnyTypeIsAcceptedAndItsTypeAndTextAreKept) {
   const auto report = report_of(
       scheduler(),
       [] {
@@ -66,7 +65,7 @@ TEST_P(failing, C03AnyTypeIsAcceptedAndItsTypeAndTextAreKept) {
   }
 }
 
-TEST_P(failing, C04FailRecordsAFailureAndTheBodyGoesOn) {
+TEST_ON_WORKERS(failing, C04FailRecordsAFailureAndTheBodyGoesOn) {
   bool went_on = false;  // plain on purpose
   const auto report = report_of(scheduler(), [&] {
     coppice::this_task::fail(std::make_error_code(std::errc::timed_out), "slow");
@@ -82,7 +81,7 @@ TEST_P(failing, C04FailRecordsAFailureAndTheBodyGoesOn) {
   EXPECT_EQ(report.errors[0].type, "std::system_error");
 }
 
-TEST_P(failing, C04AFailBeforeAThrowIsThePrimaryErrorAndTheThrowIsSecondary) {
+TEST_ON_WORKERS(failing, C04AFailBeforeAThrowIsThePrimaryErrorAndTheThrowIsSecondary) {
   for (int i = 0; i < support::scaled(20); ++i) {
     const auto report = report_of(
         scheduler(),
@@ -103,7 +102,7 @@ TEST_P(failing, C04AFailBeforeAThrowIsThePrimaryErrorAndTheThrowIsSecondary) {
   }
 }
 
-TEST_P(failing, C04AGroupThatWaitsForATaskThatCalledFailThrowsSystemError) {
+TEST_ON_WORKERS(failing, C04AGroupThatWaitsForATaskThatCalledFailThrowsSystemError) {
   const auto report = report_of(
       scheduler(),
       [] {
@@ -158,7 +157,7 @@ struct large_bursting : bursting {
   char room[1000] = {};
 };
 
-TEST_P(failing, C08ADestructorOfAClosureMayThrowAndIsRecorded) {
+TEST_ON_WORKERS(failing, C08ADestructorOfAClosureMayThrowAndIsRecorded) {
   const auto by_submit = report_of(scheduler(), bursting());
   ASSERT_EQ(by_submit.errors.size(), 1U);
   EXPECT_EQ(by_submit.failed, 1U);
@@ -180,7 +179,7 @@ TEST_P(failing, C08ADestructorOfAClosureMayThrowAndIsRecorded) {
   EXPECT_EQ(support::tracked::live(), 0) << "also of a closure on the heap";
 }
 
-TEST_P(failing, C08ABodyAndADestructorThatBothThrowAreOnePrimaryAndOneSecondaryError) {
+TEST_ON_WORKERS(failing, C08ABodyAndADestructorThatBothThrowAreOnePrimaryAndOneSecondaryError) {
   const auto report = report_of(
       scheduler(), [] { spawn(bursting(true)); }, collecting());
   ASSERT_EQ(report.errors.size(), 2U);
@@ -190,7 +189,7 @@ TEST_P(failing, C08ABodyAndADestructorThatBothThrowAreOnePrimaryAndOneSecondaryE
   EXPECT_TRUE(report.errors[1].secondary);
 }
 
-TEST_P(failing, C08ADestructorOfASkippedChildMayThrowToo) {
+TEST_ON_WORKERS(failing, C08ADestructorOfASkippedChildMayThrowToo) {
   const auto report = report_of(scheduler(), [] {
     spawn(bursting());
     throw failure("parent");
@@ -199,7 +198,7 @@ TEST_P(failing, C08ADestructorOfASkippedChildMayThrowToo) {
   EXPECT_EQ(report.errors_total, 2U);
 }
 
-TEST_P(failing, C12SecondaryErrorsOfATaskAreReportedIfItFailsAndHandledIfItSucceeds) {
+TEST_ON_WORKERS(failing, C12SecondaryErrorsOfATaskAreReportedIfItFailsAndHandledIfItSucceeds) {
   for (const bool fails_in_the_end : {true, false}) {
     const auto report = report_of(
         scheduler(),
@@ -219,7 +218,7 @@ TEST_P(failing, C12SecondaryErrorsOfATaskAreReportedIfItFailsAndHandledIfItSucce
   }
 }
 
-TEST_P(failing, C23GetThrowsJobErrorAlsoForASingleErrorAndWaitNever) {
+TEST_ON_WORKERS(failing, C23GetThrowsJobErrorAlsoForASingleErrorAndWaitNever) {
   auto job = scheduler().submit([]() -> int { throw failure("only one"); }, {.name = "single"});
   EXPECT_NO_THROW(job.wait());
   try {
@@ -283,7 +282,7 @@ TEST(failing_in_words, C23TheSummarySaysWhatFailedWhereHowManyAndWhatWasNotRun) 
             "half done");
 }
 
-TEST_P(failing, C23TheReportOutlivesTheJobInTheException) {
+TEST_ON_WORKERS(failing, C23TheReportOutlivesTheJobInTheException) {
   std::unique_ptr<coppice::job_error> kept;
   try {
     scheduler().run([] { throw failure("kept"); });
@@ -295,7 +294,7 @@ TEST_P(failing, C23TheReportOutlivesTheJobInTheException) {
   EXPECT_EQ(lines(kept->report()), std::vector<std::string>{"root kept"});
 }
 
-TEST_P(failing, AReportIsPrintedForPeople) {
+TEST_ON_WORKERS(failing, AReportIsPrintedForPeople) {
   const auto report = report_of(scheduler(), [] { spawn([] { throw failure("broken pipe"); }, "writer"); },
                                 {.name = "copy", .errors = coppice::error_policy::collect_all()});
   std::ostringstream out;
@@ -304,7 +303,7 @@ TEST_P(failing, AReportIsPrintedForPeople) {
     EXPECT_NE(out.str().find(part), std::string::npos) << out.str();
 }
 
-TEST_P(failing, C24OfManyFailuresAllAreCountedAndTheFirst64AreKeptTheSameEachTime) {
+TEST_ON_WORKERS(failing, C24OfManyFailuresAllAreCountedAndTheFirst64AreKeptTheSameEachTime) {
   const std::size_t n = support::sanitized ? 3'000 : 100'000;
   std::vector<std::string> wanted;
   for (std::size_t i = 0; i < 64; ++i)
@@ -326,7 +325,7 @@ TEST_P(failing, C24OfManyFailuresAllAreCountedAndTheFirst64AreKeptTheSameEachTim
   }
 }
 
-TEST_P(failing, C24KeepErrorsBoundsTheListAndNotTheCount) {
+TEST_ON_WORKERS(failing, C24KeepErrorsBoundsTheListAndNotTheCount) {
   for (const std::size_t keep : {std::size_t{0}, std::size_t{1}, std::size_t{5}}) {
     auto job = scheduler().submit(
         [] {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "support/fifo.hpp"
+#include "support/workers.hpp"
 
 namespace {
 
@@ -27,8 +28,6 @@ using support::asleep;
 using support::gate;
 using support::living;
 using support::seven;
-using support::threads_listed;
-using support::threads_of_this_process;
 using support::yield_until;
 
 TEST(fifo_pool, C31SubmitBlocksWhileTheQueueIsFull) {
@@ -126,24 +125,21 @@ TEST(fifo_pool, MovingAClosureInMayUseThePool) {
   EXPECT_EQ(pool.submit(curious(pool)).get(), 7);
 }
 
-class fifo_pool_of : public testing::TestWithParam<unsigned> {
+class fifo_pool_of : public support::on_workers {
  protected:
   void TearDown() override {
     EXPECT_EQ(alive_, 0) << "closures are alive";
-    yield_until([this] { return threads_listed() <= threads_before_; });
+    on_workers::TearDown();
   }
 
   std::atomic<int> alive_ = 0;
-
- private:
-  std::ptrdiff_t threads_before_ = threads_of_this_process();
 };
 
-TEST_P(fifo_pool_of, EachTaskRunsExactlyOnce) {
+TEST_ON_WORKERS(fifo_pool_of, EachTaskRunsExactlyOnce) {
   constexpr std::size_t each = 1000, submitters = 3, total = each * submitters;
   std::vector<std::atomic<int>> ledger(total);
   std::atomic<std::uint64_t> sum = 0;
-  fifo_pool pool({.workers = GetParam(), .queue_capacity = 7});
+  fifo_pool pool({.workers = workers(), .queue_capacity = 7});
   std::vector<std::thread> threads;
   for (std::size_t s = 0; s < submitters; ++s) {
     threads.emplace_back([&, s] {
@@ -164,11 +160,11 @@ TEST_P(fifo_pool_of, EachTaskRunsExactlyOnce) {
   const auto stats = pool.stats();
   EXPECT_EQ(stats.submitted, total);
   EXPECT_EQ(stats.ran, total);
-  EXPECT_EQ(stats.workers, GetParam());
+  EXPECT_EQ(stats.workers, workers());
 }
 
-TEST_P(fifo_pool_of, EveryTwentyNinthOfAThousandTasksFailsAndExactlyThose) {  // C2, C5
-  fifo_pool pool({.workers = GetParam()});
+TEST_ON_WORKERS(fifo_pool_of, EveryTwentyNinthOfAThousandTasksFailsAndExactlyThose) {  // C2, C5
+  fifo_pool pool({.workers = workers()});
   std::vector<fifo_task<int>> tasks;
   for (int id = 0; id < 1000; ++id) {
     tasks.push_back(pool.submit([id, counted = living(alive_)] {
@@ -190,8 +186,8 @@ TEST_P(fifo_pool_of, EveryTwentyNinthOfAThousandTasksFailsAndExactlyThose) {  //
   EXPECT_EQ(pool.stats().ran, 1000u);
 }
 
-TEST_P(fifo_pool_of, TasksMayBeAddedAtAnyTimeUntilTheStop) {  // C4, A6
-  fifo_pool pool({.workers = GetParam(), .queue_capacity = 10});
+TEST_ON_WORKERS(fifo_pool_of, TasksMayBeAddedAtAnyTimeUntilTheStop) {  // C4, A6
+  fifo_pool pool({.workers = workers(), .queue_capacity = 10});
   for (int wave = 0; wave < 20; ++wave) {
     std::vector<fifo_task<int>> tasks;
     for (int i = 0; i < 10; ++i) tasks.push_back(pool.submit([i] { return 2 * i; }));
@@ -202,8 +198,8 @@ TEST_P(fifo_pool_of, TasksMayBeAddedAtAnyTimeUntilTheStop) {  // C4, A6
   EXPECT_EQ(report.skipped, 0u);
 }
 
-TEST_P(fifo_pool_of, CancelStartsNothingMoreAndEachTaskHasOneOutcome) {  // A5
-  fifo_pool pool({.workers = GetParam()});
+TEST_ON_WORKERS(fifo_pool_of, CancelStartsNothingMoreAndEachTaskHasOneOutcome) {  // A5
+  fifo_pool pool({.workers = workers()});
   std::atomic<unsigned> ran = 0;
   std::vector<fifo_task<void>> tasks;
   for (int i = 0; i < 300; ++i) tasks.push_back(pool.submit([&ran, counted = living(alive_)] { ++ran; }));
@@ -220,20 +216,17 @@ TEST_P(fifo_pool_of, CancelStartsNothingMoreAndEachTaskHasOneOutcome) {  // A5
   EXPECT_EQ(ran, ran_at_return);
   EXPECT_EQ(ran + skipped, 300u);
   EXPECT_EQ(report.skipped, skipped);
-  EXPECT_LE(report.still_running.size(), GetParam());
-  EXPECT_LE(report.ran, GetParam()) << "only what was running may end";
+  EXPECT_LE(report.still_running.size(), workers());
+  EXPECT_LE(report.ran, workers()) << "only what was running may end";
 }
 
-TEST_P(fifo_pool_of, TheDestructorDrains) {
+TEST_ON_WORKERS(fifo_pool_of, TheDestructorDrains) {
   std::vector<int> ran(100, 0);
   {
-    fifo_pool pool({.workers = GetParam()});
+    fifo_pool pool({.workers = workers()});
     for (int& each : ran) pool.submit([&each, counted = living(alive_)] { each = 1; });
   }
   EXPECT_EQ(std::accumulate(ran.begin(), ran.end(), 0), 100);
 }
-
-INSTANTIATE_TEST_SUITE_P(workers, fifo_pool_of, testing::Values(1u, 2u, 3u, 8u, 64u),
-                         [](const auto& instance) { return std::to_string(instance.param); });
 
 }  // namespace

@@ -20,16 +20,15 @@ using support::lines;
 using support::report_of;
 
 class found_by_fuzzing : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(found_by_fuzzing);
 
-TEST_P(found_by_fuzzing, C36AWorkerThatWaitsElsewhereRunsWhatAJobThatComesBackHasSpawned) {
+TEST_ON_WORKERS(found_by_fuzzing, C36AWorkerThatWaitsElsewhereRunsWhatAJobThatComesBackHasSpawned) {
   coppice::scheduler other({.workers = 1});
   bool ran = false;  // plain on purpose
   scheduler().run([&] { other.run([&] { scheduler().run([&] { coppice::spawn([&] { ran = true; }); }); }); });
   EXPECT_TRUE(ran);
 }
 
-TEST_P(found_by_fuzzing, AWaitAfterAWaitThatGaveUpRunsWhatTheJobHasSpawned) {
+TEST_ON_WORKERS(found_by_fuzzing, AWaitAfterAWaitThatGaveUpRunsWhatTheJobHasSpawned) {
   bool ran = false;  // plain on purpose
   scheduler().run([&] {
     auto job = scheduler().submit([&] { coppice::spawn([&] { ran = true; }); });
@@ -39,7 +38,7 @@ TEST_P(found_by_fuzzing, AWaitAfterAWaitThatGaveUpRunsWhatTheJobHasSpawned) {
   });
 }
 
-TEST_P(found_by_fuzzing, C31AnotherSchedulersWorkerDoesNotBlockInSubmitEither) {
+TEST_ON_WORKERS(found_by_fuzzing, C31AnotherSchedulersWorkerDoesNotBlockInSubmitEither) {
   coppice::scheduler home({.workers = 1, .injection_capacity = 1});
   std::latch begun{1};
   std::latch full{1};
@@ -56,7 +55,7 @@ TEST_P(found_by_fuzzing, C31AnotherSchedulersWorkerDoesNotBlockInSubmitEither) {
   EXPECT_EQ(support::checked(outer).result, coppice::outcome::completed);
 }
 
-TEST_P(found_by_fuzzing, C12AGroupRethrowsWhatTheChildThrewNotWhatTheChildHasHandled) {
+TEST_ON_WORKERS(found_by_fuzzing, C12AGroupRethrowsWhatTheChildThrewNotWhatTheChildHasHandled) {
   report_of(
       scheduler(),
       [] {
@@ -70,7 +69,7 @@ TEST_P(found_by_fuzzing, C12AGroupRethrowsWhatTheChildThrewNotWhatTheChildHasHan
       collecting(1));
 }
 
-TEST_P(found_by_fuzzing, C24TheSmallestPathsAreKeptAlsoOfErrorsThatAGroupHasLeftBehind) {
+TEST_ON_WORKERS(found_by_fuzzing, C24TheSmallestPathsAreKeptAlsoOfErrorsThatAGroupHasLeftBehind) {
   const auto report = report_of(
       scheduler(),
       [] {
@@ -84,7 +83,7 @@ TEST_P(found_by_fuzzing, C24TheSmallestPathsAreKeptAlsoOfErrorsThatAGroupHasLeft
   EXPECT_EQ(lines(report), (std::vector<std::string>{"root/1 1 secondary", "root/2 2 secondary"}));
 }
 
-TEST_P(found_by_fuzzing, ErrorsOfOnePlaceStayInTheOrderInWhichTheyHappened) {
+TEST_ON_WORKERS(found_by_fuzzing, ErrorsOfOnePlaceStayInTheOrderInWhichTheyHappened) {
   const auto report = report_of(
       scheduler(),
       [] {
@@ -106,7 +105,7 @@ TEST_P(found_by_fuzzing, ErrorsOfOnePlaceStayInTheOrderInWhichTheyHappened) {
   EXPECT_TRUE(report.errors[2].message.starts_with("two")) << report;
 }
 
-TEST_P(found_by_fuzzing, C05AChildThatAStoppedGroupRefusesHasItsOrdinalAllTheSame) {
+TEST_ON_WORKERS(found_by_fuzzing, C05AChildThatAStoppedGroupRefusesHasItsOrdinalAllTheSame) {
   scheduler().run([] {
     coppice::task_group group;
     std::uint32_t spawned = 0;

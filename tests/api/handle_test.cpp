@@ -30,7 +30,6 @@ using support::failure;
 using support::tracked;
 
 class handles : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(handles);
 
 // Hears of errors that nobody looked at.
 class listener {
@@ -73,7 +72,7 @@ void expect_empty(job<int>& empty) {
   EXPECT_THROW(empty.detach(), std::logic_error);
 }
 
-TEST_P(handles, AnEmptyOrMovedFromOrDetachedHandleSaysSo) {
+TEST_ON_WORKERS(handles, AnEmptyOrMovedFromOrDetachedHandleSaysSo) {
   job<int> empty;
   expect_empty(empty);
   auto first = scheduler().submit([] { return 1; });
@@ -93,7 +92,7 @@ TEST_P(handles, AnEmptyOrMovedFromOrDetachedHandleSaysSo) {
   }
 }
 
-TEST_P(handles, ASecondWaitGivesTheSameReport) {
+TEST_ON_WORKERS(handles, ASecondWaitGivesTheSameReport) {
   auto j = scheduler().submit([] { throw failure("once"); });
   const coppice::job_report* const first = &j.wait();
   EXPECT_EQ(first, &j.wait());
@@ -104,7 +103,7 @@ TEST_P(handles, ASecondWaitGivesTheSameReport) {
   EXPECT_EQ(support::lines(*first), std::vector<std::string>{"root once"});
 }
 
-TEST_P(handles, SeveralThreadsThatWaitGetTheSameReport) {
+TEST_ON_WORKERS(handles, SeveralThreadsThatWaitGetTheSameReport) {
   coppice::scheduler& pool = scheduler();
   for (int i = 0; i < support::scaled(200); ++i) {
     auto job = pool.submit([] {});
@@ -117,7 +116,7 @@ TEST_P(handles, SeveralThreadsThatWaitGetTheSameReport) {
   }
 }
 
-TEST_P(handles, ASecondGetOfAMovedValueIsALogicErrorAndNotAnEmptyValue) {
+TEST_ON_WORKERS(handles, ASecondGetOfAMovedValueIsALogicErrorAndNotAnEmptyValue) {
   auto values = scheduler().submit([] { return std::make_unique<tracked>(1); });
   EXPECT_EQ(values.get()->value(), 1);
   EXPECT_THROW(values.get(), std::logic_error);
@@ -127,7 +126,7 @@ TEST_P(handles, ASecondGetOfAMovedValueIsALogicErrorAndNotAnEmptyValue) {
   EXPECT_EQ(checked(nothing).result, outcome::completed) << "the report is still there";
 }
 
-TEST_P(handles, MoveOnlyAndReferenceResultsAndMoveOnlyClosuresWork) {
+TEST_ON_WORKERS(handles, MoveOnlyAndReferenceResultsAndMoveOnlyClosuresWork) {
   int target = 0;
   EXPECT_EQ(&scheduler().run([&]() -> int& { return target; }), &target);
   const std::string text = "constant";
@@ -139,7 +138,7 @@ TEST_P(handles, MoveOnlyAndReferenceResultsAndMoveOnlyClosuresWork) {
   EXPECT_EQ(*owned, 6);
 }
 
-TEST_P(handles, C06C07WhatTheJobWroteIsSeenAfterGetAndItsClosureIsGone) {
+TEST_ON_WORKERS(handles, C06C07WhatTheJobWroteIsSeenAfterGetAndItsClosureIsGone) {
   for (int i = 0; i < support::scaled(100); ++i) {
     int written = 0;  // plain on purpose
     auto j = scheduler().submit([&, t = tracked(i)] {
@@ -152,7 +151,7 @@ TEST_P(handles, C06C07WhatTheJobWroteIsSeenAfterGetAndItsClosureIsGone) {
   }
 }
 
-TEST_P(handles, C06WhatPrecedesCancelIsSeenByWhoSeesIt) {
+TEST_ON_WORKERS(handles, C06WhatPrecedesCancelIsSeenByWhoSeesIt) {
   for (int i = 0; i < support::scaled(50); ++i) {
     int written = 0;  // plain on purpose
     std::latch started{1};
@@ -168,7 +167,7 @@ TEST_P(handles, C06WhatPrecedesCancelIsSeenByWhoSeesIt) {
   }
 }
 
-TEST_P(handles, WaitUntilGivesUpAndCancelsNothing) {
+TEST_ON_WORKERS(handles, WaitUntilGivesUpAndCancelsNothing) {
   std::latch release{1};
   auto j = scheduler().submit([&] {
     release.wait();
@@ -182,7 +181,7 @@ TEST_P(handles, WaitUntilGivesUpAndCancelsNothing) {
   EXPECT_FALSE(j.get());
 }
 
-TEST_P(handles, C27DestroyingAHandleCancelsAndJoins) {
+TEST_ON_WORKERS(handles, C27DestroyingAHandleCancelsAndJoins) {
   for (int i = 0; i < support::scaled(50); ++i) {
     bool left = false;  // plain on purpose
     std::latch started{1};
@@ -199,7 +198,7 @@ TEST_P(handles, C27DestroyingAHandleCancelsAndJoins) {
   }
 }
 
-TEST_P(handles, C27AssigningOverAHandleCancelsAndJoinsTheOldJob) {
+TEST_ON_WORKERS(handles, C27AssigningOverAHandleCancelsAndJoinsTheOldJob) {
   std::latch started{1};
   bool left = false;  // plain on purpose
   auto j = scheduler().submit([&] {
@@ -214,7 +213,7 @@ TEST_P(handles, C27AssigningOverAHandleCancelsAndJoinsTheOldJob) {
   EXPECT_EQ(j.get(), 2);
 }
 
-TEST_P(handles, C27ErrorsThatNobodyLookedAtGoToTheHandlerOnce) {
+TEST_ON_WORKERS(handles, C27ErrorsThatNobodyLookedAtGoToTheHandlerOnce) {
   const listener ears;
   {
     auto unseen = scheduler().submit([] { throw failure("x"); }, {.name = "unseen"});
@@ -231,7 +230,7 @@ TEST_P(handles, C27ErrorsThatNobodyLookedAtGoToTheHandlerOnce) {
   EXPECT_EQ(ears.names(), std::vector<std::string>{"unseen"});
 }
 
-TEST_P(handles, C27ErrorsOfADetachedJobGoToTheHandlerAndTheSchedulerJoinsIt) {
+TEST_ON_WORKERS(handles, C27ErrorsOfADetachedJobGoToTheHandlerAndTheSchedulerJoinsIt) {
   const listener ears;
   std::latch release{1};
   bool ran = false;  // plain on purpose
@@ -254,7 +253,7 @@ TEST_P(handles, C27ErrorsOfADetachedJobGoToTheHandlerAndTheSchedulerJoinsIt) {
   EXPECT_EQ(ears.names().size(), 2U);
 }
 
-TEST_P(handles, C27WithoutAHandlerALineIsPrinted) {
+TEST_ON_WORKERS(handles, C27WithoutAHandlerALineIsPrinted) {
   testing::internal::CaptureStderr();
   {
     auto j = scheduler().submit([] { throw failure("what went wrong"); }, {.name = "nobody looks"});
@@ -266,7 +265,7 @@ TEST_P(handles, C27WithoutAHandlerALineIsPrinted) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }
 
-TEST_P(handles, AHandleMayOutliveItsScheduler) {
+TEST_ON_WORKERS(handles, AHandleMayOutliveItsScheduler) {
   auto value = scheduler().submit([] { return std::make_unique<tracked>(3); });
   auto error = scheduler().submit([] { throw failure("kept"); });
   end_scheduler();
@@ -277,7 +276,7 @@ TEST_P(handles, AHandleMayOutliveItsScheduler) {
   EXPECT_FALSE(value.stop_token().stop_requested());
 }
 
-TEST_P(handles, ResultsThatNobodyTookAreDestroyedWithTheHandle) {
+TEST_ON_WORKERS(handles, ResultsThatNobodyTookAreDestroyedWithTheHandle) {
   {
     auto j = scheduler().submit([] { return tracked(1); });
     checked(j);
@@ -289,7 +288,7 @@ TEST_P(handles, ResultsThatNobodyTookAreDestroyedWithTheHandle) {
   EXPECT_EQ(tracked::live(), 0);
 }
 
-TEST_P(handles, ATaskMayDestroyTheHandleOfItsOwnJob) {
+TEST_ON_WORKERS(handles, ATaskMayDestroyTheHandleOfItsOwnJob) {
   std::latch handed_over{1};
   std::atomic<bool> gone{false};
   auto own = std::make_unique<job<void>>();

@@ -31,14 +31,13 @@ using support::report_of;
 namespace this_task = coppice::this_task;
 
 class inner_jobs : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(inner_jobs);
 
 void poll_until_stopped() {
   while (!this_task::stop_requested()) std::this_thread::yield();
   this_task::throw_if_stopped();
 }
 
-TEST_P(inner_jobs, RunAndGetInsideOfATaskDoNotStandStill) {
+TEST_ON_WORKERS(inner_jobs, RunAndGetInsideOfATaskDoNotStandStill) {
   for (int i = 0; i < support::scaled(20); ++i)
     EXPECT_EQ(scheduler().run([&] {
       int sum = scheduler().run([] { return 1; });
@@ -58,12 +57,12 @@ long nested_fib(coppice::scheduler& s, int n) {
   return a.get() + b;
 }
 
-TEST_P(inner_jobs, C31ATreeOfNestedJobsRunsThroughAQueueWithOnePlace) {
+TEST_ON_WORKERS(inner_jobs, C31ATreeOfNestedJobsRunsThroughAQueueWithOnePlace) {
   coppice::scheduler narrow({.workers = workers(), .injection_capacity = 1});
   EXPECT_EQ(narrow.run([&] { return nested_fib(narrow, 12); }), 144);
 }
 
-TEST_P(inner_jobs, ATaskThatWaitsForAnInnerJobSeesWhatItWrote) {
+TEST_ON_WORKERS(inner_jobs, ATaskThatWaitsForAnInnerJobSeesWhatItWrote) {
   for (int i = 0; i < support::scaled(50); ++i)
     scheduler().run([&] {
       int written = 0;  // plain on purpose
@@ -74,7 +73,7 @@ TEST_P(inner_jobs, ATaskThatWaitsForAnInnerJobSeesWhatItWrote) {
     });
 }
 
-TEST_P(inner_jobs, C20CancellingTheOuterJobCancelsTheInnerOneUnlessItIsShielded) {
+TEST_ON_WORKERS(inner_jobs, C20CancellingTheOuterJobCancelsTheInnerOneUnlessItIsShielded) {
   std::latch started{1};
   std::atomic<bool> outer_is_cancelled{false};
   coppice::job_report inner_report, shielded_report;
@@ -101,7 +100,7 @@ TEST_P(inner_jobs, C20CancellingTheOuterJobCancelsTheInnerOneUnlessItIsShielded)
   EXPECT_EQ(inner_report.result, outcome::cancelled) << "submitted after the cancel";
 }
 
-TEST_P(inner_jobs, C20ACancelReachesInnerJobsThatRun) {
+TEST_ON_WORKERS(inner_jobs, C20ACancelReachesInnerJobsThatRun) {
   std::latch started{1};
   auto outer = scheduler().submit([&] {
     auto inner = scheduler().submit([&] {
@@ -119,7 +118,7 @@ TEST_P(inner_jobs, C20ACancelReachesInnerJobsThatRun) {
   EXPECT_EQ(checked(outer).result, outcome::cancelled);
 }
 
-TEST_P(inner_jobs, C20NothingGoesUpUnlessItIsThrown) {
+TEST_ON_WORKERS(inner_jobs, C20NothingGoesUpUnlessItIsThrown) {
   const auto report = report_of(scheduler(), [&] {
     auto cancelled = scheduler().submit([] {
       this_task::cancel_job("inner");
@@ -151,7 +150,7 @@ void fail_in_inner_jobs(coppice::scheduler& s, const std::shared_ptr<int>& held)
   g.wait();
 }
 
-TEST_P(inner_jobs, ErrorsThatAnOuterJobHasHandledDieWithItsHandle) {
+TEST_ON_WORKERS(inner_jobs, ErrorsThatAnOuterJobHasHandledDieWithItsHandle) {
   const auto held = std::make_shared<int>(0);
   {
     auto job = scheduler().submit([&] {
@@ -167,7 +166,7 @@ TEST_P(inner_jobs, ErrorsThatAnOuterJobHasHandledDieWithItsHandle) {
   EXPECT_EQ(held.use_count(), 1);
 }
 
-TEST_P(inner_jobs, ErrorsOfInnerJobsDieWithTheReportThatHoldsThem) {
+TEST_ON_WORKERS(inner_jobs, ErrorsOfInnerJobsDieWithTheReportThatHoldsThem) {
   const auto held = std::make_shared<int>(0);
   {
     auto job = scheduler().submit([&] { fail_in_inner_jobs(scheduler(), held); },
@@ -177,7 +176,7 @@ TEST_P(inner_jobs, ErrorsOfInnerJobsDieWithTheReportThatHoldsThem) {
   EXPECT_EQ(held.use_count(), 1);
 }
 
-TEST_P(inner_jobs, AnErrorOfAnInnerJobHandedOutAsTheValueDiesWithAHandleThatIsLetGoLate) {
+TEST_ON_WORKERS(inner_jobs, AnErrorOfAnInnerJobHandedOutAsTheValueDiesWithAHandleThatIsLetGoLate) {
   const auto held = std::make_shared<int>(0);
   auto job = scheduler().submit([&] {
     try {
@@ -192,7 +191,7 @@ TEST_P(inner_jobs, AnErrorOfAnInnerJobHandedOutAsTheValueDiesWithAHandleThatIsLe
   EXPECT_EQ(held.use_count(), 1);
 }
 
-TEST_P(inner_jobs, C21AnInnerDeadlineIsNeverLaterThanTheOuterOne) {
+TEST_ON_WORKERS(inner_jobs, C21AnInnerDeadlineIsNeverLaterThanTheOuterOne) {
   const auto now = std::chrono::steady_clock::now();
   report_of(scheduler(),
             [&] {
@@ -211,7 +210,7 @@ TEST_P(inner_jobs, C21AnInnerDeadlineIsNeverLaterThanTheOuterOne) {
             {.deadline = now + 1h});
 }
 
-TEST_P(inner_jobs, C30AWaitForTheOwnJobThrowsWouldDeadlock) {
+TEST_ON_WORKERS(inner_jobs, C30AWaitForTheOwnJobThrowsWouldDeadlock) {
   std::latch handed_over{1};
   coppice::job<void> job;
   job = scheduler().submit(
@@ -236,7 +235,7 @@ TEST_P(inner_jobs, C30AWaitForTheOwnJobThrowsWouldDeadlock) {
   EXPECT_EQ(checked(job).result, outcome::completed);
 }
 
-TEST_P(inner_jobs, C30AWaitForAnAncestorThrowsWouldDeadlockAlsoThroughAnotherScheduler) {
+TEST_ON_WORKERS(inner_jobs, C30AWaitForAnAncestorThrowsWouldDeadlockAlsoThroughAnotherScheduler) {
   coppice::scheduler other({.workers = 2, .name = "other"});
   std::latch handed_over{1};
   coppice::job<void> job;
@@ -262,7 +261,7 @@ TEST_P(inner_jobs, C30AWaitForAnAncestorThrowsWouldDeadlockAlsoThroughAnotherSch
   EXPECT_EQ(checked(job).result, outcome::completed);
 }
 
-TEST_P(inner_jobs, C36TwoSchedulersAreIndependentAndMayCallEachOther) {
+TEST_ON_WORKERS(inner_jobs, C36TwoSchedulersAreIndependentAndMayCallEachOther) {
   coppice::scheduler other({.workers = workers(), .name = "other"});
   const auto here = [] { return std::pair(std::this_thread::get_id(), this_task::worker()); };
   EXPECT_EQ(scheduler().run([&] {
@@ -282,7 +281,7 @@ TEST_P(inner_jobs, C36TwoSchedulersAreIndependentAndMayCallEachOther) {
   EXPECT_EQ(scheduler().run([] { return 2; }), 2);
 }
 
-TEST_P(inner_jobs, C36AJobRunsOnTheWorkersOfItsOwnSchedulerWhoeverWaitsForIt) {
+TEST_ON_WORKERS(inner_jobs, C36AJobRunsOnTheWorkersOfItsOwnSchedulerWhoeverWaitsForIt) {
   coppice::scheduler other({.workers = workers(), .name = "other"});
   // Nobody else lends a hand while all its workers are busy: the waiter counts for another scheduler.
   support::busy_workers busy(other);
@@ -307,7 +306,7 @@ TEST_P(inner_jobs, C36AJobRunsOnTheWorkersOfItsOwnSchedulerWhoeverWaitsForIt) {
   EXPECT_TRUE(ran);
 }
 
-TEST_P(inner_jobs, C14C36ACancelReachesAJobThatATaskOfAnotherSchedulerWaitsFor) {
+TEST_ON_WORKERS(inner_jobs, C14C36ACancelReachesAJobThatATaskOfAnotherSchedulerWaitsFor) {
   coppice::scheduler other({.workers = workers(), .name = "other"});
   support::busy_workers busy(other);
   std::atomic<pid_t> waiter{0};

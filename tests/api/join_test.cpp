@@ -33,7 +33,6 @@ using support::fork_until;
 using support::tracked;
 
 class joining : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(joining);
 
 // Enters every id in [first, last) by a tree of unequal joins.
 void enter_all(support::ledger& book, std::uint64_t first, std::uint64_t last, std::uint64_t seed) {
@@ -76,11 +75,11 @@ TEST(joining_serially, OutsideOfASchedulerBranchesRunHereInOrderAndAThrowStopsTh
   EXPECT_EQ(order, std::vector{1});
 }
 
-TEST_P(joining, ARecursiveFunctionGivesTheSerialResult) {
+TEST_ON_WORKERS(joining, ARecursiveFunctionGivesTheSerialResult) {
   for (int i = 0; i < support::scaled(20); ++i) EXPECT_EQ(scheduler().run([] { return fib(18); }), 2584);
 }
 
-TEST_P(joining, EachBranchOfARandomTreeRunsExactlyOnce) {
+TEST_ON_WORKERS(joining, EachBranchOfARandomTreeRunsExactlyOnce) {
   auto random = support::random_source();
   for (int i = 0; i < support::scaled(20); ++i) {
     support::ledger book(2000);
@@ -99,7 +98,7 @@ void join_each(support::ledger& book, std::index_sequence<I...>) {
   EXPECT_EQ(got, std::tuple((static_cast<int>(I) * 10)...));
 }
 
-TEST_P(joining, TwoToSevenBranchesRunOnceEachAndTheirResultsComeInOrder) {
+TEST_ON_WORKERS(joining, TwoToSevenBranchesRunOnceEachAndTheirResultsComeInOrder) {
   for (int i = 0; i < support::scaled(50); ++i)
     scheduler().run([] {
       const auto with = []<std::size_t N>(std::integral_constant<std::size_t, N>) {
@@ -136,7 +135,7 @@ TEST(joining_alone, AResultIsMovedOnceHoweverManyBranchesThereAre) {
   });
 }
 
-TEST_P(joining, C06WhatBranchesWroteIsSeenAfterTheJoin) {
+TEST_ON_WORKERS(joining, C06WhatBranchesWroteIsSeenAfterTheJoin) {
   for (int i = 0; i < support::scaled(100); ++i)
     scheduler().run([] {
       int before = 1, left = 0, right = 0;  // plain on purpose
@@ -145,7 +144,7 @@ TEST_P(joining, C06WhatBranchesWroteIsSeenAfterTheJoin) {
     });
 }
 
-TEST_P(joining, MoveOnlyAndReferenceResultsComeBackFromStolenBranchesToo) {
+TEST_ON_WORKERS(joining, MoveOnlyAndReferenceResultsComeBackFromStolenBranchesToo) {
   int target = 0;
   scheduler().run([&] {
     std::atomic<bool> stolen{workers() == 1};
@@ -172,7 +171,7 @@ struct consumed_once {
   int operator()() && { return *std::move(value); }
 };
 
-TEST_P(joining, AnythingInvocableIsABranchAndAnLvalueIsCalledWhereItStands) {
+TEST_ON_WORKERS(joining, AnythingInvocableIsABranchAndAnLvalueIsCalledWhereItStands) {
   scheduler().run([] {
     int calls = 0;
     auto counting = [&calls]() mutable { return ++calls; };
@@ -185,7 +184,7 @@ TEST_P(joining, AnythingInvocableIsABranchAndAnLvalueIsCalledWhereItStands) {
   });
 }
 
-TEST_P(joining, C10TheLeftmostExceptionComesOutAndTheOthersAreSecondary) {
+TEST_ON_WORKERS(joining, C10TheLeftmostExceptionComesOutAndTheOthersAreSecondary) {
   for (int leftmost = 0; leftmost < 5; ++leftmost)
     for (int i = 0; i < support::scaled(20); ++i) {
       const auto report = support::report_of(
@@ -208,7 +207,7 @@ TEST_P(joining, C10TheLeftmostExceptionComesOutAndTheOthersAreSecondary) {
     }
 }
 
-TEST_P(joining, C10TheOriginalExceptionObjectIsRethrown) {
+TEST_ON_WORKERS(joining, C10TheOriginalExceptionObjectIsRethrown) {
   struct original : failure {
     explicit original(int* where) : failure("original"), target(where) {}
     int* target;
@@ -229,7 +228,7 @@ TEST_P(joining, C10TheOriginalExceptionObjectIsRethrown) {
   });
 }
 
-TEST_P(joining, C10UnderCollectAllEveryBranchRunsAlthoughAnEarlierOneThrew) {
+TEST_ON_WORKERS(joining, C10UnderCollectAllEveryBranchRunsAlthoughAnEarlierOneThrew) {
   for (int i = 0; i < support::scaled(50); ++i) {
     support::ledger book(4);
     support::report_of(
@@ -247,7 +246,7 @@ TEST_P(joining, C10UnderCollectAllEveryBranchRunsAlthoughAnEarlierOneThrew) {
   }
 }
 
-TEST_P(joining, C10UnderFailFastABranchThatHasNotStartedIsNotRun) {
+TEST_ON_WORKERS(joining, C10UnderFailFastABranchThatHasNotStartedIsNotRun) {
   for (int i = 0; i < support::scaled(50); ++i) {
     support::ledger book(2);
     const auto report = support::report_of(scheduler(), [&] {
@@ -261,7 +260,7 @@ TEST_P(joining, C10UnderFailFastABranchThatHasNotStartedIsNotRun) {
   }
 }
 
-TEST_P(joining, C10JoinReturnsByExceptionOnlyWhenAllBranchesHaveEnded) {
+TEST_ON_WORKERS(joining, C10JoinReturnsByExceptionOnlyWhenAllBranchesHaveEnded) {
   if (workers() == 1) return;  // the branches have to run at the same time
   for (int i = 0; i < support::scaled(20); ++i)
     scheduler().run([] {
@@ -285,7 +284,7 @@ TEST_P(joining, C10JoinReturnsByExceptionOnlyWhenAllBranchesHaveEnded) {
     });
 }
 
-TEST_P(joining, ResultsOfAJoinThatThrowsAreDestroyed) {
+TEST_ON_WORKERS(joining, ResultsOfAJoinThatThrowsAreDestroyed) {
   for (int i = 0; i < support::scaled(20); ++i)
     for (int thrower = 0; thrower < 3; ++thrower) {
       const auto branch = [thrower](int b) {
@@ -305,7 +304,7 @@ struct throws_when_moved {
   throws_when_moved(throws_when_moved&&) { throw failure("moved"); }  // NOLINT(*-noexcept-move*)
 };
 
-TEST_P(joining, C05AThiefsResultThatCannotBeMovedLeavesTheJoinBehind) {
+TEST_ON_WORKERS(joining, C05AThiefsResultThatCannotBeMovedLeavesTheJoinBehind) {
   if (workers() == 1) return;  // nobody could steal
   const auto report = support::report_of(
       scheduler(),
@@ -324,7 +323,7 @@ TEST_P(joining, C05AThiefsResultThatCannotBeMovedLeavesTheJoinBehind) {
   EXPECT_EQ(support::lines(report), std::vector<std::string>{"root/2 after both branches"});
 }
 
-TEST_P(joining, C12AnExceptionThatIsCaughtInTheTreeIsNoFailureOfTheJob) {
+TEST_ON_WORKERS(joining, C12AnExceptionThatIsCaughtInTheTreeIsNoFailureOfTheJob) {
   const auto report = support::report_of(
       scheduler(),
       [] {

@@ -71,9 +71,8 @@ TEST_F(lifetimes, C03ATaskThatIsUnwoundByPthreadExitEndsTheProgramWithAWord) {
 }
 
 class dying_by_the_clock : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(dying_by_the_clock);
 
-TEST_P(dying_by_the_clock, C21ADeadlineAroundTheEndOfAJobEndsItOnce) {
+TEST_ON_WORKERS(dying_by_the_clock, C21ADeadlineAroundTheEndOfAJobEndsItOnce) {
   // From long before the end to long after it: whichever comes first, the report agrees with itself.
   int completed = 0, exceeded = 0;
   for (int i = 0; i < support::scaled(400); ++i) {
@@ -92,7 +91,7 @@ TEST_P(dying_by_the_clock, C21ADeadlineAroundTheEndOfAJobEndsItOnce) {
   EXPECT_GT(exceeded, 0) << "the first had passed when it was submitted";
 }
 
-TEST_P(dying_by_the_clock, C21ADeadlineIsReachedWhileEveryWorkerIsBusyElsewhere) {
+TEST_ON_WORKERS(dying_by_the_clock, C21ADeadlineIsReachedWhileEveryWorkerIsBusyElsewhere) {
   std::atomic<bool> over{false};
   std::vector<coppice::job<void>> busy;
   std::atomic<unsigned> standing{0};
@@ -113,7 +112,7 @@ TEST_P(dying_by_the_clock, C21ADeadlineIsReachedWhileEveryWorkerIsBusyElsewhere)
   for (auto& b : busy) b.get();
 }
 
-TEST_P(dying_by_the_clock, C21ADeadlineEndsAJobWhoseSchedulerIsOtherwiseIdle) {
+TEST_ON_WORKERS(dying_by_the_clock, C21ADeadlineEndsAJobWhoseSchedulerIsOtherwiseIdle) {
   auto job = scheduler().submit(
       [] {
         coppice::task_group group;
@@ -124,7 +123,7 @@ TEST_P(dying_by_the_clock, C21ADeadlineEndsAJobWhoseSchedulerIsOtherwiseIdle) {
   EXPECT_EQ(support::checked(job).result, coppice::outcome::deadline_exceeded);
 }
 
-TEST_P(dying_by_the_clock, C21InnerDeadlinesAreNeverLaterHoweverDeepTheyNest) {
+TEST_ON_WORKERS(dying_by_the_clock, C21InnerDeadlinesAreNeverLaterHoweverDeepTheyNest) {
   const auto outer = clock_type::now() + 1h;
   scheduler()
       .submit(
@@ -142,7 +141,7 @@ TEST_P(dying_by_the_clock, C21InnerDeadlinesAreNeverLaterHoweverDeepTheyNest) {
       .get();
 }
 
-TEST_P(dying_by_the_clock, C35SeveralThreadsStopInAllModesAndOneOfThemByTheClock) {
+TEST_ON_WORKERS(dying_by_the_clock, C35SeveralThreadsStopInAllModesAndOneOfThemByTheClock) {
   for (int round = 0; round < support::scaled(20); ++round) {
     coppice::scheduler s({.workers = workers() > 8 ? 8 : workers()});
     std::vector<coppice::job<long>> jobs;

@@ -34,9 +34,8 @@ using support::lines;
 using support::report_of;
 
 class paths : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(paths);
 
-TEST_P(paths, C05OrdinalsCountChildrenAndBranchesInProgramOrder) {
+TEST_ON_WORKERS(paths, C05OrdinalsCountChildrenAndBranchesInProgramOrder) {
   for (int i = 0; i < support::scaled(50); ++i)
     scheduler().run([] {
       EXPECT_EQ(path(), "root");
@@ -78,7 +77,7 @@ struct forks_to_be_copied {
   void operator()() const { EXPECT_EQ(path(), expected); }
 };
 
-TEST_P(paths, C05AChildIsNumberedAfterWhatItsClosuresCopyHasForked) {
+TEST_ON_WORKERS(paths, C05AChildIsNumberedAfterWhatItsClosuresCopyHasForked) {
   scheduler().run([] {
     coppice::task_group group;
     const forks_to_be_copied third("root/2"), sixth("root/5");
@@ -90,7 +89,7 @@ TEST_P(paths, C05AChildIsNumberedAfterWhatItsClosuresCopyHasForked) {
 }
 
 // A spot counts in 16 bits, and carries for each branch of its own (detail/place.hpp).
-TEST_P(paths, C05OrdinalsGoOnBeyond65536) {
+TEST_ON_WORKERS(paths, C05OrdinalsGoOnBeyond65536) {
   const auto pairs = [](int n) {
     for (int i = 0; i < n; ++i) join([] {}, [] {});
   };
@@ -115,7 +114,7 @@ TEST_P(paths, C05OrdinalsGoOnBeyond65536) {
   EXPECT_EQ(report.errors.front().path, "root/65540/140004");
 }
 
-TEST_P(paths, C05OrdinalsOfChildrenGoOnBeyond65536) {
+TEST_ON_WORKERS(paths, C05OrdinalsOfChildrenGoOnBeyond65536) {
   scheduler().run([] {
     for (int i = 0; i < 70000; ++i) spawn([] {});
     spawn([] { EXPECT_EQ(path(), "root/70000"); });
@@ -131,7 +130,7 @@ TEST_P(paths, C05OrdinalsOfChildrenGoOnBeyond65536) {
 
 TEST(paths_serially, OutsideOfATaskThereIsNone) { EXPECT_EQ(path(), ""); }
 
-TEST_P(paths, C05ThePathOfAnErrorIsTakenAtTheInnermostJoinOrTaskThatItLeaves) {
+TEST_ON_WORKERS(paths, C05ThePathOfAnErrorIsTakenAtTheInnermostJoinOrTaskThatItLeaves) {
   for (int i = 0; i < support::scaled(50); ++i) {
     const auto report = report_of(
         scheduler(),
@@ -250,7 +249,7 @@ void join_range(unsigned first, unsigned last) {
   join([=] { join_range(first, middle); }, [=] { join_range(middle, last); });
 }
 
-TEST_P(paths, C05C24Of1000TasksThe35ThatFailAreListedInOrderEachTime) {
+TEST_ON_WORKERS(paths, C05C24Of1000TasksThe35ThatFailAreListedInOrderEachTime) {
   ASSERT_EQ(the_35().size(), 35U);
   const std::vector<std::function<void()>> ways{
       [] {
@@ -306,7 +305,7 @@ void respawn(std::uint64_t left, std::string* last_path) {
   spawn([=] { respawn(left - 1, last_path); });
 }
 
-TEST_P(paths, C05OfALongLineOfAncestorsTheMiddleIsElided) {
+TEST_ON_WORKERS(paths, C05OfALongLineOfAncestorsTheMiddleIsElided) {
   std::string last;
   scheduler().run([&] { spawn([&] { respawn(999, &last); }); });
   EXPECT_NE(last.find("(+"), std::string::npos) << last;
@@ -315,7 +314,7 @@ TEST_P(paths, C05OfALongLineOfAncestorsTheMiddleIsElided) {
   EXPECT_LT(last.size(), 300U);
 }
 
-TEST_P(paths, C05ATaskThatRespawnsItselfDoesNotGrowMemory) {
+TEST_ON_WORKERS(paths, C05ATaskThatRespawnsItselfDoesNotGrowMemory) {
   // 10^6 headers are 128 MB. The sanitizers keep memory of their own: there it only has to run.
   constexpr std::uint64_t generations = support::scaled(std::size_t{1'000'000});
   constexpr std::size_t allowed = std::size_t{24} << 20;

@@ -27,7 +27,6 @@ using support::mixed;
 using support::report_of;
 
 class policies : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(policies);
 
 // A tree of joins, groups and spawned children, some of which throw and some of which catch. What it does
 // depends on its seed only.
@@ -119,7 +118,7 @@ TEST(policies_of_random_trees, C25SerialFirstGivesTheErrorOfTheSerialRun) {
   EXPECT_GT(skipped, 100U) << "and about what they stop";
 }
 
-TEST_P(policies, C25SerialFirstRunsWhatIsLeftOfTheFailureAndSkipsWhatIsRight) {
+TEST_ON_WORKERS(policies, C25SerialFirstRunsWhatIsLeftOfTheFailureAndSkipsWhatIsRight) {
   for (int round = 0; round < support::scaled(20); ++round) {
     std::vector<std::atomic<int>> ran(200);
     const auto report = report_of(scheduler(),
@@ -141,7 +140,7 @@ TEST_P(policies, C25SerialFirstRunsWhatIsLeftOfTheFailureAndSkipsWhatIsRight) {
   }
 }
 
-TEST_P(policies, C25UnderSerialFirstWhatIsRightOfAFailureIsStoppedAtItsForks) {
+TEST_ON_WORKERS(policies, C25UnderSerialFirstWhatIsRightOfAFailureIsStoppedAtItsForks) {
   const auto report = report_of(scheduler(),
                                 [] {
                                   coppice::join([] { spawn([] { throw failure("first"); }); }, [] {});
@@ -207,7 +206,7 @@ TEST(policies_of_one, C25AChildThatTheSerialRunWouldHaveSpawnedRunsOnceThatIsCer
 }
 
 // Its closure dies, its end is counted, and what its closure's end throws is nobody's first error.
-TEST_P(policies, C25C08ADroppedChildsClosureDiesBeforeTheJoinAndMayThrow) {
+TEST_ON_WORKERS(policies, C25C08ADroppedChildsClosureDiesBeforeTheJoinAndMayThrow) {
   struct throws_at_end {
     support::tracked t;
     bool armed = true;
@@ -234,7 +233,7 @@ TEST_P(policies, C25C08ADroppedChildsClosureDiesBeforeTheJoinAndMayThrow) {
   EXPECT_EQ(report.result, outcome::completed) << report;
 }
 
-TEST_P(policies, C25ACancelAfterAFailureStopsTheRestUnderSerialFirst) {
+TEST_ON_WORKERS(policies, C25ACancelAfterAFailureStopsTheRestUnderSerialFirst) {
   const auto report = report_of(scheduler(),
                                 [] {
                                   auto failed = std::make_shared<std::atomic<bool>>(false);
@@ -318,7 +317,7 @@ TEST(policies_of_one, C24ADecisionSeesTheTaskThatFailedCounted) {
   EXPECT_EQ(report.skipped, 7U);
 }
 
-TEST_P(policies, AfterRunsEveryBranchAndTaskWhileTheBudgetLasts) {
+TEST_ON_WORKERS(policies, AfterRunsEveryBranchAndTaskWhileTheBudgetLasts) {
   std::atomic<int> ran{0};
   const auto report = report_of(scheduler(),
                                 [&] {
@@ -350,7 +349,7 @@ TEST(policies_of_one, FractionStopsWhenTooManyOfThoseThatEndedHaveFailed) {
   EXPECT_EQ(few.errors_total, 10U);
 }
 
-TEST_P(policies, WhenIsAskedForEachErrorAndDecides) {
+TEST_ON_WORKERS(policies, WhenIsAskedForEachErrorAndDecides) {
   const auto policy = error_policy::when([](const coppice::task_error& e, const coppice::error_count& n) {
     EXPECT_GE(n.errors, 1U);
     EXPECT_GE(n.spawned, n.ended);

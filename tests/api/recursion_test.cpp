@@ -17,7 +17,6 @@
 namespace {
 
 class recursing : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(recursing);
 
 // Frames are larger under a sanitizer, most of all the address sanitizer's.
 constexpr std::size_t kib = 1024;
@@ -60,7 +59,7 @@ void expect_refused_and_usable(coppice::scheduler& s, const coppice::job_report&
   EXPECT_EQ(s.run([] { return joins(20); }), 20);
 }
 
-TEST_P(recursing, JoinsThatNestForEverAreRefused) {
+TEST_ON_WORKERS(recursing, JoinsThatNestForEverAreRefused) {
   coppice::scheduler small(small_stacks(workers()));
   for (int i = 0; i < support::scaled(3); ++i) {
     expect_refused_and_usable(small, support::report_of(small, [] { joins(for_ever); }));
@@ -133,7 +132,7 @@ TEST(recursing_far, AWaitBeyondTheLimitTakesNoForksOntoItsStack) {
   });
 }
 
-TEST_P(recursing, GroupsThatNestForEverAreRefused) {
+TEST_ON_WORKERS(recursing, GroupsThatNestForEverAreRefused) {
   coppice::scheduler small(small_stacks(workers()));
   for (int i = 0; i < support::scaled(3); ++i) {
     const auto report = support::report_of(small, [] { groups(for_ever); });
@@ -141,18 +140,18 @@ TEST_P(recursing, GroupsThatNestForEverAreRefused) {
   }
 }
 
-TEST_P(recursing, TheDefaultStackHoldsTenThousandNestedGroups) {
+TEST_ON_WORKERS(recursing, TheDefaultStackHoldsTenThousandNestedGroups) {
   const auto report = support::report_of(scheduler(), [] { groups(support::scaled(10'000)); });
   EXPECT_EQ(report.result, coppice::outcome::completed);
   EXPECT_EQ(report.succeeded, static_cast<std::uint64_t>(support::scaled(10'000)) + 1);
 }
 
-TEST_P(recursing, TheDefaultStackHoldsTenThousandNestedJoins) {
+TEST_ON_WORKERS(recursing, TheDefaultStackHoldsTenThousandNestedJoins) {
   const long levels = support::scaled(10'000);
   EXPECT_EQ(scheduler().run([=] { return joins(levels); }), levels);
 }
 
-TEST_P(recursing, JobsThatNestForEverAreRefused) {
+TEST_ON_WORKERS(recursing, JobsThatNestForEverAreRefused) {
   coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
   std::string type;
   std::atomic<bool> refused{false};
@@ -176,7 +175,7 @@ TEST_P(recursing, JobsThatNestForEverAreRefused) {
   EXPECT_EQ(small.run([] { return joins(20); }), 20);
 }
 
-TEST_P(recursing, SpawnedChildrenThatNestForAVeryLongTimeNeedNoStack) {
+TEST_ON_WORKERS(recursing, SpawnedChildrenThatNestForAVeryLongTimeNeedNoStack) {
   coppice::scheduler small({.workers = workers(), .stack_bytes = small_stack});
   struct chain {
     static void next(long left) {

@@ -25,7 +25,6 @@ using coppice::spawn;
 using support::fib;
 
 class resizing : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(resizing);
 
 // Needs that many workers at a time: each task waits for all of them. The workers that ran them.
 std::set<int> meet(coppice::scheduler& s, unsigned tasks) {
@@ -41,7 +40,7 @@ std::set<int> meet(coppice::scheduler& s, unsigned tasks) {
   return {ran.begin(), ran.end()};
 }
 
-TEST_P(resizing, NewWorkersTakePart) {
+TEST_ON_WORKERS(resizing, NewWorkersTakePart) {
   const unsigned more = workers() + 5;
   scheduler().resize(more);
   EXPECT_EQ(scheduler().workers(), more);
@@ -49,7 +48,7 @@ TEST_P(resizing, NewWorkersTakePart) {
   EXPECT_EQ(meet(scheduler(), more).size(), more);
 }
 
-TEST_P(resizing, NewWorkersHelpATreeThatRuns) {
+TEST_ON_WORKERS(resizing, NewWorkersHelpATreeThatRuns) {
   // The root runs on every worker that there is, and needs one more.
   std::barrier one_more(static_cast<std::ptrdiff_t>(workers()) + 1);
   std::atomic<unsigned> standing{0};
@@ -67,7 +66,7 @@ TEST_P(resizing, NewWorkersHelpATreeThatRuns) {
   support::checked(job);
 }
 
-TEST_P(resizing, SurplusWorkersLeaveAndTheRestWorkOn) {
+TEST_ON_WORKERS(resizing, SurplusWorkersLeaveAndTheRestWorkOn) {
   scheduler().resize(workers() + 7);
   meet(scheduler(), workers() + 7);
   const auto before = support::threads_now();
@@ -80,7 +79,7 @@ TEST_P(resizing, SurplusWorkersLeaveAndTheRestWorkOn) {
   EXPECT_EQ(scheduler().run([] { return fib(15); }), 610);
 }
 
-TEST_P(resizing, ASurplusWorkerHandsOverWhatItHolds) {
+TEST_ON_WORKERS(resizing, ASurplusWorkerHandsOverWhatItHolds) {
   coppice::scheduler s({.workers = 2});
   support::ledger ran(100);
   std::atomic<int> holder{-1};
@@ -99,7 +98,7 @@ TEST_P(resizing, ASurplusWorkerHandsOverWhatItHolds) {
   EXPECT_TRUE(ran.exactly_once());
 }
 
-TEST_P(resizing, WhatLeftWorkersDidStaysInTheStatistics) {
+TEST_ON_WORKERS(resizing, WhatLeftWorkersDidStaysInTheStatistics) {
   coppice::scheduler s({.workers = 4});
   for (int i = 0; i < 20; ++i) s.run([] { return fib(16); });
   meet(s, 4);
@@ -111,7 +110,7 @@ TEST_P(resizing, WhatLeftWorkersDidStaysInTheStatistics) {
   EXPECT_GE(after.wakes, before.wakes);
 }
 
-TEST_P(resizing, ATaskMayResizeAlsoAwayItsOwnWorker) {
+TEST_ON_WORKERS(resizing, ATaskMayResizeAlsoAwayItsOwnWorker) {
   const unsigned most = workers() + 3;
   for (int i = 0; i < support::scaled(20); ++i) {
     scheduler().resize(most);
@@ -123,7 +122,7 @@ TEST_P(resizing, ATaskMayResizeAlsoAwayItsOwnWorker) {
   }
 }
 
-TEST_P(resizing, UnderLoadNothingIsLostAndNothingRunsTwice) {
+TEST_ON_WORKERS(resizing, UnderLoadNothingIsLostAndNothingRunsTwice) {
   auto random = support::random_source();
   std::atomic<bool> over{false};
   auto& s = scheduler();
@@ -153,7 +152,7 @@ TEST_P(resizing, UnderLoadNothingIsLostAndNothingRunsTwice) {
   resizer.join();
 }
 
-TEST_P(resizing, SeveralThreadsMayResizeAndStopMeanwhile) {
+TEST_ON_WORKERS(resizing, SeveralThreadsMayResizeAndStopMeanwhile) {
   for (int round = 0; round < support::scaled(10); ++round) {
     coppice::scheduler s({.workers = 2});
     std::vector<std::thread> threads;
@@ -172,7 +171,7 @@ TEST_P(resizing, SeveralThreadsMayResizeAndStopMeanwhile) {
   }
 }
 
-TEST_P(resizing, TooManyAreRefusedAndAStoppedSchedulerIsNotResized) {
+TEST_ON_WORKERS(resizing, TooManyAreRefusedAndAStoppedSchedulerIsNotResized) {
   EXPECT_THROW(scheduler().resize(5000), std::invalid_argument);
   EXPECT_EQ(scheduler().workers(), workers());
   scheduler().stop();

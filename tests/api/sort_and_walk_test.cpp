@@ -27,13 +27,11 @@ using support::failure;
 using support::tracked;
 
 class sorting : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(sorting);
 class walking : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(walking);
 
 const std::size_t many = support::scaled(std::size_t{200'000});
 
-TEST_P(sorting, GivesWhatStdSortGives) {
+TEST_ON_WORKERS(sorting, GivesWhatStdSortGives) {
   auto random = support::random_source();
   std::vector<std::vector<int>> inputs;
   for (const std::size_t n :
@@ -62,7 +60,7 @@ TEST_P(sorting, GivesWhatStdSortGives) {
   }
 }
 
-TEST_P(sorting, MoveOnlyElementsKeepTheirIdentity) {
+TEST_ON_WORKERS(sorting, MoveOnlyElementsKeepTheirIdentity) {
   auto random = support::random_source();
   const std::size_t n = many / 10;
   std::vector<std::unique_ptr<tracked>> v(n);
@@ -79,7 +77,7 @@ TEST_P(sorting, MoveOnlyElementsKeepTheirIdentity) {
   for (const auto& p : v) EXPECT_EQ(before.erase(p.get()), 1U);
 }
 
-TEST_P(sorting, AComparisonThatThrowsLeavesLivingElements) {
+TEST_ON_WORKERS(sorting, AComparisonThatThrowsLeavesLivingElements) {
   auto random = support::random_source();
   const std::size_t n = many / 4;
   for (int i = 0; i < 5; ++i) {
@@ -141,18 +139,18 @@ void expect_full_walk(coppice::scheduler& s, const tree& t) {
   });
 }
 
-TEST_P(walking, EachNodeOfARandomTreeIsVisitedOnceAfterItsParent) {
+TEST_ON_WORKERS(walking, EachNodeOfARandomTreeIsVisitedOnceAfterItsParent) {
   auto random = support::random_source();
   for (const std::size_t n :
        {std::size_t{1}, std::size_t{2}, std::size_t{1000}, support::scaled(std::size_t{30'000})})
     expect_full_walk(scheduler(), random_tree(n, random));
 }
 
-TEST_P(walking, AChainOf100000NodesIsNoDeeperThanAStack) {
+TEST_ON_WORKERS(walking, AChainOf100000NodesIsNoDeeperThanAStack) {
   expect_full_walk(scheduler(), chain(support::scaled(std::size_t{100'000})));
 }
 
-TEST_P(walking, ABroomHasManyChildrenBelowALongChain) {
+TEST_ON_WORKERS(walking, ABroomHasManyChildrenBelowALongChain) {
   tree t = chain(1000);
   for (std::size_t i = 0; i < 2000; ++i) {
     t[999].push_back(t.size());
@@ -161,7 +159,7 @@ TEST_P(walking, ABroomHasManyChildrenBelowALongChain) {
   expect_full_walk(scheduler(), t);
 }
 
-TEST_P(walking, TheLeftmostFailureComesOut) {
+TEST_ON_WORKERS(walking, TheLeftmostFailureComesOut) {
   auto random = support::random_source();
   const tree t = random_tree(2000, random);
   const auto report = support::report_of(

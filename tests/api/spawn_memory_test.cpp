@@ -89,9 +89,8 @@ struct alignas(Alignment) aligned {
 };
 
 class closures : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(closures);
 
-TEST_P(closures, OfEachAlignmentAreAlignedAndEndWhereTheyAreStolen) {
+TEST_ON_WORKERS(closures, OfEachAlignmentAreAlignedAndEndWhereTheyAreStolen) {
   constexpr std::size_t each = support::scaled(std::size_t{2000});
   std::atomic<std::size_t> right = 0;
   const auto report = support::report_of(scheduler(), [&] {

@@ -28,7 +28,6 @@ using support::report_of;
 using support::tracked;
 
 class spawning : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(spawning);
 
 // A closure that cannot be moved in.
 struct immovable_in_practice {
@@ -46,7 +45,7 @@ struct large_immovable : immovable_in_practice {
   char room[4096] = {};
 };
 
-TEST_P(spawning, C01AClosureThatCannotBeMovedInLeavesTheJobUnchanged) {
+TEST_ON_WORKERS(spawning, C01AClosureThatCannotBeMovedInLeavesTheJobUnchanged) {
   const auto report = report_of(scheduler(), [] {
     immovable_in_practice small;
     EXPECT_EQ(support::failure_of([&] { spawn(small); }), "copied");
@@ -61,7 +60,7 @@ TEST_P(spawning, C01AClosureThatCannotBeMovedInLeavesTheJobUnchanged) {
   EXPECT_EQ(report.succeeded, 2U);
 }
 
-TEST_P(spawning, C01ARootThatCannotBeMovedInLeavesTheSchedulerUnchanged) {
+TEST_ON_WORKERS(spawning, C01ARootThatCannotBeMovedInLeavesTheSchedulerUnchanged) {
   // One place in the queue: if the refused ones kept it, the last submission would say full.
   coppice::scheduler one({.workers = workers(), .injection_capacity = 1});
   immovable_in_practice root;
@@ -75,7 +74,7 @@ TEST_P(spawning, C01ARootThatCannotBeMovedInLeavesTheSchedulerUnchanged) {
   EXPECT_EQ(stopped.rejected, 0U);
 }
 
-TEST_P(spawning, C02AChildsErrorNeverComesOutOfSpawnAlsoWhenItRunsInline) {
+TEST_ON_WORKERS(spawning, C02AChildsErrorNeverComesOutOfSpawnAlsoWhenItRunsInline) {
   const std::size_t n = support::scaled(std::size_t{50'000});
   const auto report = report_of(
       scheduler(),
@@ -89,7 +88,7 @@ TEST_P(spawning, C02AChildsErrorNeverComesOutOfSpawnAlsoWhenItRunsInline) {
   EXPECT_EQ(report.succeeded, 1U);
 }
 
-TEST_P(spawning, C06C07TheJobWaitsForAllDescendantsAndTheirClosures) {
+TEST_ON_WORKERS(spawning, C06C07TheJobWaitsForAllDescendantsAndTheirClosures) {
   for (int i = 0; i < support::scaled(20); ++i) {
     support::ledger book(100);
     std::vector<int> written(100);  // plain on purpose
@@ -118,7 +117,7 @@ void split(support::ledger& book, std::uint64_t node, int levels) {
   spawn([&book, node, levels] { split(book, 2 * node + 2, levels - 1); });
 }
 
-TEST_P(spawning, C31ATreeOfDepth16RunsThroughAQueueWithOnePlace) {
+TEST_ON_WORKERS(spawning, C31ATreeOfDepth16RunsThroughAQueueWithOnePlace) {
   constexpr int levels = support::sanitized ? 13 : 16;
   coppice::scheduler narrow({.workers = workers(), .injection_capacity = 1});
   support::ledger book((std::size_t{2} << levels) - 1);
@@ -127,7 +126,7 @@ TEST_P(spawning, C31ATreeOfDepth16RunsThroughAQueueWithOnePlace) {
   EXPECT_EQ(report.succeeded, (std::uint64_t{2} << levels) - 1);
 }
 
-TEST_P(spawning, C09ABodyThatThrowsAfterSpawningKeepsItsChildrenInTheJob) {
+TEST_ON_WORKERS(spawning, C09ABodyThatThrowsAfterSpawningKeepsItsChildrenInTheJob) {
   for (int i = 0; i < support::scaled(50); ++i) {
     support::ledger book(20);
     auto job = scheduler().submit(
@@ -143,7 +142,7 @@ TEST_P(spawning, C09ABodyThatThrowsAfterSpawningKeepsItsChildrenInTheJob) {
   }
 }
 
-TEST_P(spawning, C09UnderFailFastTheUnstartedChildrenOfABodyThatThrewAreSkipped) {
+TEST_ON_WORKERS(spawning, C09UnderFailFastTheUnstartedChildrenOfABodyThatThrewAreSkipped) {
   for (int i = 0; i < support::scaled(50); ++i) {
     std::atomic<unsigned> ran{0};
     const auto report = report_of(scheduler(), [&] {
@@ -196,7 +195,7 @@ void handle_two_errors(const std::shared_ptr<int>& held) {
 }
 
 // The inner child is its grandparent's group's; when it has spawned, what lies between is gone.
-TEST_P(spawning, WhatATaskKeepsIsGoneAlsoWhenItsGroupsChildTakesOverItsParent) {
+TEST_ON_WORKERS(spawning, WhatATaskKeepsIsGoneAlsoWhenItsGroupsChildTakesOverItsParent) {
   const auto held = std::make_shared<int>(0);
   scheduler()
       .submit(
@@ -218,7 +217,7 @@ TEST_P(spawning, WhatATaskKeepsIsGoneAlsoWhenItsGroupsChildTakesOverItsParent) {
   EXPECT_EQ(held.use_count(), 1);
 }
 
-TEST_P(spawning, C38ATaskStaysOnItsThreadFromStartToEnd) {
+TEST_ON_WORKERS(spawning, C38ATaskStaysOnItsThreadFromStartToEnd) {
   for (int i = 0; i < support::scaled(20); ++i) {
     support::ledger book(300);
     scheduler().run([&] { stay(book, 0, 300); });
@@ -226,7 +225,7 @@ TEST_P(spawning, C38ATaskStaysOnItsThreadFromStartToEnd) {
   }
 }
 
-TEST_P(spawning, C15SpawnAfterACancelSaysFalseAndTheChildCountsAsSkipped) {
+TEST_ON_WORKERS(spawning, C15SpawnAfterACancelSaysFalseAndTheChildCountsAsSkipped) {
   const auto report = report_of(scheduler(), [] {
     EXPECT_TRUE(spawn([] {}));
     EXPECT_TRUE(coppice::this_task::cancel_job("enough"));

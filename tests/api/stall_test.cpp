@@ -154,9 +154,8 @@ TEST_F(standing_still, TheEnvironmentTurnsTheWatchdogOnAndAMalformedValueIsIgnor
 }
 
 class stopping_tasks : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(stopping_tasks);
 
-TEST_P(stopping_tasks, C35WhatWasStillRunningIsNamedWithItsPlace) {
+TEST_ON_WORKERS(stopping_tasks, C35WhatWasStillRunningIsNamedWithItsPlace) {
   std::atomic<int> in{0};
   auto job = scheduler().submit(
       [&] {

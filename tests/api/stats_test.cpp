@@ -21,7 +21,6 @@ using support::fib;
 using support::report_of;
 
 class measuring : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(measuring);
 
 // Work that the compiler keeps.
 void work(int rounds) {
@@ -29,7 +28,7 @@ void work(int rounds) {
   for (int i = 0; i < rounds * 1000; ++i) x = x * 3 + 1;
 }
 
-TEST_P(measuring, NothingIsMeasuredUnlessAskedFor) {
+TEST_ON_WORKERS(measuring, NothingIsMeasuredUnlessAskedFor) {
   EXPECT_FALSE(report_of(scheduler(), [] { spawn([] {}); }).stats);
 }
 
@@ -38,7 +37,7 @@ void chain(int length) {
   if (length > 0) spawn([=] { chain(length - 1); });
 }
 
-TEST_P(measuring, AChainHasItsLengthForDepth) {
+TEST_ON_WORKERS(measuring, AChainHasItsLengthForDepth) {
   const auto report = report_of(scheduler(), [] { chain(300); }, {.stats = true});
   ASSERT_TRUE(report.stats);
   const auto& s = *report.stats;
@@ -53,7 +52,7 @@ TEST_P(measuring, AChainHasItsLengthForDepth) {
   EXPECT_LE(s.span, s.work);
 }
 
-TEST_P(measuring, ManyChildrenOfOneParentAreOneDeepAndAllCounted) {
+TEST_ON_WORKERS(measuring, ManyChildrenOfOneParentAreOneDeepAndAllCounted) {
   const auto report = report_of(scheduler(),
                                 [] {
                                   coppice::task_group group;
@@ -75,7 +74,7 @@ TEST_P(measuring, ManyChildrenOfOneParentAreOneDeepAndAllCounted) {
   }
 }
 
-TEST_P(measuring, ATreeOfJoinsShowsWhatWasStolenAndNoMore) {
+TEST_ON_WORKERS(measuring, ATreeOfJoinsShowsWhatWasStolenAndNoMore) {
   for (int round = 0; round < support::scaled(20); ++round) {
     const auto report = report_of(scheduler(), [] { EXPECT_EQ(fib(18), 2584); }, {.stats = true});
     ASSERT_TRUE(report.stats);
@@ -87,7 +86,7 @@ TEST_P(measuring, ATreeOfJoinsShowsWhatWasStolenAndNoMore) {
   }
 }
 
-TEST_P(measuring, MixedTreesWithErrorsInnerJobsAndSkippedTasksKeepTheirCounts) {
+TEST_ON_WORKERS(measuring, MixedTreesWithErrorsInnerJobsAndSkippedTasksKeepTheirCounts) {
   for (int round = 0; round < support::scaled(20); ++round) {
     auto& outer = scheduler();
     const auto report = report_of(outer,
@@ -113,7 +112,7 @@ TEST_P(measuring, MixedTreesWithErrorsInnerJobsAndSkippedTasksKeepTheirCounts) {
   }
 }
 
-TEST_P(measuring, StandingStillIsCountedOnceHoweverCallsNest) {
+TEST_ON_WORKERS(measuring, StandingStillIsCountedOnceHoweverCallsNest) {
   std::atomic<unsigned> begun{0};
   const auto report = report_of(scheduler(),
                                 [&] {
@@ -135,7 +134,7 @@ TEST_P(measuring, StandingStillIsCountedOnceHoweverCallsNest) {
   EXPECT_NE(out.str().find("stood still 10 times for"), std::string::npos) << out.str();
 }
 
-TEST_P(measuring, TheStatisticsArePrintedWithOneSentenceOfAdvice) {
+TEST_ON_WORKERS(measuring, TheStatisticsArePrintedWithOneSentenceOfAdvice) {
   const auto report = report_of(scheduler(), [] { chain(10); }, {.stats = true});
   std::ostringstream out;
   out << report;

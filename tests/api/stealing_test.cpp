@@ -7,23 +7,27 @@
 #include <cstdint>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "support/check.hpp"
+#include "support/workers.hpp"
 
 namespace {
 
-class stealing : public testing::TestWithParam<unsigned> {};
+class stealing : public support::on_workers {
+ public:
+  static std::vector<unsigned> numbers_of_workers() { return {2, 3, 8, 64}; }
+};
 
 void wait_until_equal(const std::atomic<unsigned>& count, unsigned wanted) {
   while (count.load() != wanted) std::this_thread::yield();
 }
 
-TEST_P(stealing, ReachesSpawnedTasksBehindALongLeaf) {
-  coppice::scheduler scheduler({.workers = GetParam()});
-  const unsigned tasks = 2 * GetParam();
+TEST_ON_WORKERS(stealing, ReachesSpawnedTasksBehindALongLeaf) {
+  const unsigned tasks = 2 * workers();
   for (int repetition = 0; repetition < 20; ++repetition) {
     std::atomic<unsigned> ran{0};
-    scheduler.run([&] {
+    scheduler().run([&] {
       coppice::task_group group;
       const int owner = coppice::this_task::worker();
       for (unsigned i = 0; i < tasks; ++i)
@@ -38,11 +42,10 @@ TEST_P(stealing, ReachesSpawnedTasksBehindALongLeaf) {
   }
 }
 
-TEST_P(stealing, ReachesEveryBranchBehindALongLeaf) {
-  coppice::scheduler scheduler({.workers = GetParam()});
+TEST_ON_WORKERS(stealing, ReachesEveryBranchBehindALongLeaf) {
   for (int repetition = 0; repetition < 20; ++repetition) {
     std::atomic<unsigned> ran{0};
-    scheduler.run([&] {
+    scheduler().run([&] {
       const auto branch = [&] { ran.fetch_add(1); };
       coppice::join([&] { wait_until_equal(ran, 4); }, branch, branch, branch, branch);
     });
@@ -52,8 +55,7 @@ TEST_P(stealing, ReachesEveryBranchBehindALongLeaf) {
 
 // Frames pushed before and after the owner has entered nested leaves: exposure has to reach the deep ones
 // too.
-TEST_P(stealing, ReachesFramesOfEveryDepthBehindALongLeaf) {
-  coppice::scheduler scheduler({.workers = GetParam()});
+TEST_ON_WORKERS(stealing, ReachesFramesOfEveryDepthBehindALongLeaf) {
   constexpr unsigned depth = 40;
   for (int repetition = 0; repetition < 20; ++repetition) {
     std::atomic<unsigned> ran{0};
@@ -64,27 +66,25 @@ TEST_P(stealing, ReachesFramesOfEveryDepthBehindALongLeaf) {
         coppice::join([this, levels] { (*this)(levels - 1); }, [this] { ran.fetch_add(1); });
       }
     };
-    scheduler.run([&] { nest{ran}(depth); });
+    scheduler().run([&] { nest{ran}(depth); });
     ASSERT_EQ(ran.load(), depth);
   }
 }
 
 // A task that was submitted while every other worker slept is found, again and again: no wake-up is lost.
-TEST_P(stealing, WakesASleeperForEverySubmission) {
-  coppice::scheduler scheduler({.workers = GetParam()});
-  for (int i = 0; i < 3000; ++i) ASSERT_EQ(scheduler.run([i] { return i; }), i);
+TEST_ON_WORKERS(stealing, WakesASleeperForEverySubmission) {
+  for (int i = 0; i < 3000; ++i) ASSERT_EQ(scheduler().run([i] { return i; }), i);
 }
 
 // The same for a fork whose branches need two workers at once.
-TEST_P(stealing, WakesASleeperForEveryForkThatNeedsOne) {
-  coppice::scheduler scheduler({.workers = GetParam()});
+TEST_ON_WORKERS(stealing, WakesASleeperForEveryForkThatNeedsOne) {
   for (int i = 0; i < 500; ++i) {
     std::atomic<unsigned> met{0};
     const auto meet = [&met] {
       met.fetch_add(1);
       wait_until_equal(met, 2);
     };
-    scheduler.run([&] { coppice::join(meet, meet); });
+    scheduler().run([&] { coppice::join(meet, meet); });
     ASSERT_EQ(met.load(), 2U);
   }
 }
@@ -124,7 +124,5 @@ TEST(sharing, WhoHasGivenItsOnlyChildSharesWhatComesAfterItWhenItWaits) {
   while (!shared) shared = shared_at_the_wait(scheduler);
   EXPECT_EQ(*shared, 1U);
 }
-
-INSTANTIATE_TEST_SUITE_P(workers, stealing, testing::Values(2U, 3U, 8U, 64U));
 
 }  // namespace

@@ -27,10 +27,9 @@ using support::checked;
 using support::tracked;
 
 class stopping : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(stopping);
 
 // What was skipped before the stop began is not its work: of jobs that had ended, and of one that runs.
-TEST_P(stopping, C35TheReportCountsFromWhereTheStopBegan) {
+TEST_ON_WORKERS(stopping, C35TheReportCountsFromWhereTheStopBegan) {
   const auto lose_two = [] {
     coppice::this_task::cancel_job("enough");
     EXPECT_FALSE(coppice::spawn([] {}));
@@ -56,7 +55,7 @@ TEST_P(stopping, C35TheReportCountsFromWhereTheStopBegan) {
   EXPECT_EQ(runs.wait().skipped, 2U);
 }
 
-TEST_P(stopping, C34ASubmissionToAStoppedSchedulerIsRefusedAndTheCallableUntouched) {
+TEST_ON_WORKERS(stopping, C34ASubmissionToAStoppedSchedulerIsRefusedAndTheCallableUntouched) {
   scheduler().stop();
   std::unique_ptr<tracked> value = std::make_unique<tracked>(1);
   auto closure = [v = std::move(value)] { return v->value(); };
@@ -69,7 +68,7 @@ TEST_P(stopping, C34ASubmissionToAStoppedSchedulerIsRefusedAndTheCallableUntouch
   EXPECT_EQ(scheduler().stop().rejected, 3U);
 }
 
-TEST_P(stopping, C35DrainRunsAllThatWasAcceptedAndWhatThatSpawns) {
+TEST_ON_WORKERS(stopping, C35DrainRunsAllThatWasAcceptedAndWhatThatSpawns) {
   std::atomic<unsigned> ran{0};
   support::busy_workers busy(scheduler());
   std::vector<coppice::job<void>> jobs;
@@ -91,7 +90,7 @@ TEST_P(stopping, C35DrainRunsAllThatWasAcceptedAndWhatThatSpawns) {
       << "they are joined";
 }
 
-TEST_P(stopping, C35CancelSkipsWhatHasNotStartedAndSaysWhatWasRunning) {
+TEST_ON_WORKERS(stopping, C35CancelSkipsWhatHasNotStartedAndSaysWhatWasRunning) {
   support::busy_workers busy(scheduler());
   std::vector<coppice::job<void>> jobs;
   for (int i = 0; i < 50; ++i)
@@ -113,7 +112,7 @@ TEST_P(stopping, C35CancelSkipsWhatHasNotStartedAndSaysWhatWasRunning) {
   EXPECT_EQ(tracked::live(), 0);
 }
 
-TEST_P(stopping, C35StopUntilDrainsUntilThenAndCancelsTheRest) {
+TEST_ON_WORKERS(stopping, C35StopUntilDrainsUntilThenAndCancelsTheRest) {
   auto job = scheduler().submit([] {
     while (!coppice::this_task::stop_requested()) std::this_thread::yield();
     coppice::this_task::throw_if_stopped();
@@ -129,7 +128,7 @@ TEST_P(stopping, C35StopUntilDrainsUntilThenAndCancelsTheRest) {
   EXPECT_EQ(report.skipped, 0U);
 }
 
-TEST_P(stopping, C35SeveralThreadsMayStopInAnyModeAndAllReturnWhenItIsOver) {
+TEST_ON_WORKERS(stopping, C35SeveralThreadsMayStopInAnyModeAndAllReturnWhenItIsOver) {
   for (int i = 0; i < support::scaled(20); ++i) {
     coppice::scheduler s(options());
     std::atomic<unsigned> ran{0};
@@ -153,7 +152,7 @@ TEST_P(stopping, C35SeveralThreadsMayStopInAnyModeAndAllReturnWhenItIsOver) {
   }
 }
 
-TEST_P(stopping, C35StoppingFromAnOwnWorkerIsAnErrorAndNotAHang) {
+TEST_ON_WORKERS(stopping, C35StoppingFromAnOwnWorkerIsAnErrorAndNotAHang) {
   scheduler().run([&] {
     EXPECT_THROW(scheduler().stop(), coppice::would_deadlock);
     EXPECT_THROW(scheduler().stop(stop_mode::cancel), coppice::would_deadlock);

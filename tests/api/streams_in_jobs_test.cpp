@@ -20,9 +20,8 @@ using coppice::outcome;
 using support::numbers;
 
 class streams_in_jobs : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(streams_in_jobs);
 
-TEST_P(streams_in_jobs, ATaskReadsAStreamOfItsOwnScheduler) {
+TEST_ON_WORKERS(streams_in_jobs, ATaskReadsAStreamOfItsOwnScheduler) {
   auto& s = scheduler();
   const long sum = s.run([&s] {
     long total = 0;
@@ -32,7 +31,7 @@ TEST_P(streams_in_jobs, ATaskReadsAStreamOfItsOwnScheduler) {
   EXPECT_EQ(sum, 124750);
 }
 
-TEST_P(streams_in_jobs, ATaskReadsAStageThatAnotherPoolFeeds) {
+TEST_ON_WORKERS(streams_in_jobs, ATaskReadsAStageThatAnotherPoolFeeds) {
   // The only worker stands still until something comes; then it is the one who has to work on it.
   auto& s = scheduler();
   coppice::fifo_pool other({.workers = 1});
@@ -52,7 +51,7 @@ TEST_P(streams_in_jobs, ATaskReadsAStageThatAnotherPoolFeeds) {
   EXPECT_EQ(sum, 1999000);
 }
 
-TEST_P(streams_in_jobs, StreamsAndStagesNest) {
+TEST_ON_WORKERS(streams_in_jobs, StreamsAndStagesNest) {
   auto& s = scheduler();
   const long sum = s.run([&s] {
     long total = 0;
@@ -69,7 +68,7 @@ TEST_P(streams_in_jobs, StreamsAndStagesNest) {
   EXPECT_EQ(sum, 190 * 190);
 }
 
-TEST_P(streams_in_jobs, AFunctionMayForkAndItsErrorsKeepTheirPlace) {
+TEST_ON_WORKERS(streams_in_jobs, AFunctionMayForkAndItsErrorsKeepTheirPlace) {
   auto& s = scheduler();
   auto stream = s.map(numbers(40), [](int i) {
     auto [a, b] = coppice::join([i] { return i; },
@@ -90,13 +89,13 @@ TEST_P(streams_in_jobs, AFunctionMayForkAndItsErrorsKeepTheirPlace) {
   }
 }
 
-TEST_P(streams_in_jobs, ThePathOfAnInputIsItsPlace) {
+TEST_ON_WORKERS(streams_in_jobs, ThePathOfAnInputIsItsPlace) {
   auto& s = scheduler();
   for (auto& r : s.map(numbers(20), [](int) { return coppice::this_task::path(); }))
     EXPECT_EQ(r.value(), "root/" + std::to_string(r.index));
 }
 
-TEST_P(streams_in_jobs, C20CancellingTheJobCancelsTheStreamsMadeInIt) {
+TEST_ON_WORKERS(streams_in_jobs, C20CancellingTheJobCancelsTheStreamsMadeInIt) {
   auto& s = scheduler();
   std::latch made{1};
   auto job = s.submit([&] {
@@ -117,7 +116,7 @@ TEST_P(streams_in_jobs, C20CancellingTheJobCancelsTheStreamsMadeInIt) {
   job.wait();
 }
 
-TEST_P(streams_in_jobs, C14ACancelReachesTheCodeThatRuns) {
+TEST_ON_WORKERS(streams_in_jobs, C14ACancelReachesTheCodeThatRuns) {
   auto& s = scheduler();
   std::latch running{1};
   auto stream = s.map(numbers(1), [&running](int i) {

@@ -28,7 +28,6 @@ using support::report_of;
 using support::tracked;
 
 class grouping : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(grouping);
 
 TEST(grouping_serially, OutsideOfASchedulerChildrenRunAtOnceInOrder) {
   std::vector<int> order;
@@ -75,7 +74,7 @@ TEST(grouping_serially, C27AFailureThatNobodyWaitedForGoesToTheHandlerUnlessAnot
 }
 
 // Its children lie lower in the deque than where it was made.
-TEST_P(grouping, AGroupMadeInABranchMayBeWaitedForAfterTheJoin) {
+TEST_ON_WORKERS(grouping, AGroupMadeInABranchMayBeWaitedForAfterTheJoin) {
   const auto report = report_of(scheduler(), [] {
     std::unique_ptr<task_group> group;
     int branch = 0, later = 0;
@@ -93,7 +92,7 @@ TEST_P(grouping, AGroupMadeInABranchMayBeWaitedForAfterTheJoin) {
   EXPECT_EQ(report.succeeded, 3U);
 }
 
-TEST_P(grouping, AGroupMadeBeforeAnotherOnesWaitMayBeUsedAfterIt) {
+TEST_ON_WORKERS(grouping, AGroupMadeBeforeAnotherOnesWaitMayBeUsedAfterIt) {
   const auto report = report_of(scheduler(), [] {
     std::atomic<int> first = 0, second = 0;
     task_group outer;
@@ -108,7 +107,7 @@ TEST_P(grouping, AGroupMadeBeforeAnotherOnesWaitMayBeUsedAfterIt) {
   EXPECT_EQ(report.succeeded, 12U);
 }
 
-TEST_P(grouping, C06EachChildRunsOnceAndWhatItWroteIsSeenAfterWait) {
+TEST_ON_WORKERS(grouping, C06EachChildRunsOnceAndWhatItWroteIsSeenAfterWait) {
   for (int i = 0; i < support::scaled(20); ++i) {
     constexpr std::size_t n = 1000;
     support::ledger book(n);
@@ -128,7 +127,7 @@ TEST_P(grouping, C06EachChildRunsOnceAndWhatItWroteIsSeenAfterWait) {
   }
 }
 
-TEST_P(grouping, MoreChildrenThanADequeHoldsAllRun) {
+TEST_ON_WORKERS(grouping, MoreChildrenThanADequeHoldsAllRun) {
   const std::size_t n = support::scaled(std::size_t{100'000});
   support::ledger book(n);
   const auto report = report_of(scheduler(), [&] {
@@ -140,7 +139,7 @@ TEST_P(grouping, MoreChildrenThanADequeHoldsAllRun) {
   EXPECT_EQ(report.spawned, n + 1);
 }
 
-TEST_P(grouping, C11WaitJoinsTheChildrenOfThisGroupOnly) {
+TEST_ON_WORKERS(grouping, C11WaitJoinsTheChildrenOfThisGroupOnly) {
   std::latch release{1};
   scheduler().run([&] {
     task_group older;
@@ -155,7 +154,7 @@ TEST_P(grouping, C11WaitJoinsTheChildrenOfThisGroupOnly) {
   });
 }
 
-TEST_P(grouping, C11DescendantsMaySpawnIntoTheGroup) {
+TEST_ON_WORKERS(grouping, C11DescendantsMaySpawnIntoTheGroup) {
   support::ledger book(100);
   scheduler().run([&] {
     task_group group;
@@ -169,7 +168,7 @@ TEST_P(grouping, C11DescendantsMaySpawnIntoTheGroup) {
   });
 }
 
-TEST_P(grouping, C11WaitRethrowsTheFailureWithTheSmallestOrdinalAndKeepsTheOthersAsSecondary) {
+TEST_ON_WORKERS(grouping, C11WaitRethrowsTheFailureWithTheSmallestOrdinalAndKeepsTheOthersAsSecondary) {
   for (int i = 0; i < support::scaled(50); ++i) {
     const auto report = report_of(
         scheduler(),
@@ -192,7 +191,7 @@ TEST_P(grouping, C11WaitRethrowsTheFailureWithTheSmallestOrdinalAndKeepsTheOther
   }
 }
 
-TEST_P(grouping, C11UnderFailFastAFailingChildStopsTheUnstartedOnes) {
+TEST_ON_WORKERS(grouping, C11UnderFailFastAFailingChildStopsTheUnstartedOnes) {
   for (int i = 0; i < support::scaled(20); ++i) {
     std::atomic<unsigned> started{0};
     const auto report = report_of(scheduler(), [&] {
@@ -213,7 +212,7 @@ TEST_P(grouping, C11UnderFailFastAFailingChildStopsTheUnstartedOnes) {
   }
 }
 
-TEST_P(grouping, C11SpawnIntoAGroupWhoseChildFailedSaysFalseUntilItIsWaitedFor) {
+TEST_ON_WORKERS(grouping, C11SpawnIntoAGroupWhoseChildFailedSaysFalseUntilItIsWaitedFor) {
   if (workers() == 1) return;  // a child has to fail while its parent goes on
   scheduler().run([] {
     task_group group;
@@ -226,7 +225,7 @@ TEST_P(grouping, C11SpawnIntoAGroupWhoseChildFailedSaysFalseUntilItIsWaitedFor) 
   });
 }
 
-TEST_P(grouping, C11AGroupCanBeUsedAgainAfterWaitAlsoAfterAFailure) {
+TEST_ON_WORKERS(grouping, C11AGroupCanBeUsedAgainAfterWaitAlsoAfterAFailure) {
   const auto report = report_of(scheduler(), [] {
     task_group group;
     for (unsigned round = 0; round < 20; ++round) {
@@ -244,7 +243,7 @@ TEST_P(grouping, C11AGroupCanBeUsedAgainAfterWaitAlsoAfterAFailure) {
   EXPECT_EQ(report.result, coppice::outcome::completed) << "C-12";
 }
 
-TEST_P(grouping, C11LeavingTheScopeByAnExceptionCancelsTheUnstartedAndJoins) {
+TEST_ON_WORKERS(grouping, C11LeavingTheScopeByAnExceptionCancelsTheUnstartedAndJoins) {
   for (int i = 0; i < support::scaled(50); ++i) {
     std::atomic<unsigned> ran{0};
     const auto report = report_of(
@@ -269,7 +268,7 @@ TEST_P(grouping, C11LeavingTheScopeByAnExceptionCancelsTheUnstartedAndJoins) {
   }
 }
 
-TEST_P(grouping, C11AFailureThatIsUnderWayWhenTheScopeIsLeftIsTheOneThatComesOut) {
+TEST_ON_WORKERS(grouping, C11AFailureThatIsUnderWayWhenTheScopeIsLeftIsTheOneThatComesOut) {
   for (int i = 0; i < support::scaled(50); ++i) {
     const auto report = report_of(
         scheduler(),
@@ -291,7 +290,7 @@ TEST_P(grouping, C11AFailureThatIsUnderWayWhenTheScopeIsLeftIsTheOneThatComesOut
   }
 }
 
-TEST_P(grouping, ErrorsOfAGroupThatIsLeftWithoutWaitAreErrorsOfTheTask) {
+TEST_ON_WORKERS(grouping, ErrorsOfAGroupThatIsLeftWithoutWaitAreErrorsOfTheTask) {
   // A group that is left does not run what has not started, so here every child has.
   if (workers() == 1) return;
   const auto report = report_of(
@@ -309,7 +308,7 @@ TEST_P(grouping, ErrorsOfAGroupThatIsLeftWithoutWaitAreErrorsOfTheTask) {
   EXPECT_EQ(lines(report), std::vector<std::string>{"root/0 nobody waits"});
 }
 
-TEST_P(grouping, C12HandledFailuresOfAGroupDoNotFailTheJob) {
+TEST_ON_WORKERS(grouping, C12HandledFailuresOfAGroupDoNotFailTheJob) {
   const auto report = report_of(
       scheduler(),
       [] {
@@ -325,7 +324,7 @@ TEST_P(grouping, C12HandledFailuresOfAGroupDoNotFailTheJob) {
   EXPECT_EQ(report.failed, 100U);
 }
 
-TEST_P(grouping, C07ClosuresAreDestroyedBeforeWaitReturns) {
+TEST_ON_WORKERS(grouping, C07ClosuresAreDestroyedBeforeWaitReturns) {
   for (int i = 0; i < support::scaled(100); ++i)
     scheduler().run([] {
       task_group group;
@@ -335,7 +334,7 @@ TEST_P(grouping, C07ClosuresAreDestroyedBeforeWaitReturns) {
     });
 }
 
-TEST_P(grouping, WaitOnAnotherThreadThanTheOwnersIsALogicError) {
+TEST_ON_WORKERS(grouping, WaitOnAnotherThreadThanTheOwnersIsALogicError) {
   scheduler().run([] {
     task_group group;
     std::thread([&] { EXPECT_THROW(group.wait(), std::logic_error); }).join();

@@ -16,7 +16,6 @@ namespace {
 namespace this_task = coppice::this_task;
 
 class asking : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(asking);
 
 void expect_outside() {
   EXPECT_FALSE(this_task::stop_requested());
@@ -28,7 +27,7 @@ void expect_outside() {
   EXPECT_EQ(this_task::worker(), -1);
 }
 
-TEST_P(asking, OutsideOfATaskAllSayNothingAlsoWhileAndAfterASchedulerLives) {
+TEST_ON_WORKERS(asking, OutsideOfATaskAllSayNothingAlsoWhileAndAfterASchedulerLives) {
   expect_outside();
   scheduler().run([] { std::thread(expect_outside).join(); });
   expect_outside();
@@ -36,7 +35,7 @@ TEST_P(asking, OutsideOfATaskAllSayNothingAlsoWhileAndAfterASchedulerLives) {
   expect_outside();
 }
 
-TEST_P(asking, AWorkerHasANumberAndAThreadOfItsOwn) {
+TEST_ON_WORKERS(asking, AWorkerHasANumberAndAThreadOfItsOwn) {
   scheduler().run([&] {
     EXPECT_GE(this_task::worker(), 0);
     EXPECT_LT(this_task::worker(), static_cast<int>(workers()));
@@ -47,7 +46,7 @@ TEST_P(asking, AWorkerHasANumberAndAThreadOfItsOwn) {
   EXPECT_EQ(scheduler().stats().workers, workers());
 }
 
-TEST_P(asking, TheTokenOfATaskAndOfItsHandleStopTogether) {
+TEST_ON_WORKERS(asking, TheTokenOfATaskAndOfItsHandleStopTogether) {
   auto job = scheduler().submit([] {
     const std::stop_token mine = this_task::stop_token();
     coppice::task_group group;
@@ -61,7 +60,7 @@ TEST_P(asking, TheTokenOfATaskAndOfItsHandleStopTogether) {
   EXPECT_TRUE(outside.stop_requested());
 }
 
-TEST_P(asking, JobsAreCountedAndSoIsWhatIsStolen) {
+TEST_ON_WORKERS(asking, JobsAreCountedAndSoIsWhatIsStolen) {
   for (int i = 0; i < 10; ++i) scheduler().run([] {});
   EXPECT_EQ(scheduler().stats().jobs, 10U);
   if (workers() == 1) {

@@ -19,7 +19,6 @@
 namespace {
 
 class searching : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(searching);
 
 constexpr std::size_t narrow_stack = support::sanitized ? std::size_t{2} << 20 : std::size_t{512} << 10;
 constexpr std::uint32_t degree = 6;
@@ -65,7 +64,7 @@ void visit(graph& g, Into& into, std::size_t node) {
   });
 }
 
-TEST_P(searching, ASearchWhoseTasksTheJobWaitsForNeedsNoDeepStack) {
+TEST_ON_WORKERS(searching, ASearchWhoseTasksTheJobWaitsForNeedsNoDeepStack) {
   coppice::scheduler small({.workers = workers(), .stack_bytes = narrow_stack});
   graph g(support::scaled(std::size_t{200'000}));
   by_the_job into;
@@ -78,7 +77,7 @@ TEST_P(searching, ASearchWhoseTasksTheJobWaitsForNeedsNoDeepStack) {
   }
 }
 
-TEST_P(searching, ASearchWhoseTasksAGroupWaitsForNeedsNoDeepStack) {
+TEST_ON_WORKERS(searching, ASearchWhoseTasksAGroupWaitsForNeedsNoDeepStack) {
   coppice::scheduler small({.workers = workers(), .stack_bytes = narrow_stack});
   graph g(support::scaled(std::size_t{200'000}));
   const auto report = support::report_of(small, [&] {
@@ -110,7 +109,7 @@ void visit_and_wait(graph& g, std::size_t node) {
   EXPECT_EQ(children, 3);
 }
 
-TEST_P(searching, JoinsAndWaitsOnAFullDequeFindTheirOwnChildren) {
+TEST_ON_WORKERS(searching, JoinsAndWaitsOnAFullDequeFindTheirOwnChildren) {
   coppice::scheduler small({.workers = workers(), .stack_bytes = narrow_stack});
   graph g(support::scaled(std::size_t{60'000}));
   const auto report = support::report_of(small, [&] { visit_and_wait(g, 0); });
@@ -120,7 +119,7 @@ TEST_P(searching, JoinsAndWaitsOnAFullDequeFindTheirOwnChildren) {
 }
 
 // The deque is full of branches, which cannot be put aside: what is left for spawns suffices.
-TEST_P(searching, ASearchBelowTenThousandJoinsIsDoneToo) {
+TEST_ON_WORKERS(searching, ASearchBelowTenThousandJoinsIsDoneToo) {
   graph g(support::scaled(std::size_t{100'000}));
   by_the_job into;
   const auto below = [&](const auto& self, int joins) -> void {
@@ -145,7 +144,7 @@ void visit_some(graph& g, std::atomic<std::int64_t>& left, std::size_t node) {
   });
 }
 
-TEST_P(searching, C15ASearchThatIsCancelledSkipsWhatWasPutAside) {
+TEST_ON_WORKERS(searching, C15ASearchThatIsCancelledSkipsWhatWasPutAside) {
   coppice::scheduler small({.workers = workers(), .stack_bytes = narrow_stack});
   graph g(support::scaled(std::size_t{200'000}));
   std::atomic<std::int64_t> left = support::scaled(50'000);

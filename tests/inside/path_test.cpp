@@ -68,9 +68,8 @@ TEST(task_path, ChildrenComeBeforeWhatTheirParentDoesAfterThem) {
 }
 
 class whose_code : public support::on_workers {};
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(whose_code);
 
-struct tally {
+struct sightings {
   std::atomic<unsigned> right{0};
   std::atomic<unsigned> wrong{0};
   void look() {
@@ -81,7 +80,7 @@ struct tally {
 };
 
 // A task of each kind below each kind of place, some of which fail.
-void walk(tally& seen, unsigned seed, unsigned levels) {
+void walk(sightings& seen, unsigned seed, unsigned levels) {
   seen.look();
   std::this_thread::yield();
   if (levels == 0) {
@@ -119,8 +118,8 @@ void walk(tally& seen, unsigned seed, unsigned levels) {
   seen.look();
 }
 
-TEST_P(whose_code, IsKnownWithoutTheWayToItsTask) {
-  tally seen;
+TEST_ON_WORKERS(whose_code, IsKnownWithoutTheWayToItsTask) {
+  sightings seen;
   unsigned failed = 0;
   for (unsigned seed = 1; seed <= (support::sanitized ? 10 : 40); ++seed) {
     auto job =
@@ -132,8 +131,8 @@ TEST_P(whose_code, IsKnownWithoutTheWayToItsTask) {
   EXPECT_GT(failed, 0U) << "the way out of what fails is part of it";
 }
 
-TEST_P(whose_code, IsThatOfTheWaitersAgainAfterAnInnerJob) {
-  tally seen;
+TEST_ON_WORKERS(whose_code, IsThatOfTheWaitersAgainAfterAnInnerJob) {
+  sightings seen;
   scheduler().run([&] {
     coppice::join(
         [&] {

@@ -3,8 +3,9 @@
 // differ there: races want several threads, and memory is found with one, with two, and with many.
 //
 //   class joining : public support::on_workers {};
-//   SUPPORT_ON_EACH_NUMBER_OF_WORKERS(joining);
-//   TEST_P(joining, ResultsComeInOrder) { ... scheduler().run(...) ... }
+//   TEST_ON_WORKERS(joining, ResultsComeInOrder) { ... scheduler().run(...) ... }
+//
+// A fixture that has its own numbers_of_workers() runs with those.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,17 +15,30 @@
 #include <memory>
 #include <thread>
 #include <utility>
-
-#include "support/scale.hpp"
+#include <vector>
 
 namespace support {
 
-class on_workers : public testing::TestWithParam<unsigned> {
+class on_workers : public testing::Test {
+ public:
+  struct description {
+    const char* fixture;
+    const char* name;
+    const char* file;
+    int line;
+  };
+
+  static std::vector<unsigned> numbers_of_workers();
+  /// Registers a test as workers/<fixture>.<name>/<number>, once for each number. TEST_P would do so too, but
+  /// compiles some thirty templates for each fixture: a fifth of the time that it takes to compile a file of
+  /// tests.
+  static bool add(const description& test, const std::vector<unsigned>& numbers, on_workers* (*make)());
+
  protected:
   void SetUp() override;
   void TearDown() override;
 
-  unsigned workers() const { return GetParam(); }
+  unsigned workers() const { return workers_; }
   /// What the test's scheduler is made with; more of them can be made.
   coppice::scheduler_options options() const { return {.workers = workers()}; }
   /// Made at the first call.
@@ -33,6 +47,7 @@ class on_workers : public testing::TestWithParam<unsigned> {
   void end_scheduler() { scheduler_.reset(); }
 
  private:
+  unsigned workers_ = 0;
   std::unique_ptr<coppice::scheduler> scheduler_;
 };
 
@@ -68,14 +83,11 @@ class at_end {
 
 }  // namespace support
 
-#if defined(SUPPORT_THREAD_SANITIZED)
-#define SUPPORT_NUMBERS_OF_WORKERS 2U, 8U, 64U
-#elif defined(SUPPORT_SANITIZED)
-#define SUPPORT_NUMBERS_OF_WORKERS 1U, 2U, 64U
-#else
-#define SUPPORT_NUMBERS_OF_WORKERS 1U, 2U, 3U, 8U, 64U
-#endif
-
-#define SUPPORT_ON_EACH_NUMBER_OF_WORKERS(subject)                                        \
-  INSTANTIATE_TEST_SUITE_P(workers, subject, testing::Values(SUPPORT_NUMBERS_OF_WORKERS), \
-                           testing::PrintToStringParamName())
+#define TEST_ON_WORKERS(fixture, name)                                                                \
+  class fixture##_##name##_test : public fixture {                                                    \
+    void TestBody() override;                                                                         \
+  };                                                                                                  \
+  [[maybe_unused]] const bool fixture##_##name##_added =                                              \
+      support::on_workers::add({#fixture, #name, __FILE__, __LINE__}, fixture::numbers_of_workers(),  \
+                               []() -> support::on_workers* { return new fixture##_##name##_test; }); \
+  void fixture##_##name##_test::TestBody()
