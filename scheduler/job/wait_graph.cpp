@@ -19,13 +19,13 @@ struct wait_graph {
 };
 process_wide<wait_graph> graph;
 
-wait_node& node_of(job_core& j) noexcept { return job_state::of(j).waits; }
+wait_node& waits_of(job_core& j) noexcept { return job_state::of(j).waits; }
 std::string quoted(job_core& j) { return "job \"" + job_state::of(j).options.name + "\""; }
 
 const bool known_to_all_waits = (
     platform::running_job = []() noexcept -> platform::party* {
       job_core* const job = current_job();
-      return job != nullptr ? &node_of(*job) : nullptr;
+      return job != nullptr ? &waits_of(*job) : nullptr;
     },
     true);
 
@@ -34,7 +34,7 @@ const bool known_to_all_waits = (
 platform::outlook wait_node::look() const {
   if (job.done()) return {};
   platform::outlook o{platform::outlook::needs::all, {}};
-  for (const wait_edge* e = first; e != nullptr; e = e->after_) o.add(node_of(e->awaited_), e->number_);
+  for (const wait_edge* e = first; e != nullptr; e = e->after_) o.add(waits_of(e->awaited_), e->number_);
   add_waits_elsewhere(o);
   return o;
 }
@@ -44,14 +44,14 @@ std::string wait_node::text() const { return quoted(job); }
 // Needs no memory: the stack of the search is linked through the jobs.
 job_core* last_before(job_core& to, job_core& from) noexcept {
   ++graph->searches;
-  node_of(from).seen = graph->searches;
-  node_of(from).to_look_at = nullptr;
-  node_of(from).came_from = nullptr;
+  waits_of(from).seen = graph->searches;
+  waits_of(from).to_look_at = nullptr;
+  waits_of(from).came_from = nullptr;
   for (job_core* at = &from; at != nullptr;) {
-    job_core* next = std::exchange(node_of(*at).to_look_at, nullptr);
-    for (const wait_edge* e = node_of(*at).first; e != nullptr; e = e->after_) {
+    job_core* next = std::exchange(waits_of(*at).to_look_at, nullptr);
+    for (const wait_edge* e = waits_of(*at).first; e != nullptr; e = e->after_) {
       if (&e->awaited_ == &to) return at;
-      wait_node& other = node_of(e->awaited_);
+      wait_node& other = waits_of(e->awaited_);
       if (other.seen == graph->searches) continue;
       other.seen = graph->searches;
       other.came_from = at;
@@ -85,13 +85,13 @@ wait_edge::wait_edge(job_core& awaited) : own_(current_job()), awaited_(awaited)
   const std::lock_guard hold(platform::waits_lock());
   if (job_core* last = last_before(*own_, awaited)) {
     std::string chain;
-    for (; last != &awaited; last = node_of(*last).came_from)
+    for (; last != &awaited; last = waits_of(*last).came_from)
       chain = ", which waits for " + quoted(*last) + chain;
     throw would_deadlock("coppice: this wait could never end: a task of " + quoted(*own_) + " waits for " +
                          quoted(awaited) + chain + ", which waits for " + quoted(*own_) +
                          " (let one of them return first, or wait from outside of all of them)");
   }
-  wait_node& mine = node_of(*own_);
+  wait_node& mine = waits_of(*own_);
   after_ = mine.first;
   if (after_ != nullptr) after_->before_ = this;
   mine.first = this;
@@ -99,7 +99,7 @@ wait_edge::wait_edge(job_core& awaited) : own_(current_job()), awaited_(awaited)
   if (platform::anybody_waits_elsewhere()) {
     std::string why;
     try {
-      why = platform::why_endless(mine, node_of(awaited));
+      why = platform::why_endless(mine, waits_of(awaited));
     } catch (const std::bad_alloc&) {
       // The wait goes on.
     }
@@ -118,7 +118,7 @@ wait_edge::~wait_edge() {
 }
 
 void wait_edge::leave() noexcept {
-  (before_ != nullptr ? before_->after_ : node_of(*own_).first) = after_;
+  (before_ != nullptr ? before_->after_ : waits_of(*own_).first) = after_;
   if (after_ != nullptr) after_->before_ = before_;
 }
 

@@ -11,10 +11,11 @@ namespace platform {
 namespace {
 
 // Written in a child, which has one thread then.
-constinit std::atomic<unsigned> seen{0};
+constinit std::atomic<unsigned> times_forked{0};
 
 // When the program starts: a local static could be in the making during a fork, and in the child for ever.
-const bool watching = (at_fork(nullptr, nullptr, [] { seen.fetch_add(1, std::memory_order_relaxed); }), true);
+const bool watching =
+    (at_fork(nullptr, nullptr, [] { times_forked.fetch_add(1, std::memory_order_relaxed); }), true);
 
 }  // namespace
 
@@ -24,7 +25,7 @@ void at_fork(void (*before)(), void (*in_parent)(), void (*in_child)()) noexcept
 
 unsigned forks() noexcept {
   static_cast<void>(watching);
-  return seen.load(std::memory_order_relaxed);
+  return times_forked.load(std::memory_order_relaxed);
 }
 
 }  // namespace platform

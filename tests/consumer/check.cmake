@@ -36,7 +36,7 @@ elseif(WAY STREQUAL "package")
   build_project(-D CMAKE_PREFIX_PATH=${STAGE})
 
 elseif(WAY STREQUAL "subdirectory")
-  build_project(-D COPPICE_SOURCE=${SOURCE} -D BUILD_SHARED_LIBS=${SHARED})
+  build_project(-D COPPICE_SOURCE=${SOURCE} -D BUILD_SHARED_LIBS=${SHARED} -D CMAKE_UNITY_BUILD_BATCH_SIZE=30)
 
 elseif(WAY STREQUAL "pkg_config")
   set(ENV{PKG_CONFIG_PATH} ${STAGE}/${LIBDIR}/pkgconfig)

@@ -27,6 +27,8 @@
 #include <thread>
 #include <vector>
 
+#include "inside/topology_says.hpp"
+
 namespace {
 
 using coppice::pinning;
@@ -94,8 +96,6 @@ bool claim(bool held, const char* what, const topology& t) {
   return held;
 }
 #define CLAIM(condition, t) claim(condition, #condition, t)
-
-bool says(const topology& t, const std::string& text) { return t.describe().find(text) != std::string::npos; }
 
 // From now on the kernel answers sched_setaffinity with `error`, as a container's filter does.
 void refuse_binding_with(int error) {

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "inside/topology_says.hpp"
+
 namespace {
 
 using coppice::pinning;
@@ -75,8 +77,6 @@ std::vector<unsigned> without(std::vector<unsigned> numbers, unsigned number) {
   std::erase(numbers, number);
   return numbers;
 }
-
-bool says(const topology& t, const std::string& text) { return t.describe().find(text) != std::string::npos; }
 
 using list = std::vector<std::string>;
 

@@ -33,7 +33,6 @@ class virtual_time : public support::on_workers {
 
   coppice::platform::held_clock clock;
 };
-SUPPORT_ON_EACH_NUMBER_OF_WORKERS(virtual_time);
 
 // Until the running task's job is stopped, without using a processor.
 void sleep_until_stopped() {
@@ -42,7 +41,7 @@ void sleep_until_stopped() {
   stopped.wait();
 }
 
-TEST_P(virtual_time, C21TheTimeLeftIsThatOfTheClock) {
+TEST_ON_WORKERS(virtual_time, C21TheTimeLeftIsThatOfTheClock) {
   std::vector<std::chrono::nanoseconds> left;
   const auto report = report_of(scheduler(),
                                 [&] {
@@ -58,7 +57,7 @@ TEST_P(virtual_time, C21TheTimeLeftIsThatOfTheClock) {
   EXPECT_EQ(report.result, outcome::completed) << "nothing was lost";
 }
 
-TEST_P(virtual_time, C21ADeadlineIsPastWhenTheClockShowsItAndNotBefore) {
+TEST_ON_WORKERS(virtual_time, C21ADeadlineIsPastWhenTheClockShowsItAndNotBefore) {
   for (const auto ahead : {-1ns, 0ns, 1ns}) {
     bool ran = false;
     const auto report = report_of(scheduler(), [&] { ran = true; }, {.deadline = clock.now() + ahead});
@@ -69,7 +68,7 @@ TEST_P(virtual_time, C21ADeadlineIsPastWhenTheClockShowsItAndNotBefore) {
 }
 
 // The timer meets them in order, so when the second job is stopped, the first would have been.
-TEST_P(virtual_time, C21AOneTickLaterDeadlineIsNotReached) {
+TEST_ON_WORKERS(virtual_time, C21AOneTickLaterDeadlineIsNotReached) {
   const auto when = clock.now() + 10s;
   auto later = scheduler().submit(
       [&] {
@@ -90,7 +89,7 @@ TEST_P(virtual_time, C21AOneTickLaterDeadlineIsNotReached) {
   EXPECT_EQ(later.wait().cancel->reason, "its deadline was reached");
 }
 
-TEST_P(virtual_time, C21AnInnerDeadlineIsTheEarlierOfItsOwnAndTheOuterOne) {
+TEST_ON_WORKERS(virtual_time, C21AnInnerDeadlineIsTheEarlierOfItsOwnAndTheOuterOne) {
   const auto outer = clock.now() + 10s;
   std::vector<std::chrono::nanoseconds> left;
   const auto report =
@@ -113,7 +112,7 @@ TEST_P(virtual_time, C21AnInnerDeadlineIsTheEarlierOfItsOwnAndTheOuterOne) {
   EXPECT_FALSE(report.cancel);
 }
 
-TEST_P(virtual_time, C21ReachedWhileEveryWorkerIsBusyElsewhereNoBodyRuns) {
+TEST_ON_WORKERS(virtual_time, C21ReachedWhileEveryWorkerIsBusyElsewhereNoBodyRuns) {
   support::busy_workers busy(scheduler());
   auto queued = scheduler().submit([] { ADD_FAILURE() << "must not run"; }, {.deadline = clock.now() + 1h});
   const auto token = queued.stop_token();
@@ -126,7 +125,7 @@ TEST_P(virtual_time, C21ReachedWhileEveryWorkerIsBusyElsewhereNoBodyRuns) {
   EXPECT_EQ(queued.wait().skipped, 1U);
 }
 
-TEST_P(virtual_time, C21ReachedWhileTheSchedulerStandsIdleItEndsTheJob) {
+TEST_ON_WORKERS(virtual_time, C21ReachedWhileTheSchedulerStandsIdleItEndsTheJob) {
   std::latch asleep(1);
   auto job = scheduler().submit(
       [&] {
@@ -140,7 +139,7 @@ TEST_P(virtual_time, C21ReachedWhileTheSchedulerStandsIdleItEndsTheJob) {
   EXPECT_EQ(checked(job).result, outcome::deadline_exceeded);
 }
 
-TEST_P(virtual_time, C21ReachedJustAfterTheEndItChangesNothing) {
+TEST_ON_WORKERS(virtual_time, C21ReachedJustAfterTheEndItChangesNothing) {
   auto ended = scheduler().submit([] {}, {.deadline = clock.now() + 1s});
   const auto before = checked(ended);
   clock.advance(1s);
@@ -153,7 +152,7 @@ TEST_P(virtual_time, C21ReachedJustAfterTheEndItChangesNothing) {
   EXPECT_FALSE(ended.stop_token().stop_requested());
 }
 
-TEST_P(virtual_time, C21AHundredDeadlinesAreMetInTheOrderOfTime) {
+TEST_ON_WORKERS(virtual_time, C21AHundredDeadlinesAreMetInTheOrderOfTime) {
   constexpr int n = 100;
   std::vector<coppice::job<void>> jobs;
   support::busy_workers busy(scheduler());
