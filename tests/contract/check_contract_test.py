@@ -61,7 +61,7 @@ class Test(unittest.TestCase):
         self.assertIn("C-01 has two rows", self.found())
 
     def test_finds_a_test_that_is_not_in_the_row_of_its_number(self):
-        self.change(self.source, "C01Holds) {}", "C01Holds) {}\nTEST_F(one, C01C02HoldsTwice) {}")
+        self.change(self.source, "C01Holds) {}", "C01Holds) {}\nTEST_ON_WORKERS(one, C01C02HoldsTwice) {}")
         found = self.found()
         self.assertIn("C-01: one.C01C02HoldsTwice has its number", found)
         self.assertIn("C-02: one.C01C02HoldsTwice has its number", found)
