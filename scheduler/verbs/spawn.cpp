@@ -112,7 +112,7 @@ void add_rare_child(worker& w, task_frame& node, group_core* group, std::string_
       throw;
     }
   }
-  count_child(w, node, parent, group);
+  count_child(w, node, w.where().next_child(), parent, node.job, group);
   if (group != nullptr || !parent.job->keeps_what_is_earlier() || !hold(w, node)) enqueue(w, node);
 }
 

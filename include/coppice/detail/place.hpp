@@ -42,6 +42,8 @@ class spot {
   std::uint32_t branch() const noexcept { return static_cast<std::uint32_t>(word_ & in_own_branch); }
   // The ordinal of the next child, or of the first branch of the next join.
   std::uint32_t next_child() const noexcept;
+  // The same where the spot is known to be in that place, which is no join's.
+  std::uint32_t next_child_directly_in(const place& p) const noexcept;
   // The same of the component that this spot is in; 0 for a root.
   std::uint32_t ordinal() const noexcept;
   // The innermost place from here upwards that is no join's. Cost: one load for each join on the way.
@@ -113,6 +115,10 @@ COPPICE_COLD inline void spot::carry(spot before, std::uint16_t children) noexce
 
 inline std::uint32_t spot::next_child() const noexcept {
   return std::uint32_t{at()->carries[branch()]} << 16 | static_cast<std::uint32_t>(word_ >> count_shift);
+}
+
+inline std::uint32_t spot::next_child_directly_in(const place& p) const noexcept {
+  return std::uint32_t{p.carries[0]} << 16 | static_cast<std::uint32_t>(word_ >> count_shift);
 }
 
 inline std::uint32_t spot::ordinal() const noexcept {

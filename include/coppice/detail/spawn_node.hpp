@@ -74,16 +74,16 @@ COPPICE_API COPPICE_COLD void add_rare_child(worker& w, task_frame& node, group_
 // goes too deep.
 COPPICE_API void enqueue_at_bound(worker& w, task_frame& node) noexcept;
 
-// Counts a complete node as a child of `parent`, the running task. Its ordinal is asked for here: to move the
-// closure may have been a fork of its own.
-COPPICE_INLINE inline void count_child(worker& w, task_frame& node, task_frame& parent,
-                                       group_core* group) noexcept {
-  node.low = w.where().next_child();
+// Counts a complete node as a child of `parent`, the running task. The ordinal is asked for when the closure
+// has been moved, which may have been a fork of its own.
+COPPICE_INLINE inline void count_child(worker& w, task_frame& node, std::uint32_t ordinal, task_frame& parent,
+                                       job_core* job, group_core* group) noexcept {
+  node.low = ordinal;
   w.where().count_child();
   if (!outlives_child_of(parent, group)) parent.add_child(w);
   if (group != nullptr) group->child_spawned(w);
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before anybody can take the child.
-  add_as_only_writer(bind_counts(w, *parent.job).spawned, std::uint64_t{1}, memory_order_release);
+  add_as_only_writer(bind_counts(w, *job).spawned, std::uint64_t{1}, memory_order_release);
 }
 
 // Pushes a counted child, or runs it at once.
@@ -100,7 +100,8 @@ using node_of = spawn_node<std::decay_t<F>>;
 
 // A node that is complete but for its name and its ordinal. Throws what moving f throws, std::bad_alloc.
 template <class F>
-COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, group_core* group, F&& f) {
+COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, job_core* job, group_core* group,
+                                            F&& f) {
   using node = node_of<F>;
   using closure = node_closure<std::decay_t<F>>;
   constexpr std::uint32_t list = slab::list_of(sizeof(node));
@@ -118,7 +119,7 @@ COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, group
   ::new (static_cast<void*>(static_cast<task_frame*>(child)))
       task_frame{{&node::run_node, frame::loose},
                  {place::link(parent, place_kind::task), 0, {}},
-                 parent.job,
+                 job,
                  group,
                  0,
                  task_frame::body_runs,
@@ -131,7 +132,7 @@ COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, group
 template <class F>
 [[gnu::noinline]] bool spawn_rarely(worker& w, group_core* group, F&& f, std::string_view name) {
   if (refuses_child(w, group)) return false;
-  node_of<F>& child = make_node(w, *w.task, group, std::forward<F>(f));
+  node_of<F>& child = make_node(w, *w.task, w.task->job, group, std::forward<F>(f));
   add_rare_child(w, child, group, name, &node_of<F>::drop_closure);
   return true;
 }
@@ -151,15 +152,15 @@ COPPICE_INLINE inline bool spawn_rarely_by_copy(worker& w, group_core* group, F&
 // False: the job or the group is being stopped.
 template <class F>
 bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
-  const char local = 0;
-  if (w.attention.is_below_limit(stack_address(&local))) [[unlikely]]
+  if (w.attention.is_below_limit(stack_address_here())) [[unlikely]]
     refuse_recursion();
   task_frame& parent = *w.task;
-  if (w.where().at() != &parent || !name.empty() || !parent.job->unmarked() ||
+  job_core* const job = parent.job;
+  if (w.where().at() != &parent || !name.empty() || !job->unmarked() ||
       (group != nullptr && group->stopped())) [[unlikely]]
     return spawn_rarely_by_copy(w, group, std::forward<F>(f), name);
-  node_of<F>& child = make_node(w, parent, group, std::forward<F>(f));
-  count_child(w, child, parent, group);
+  node_of<F>& child = make_node(w, parent, job, group, std::forward<F>(f));
+  count_child(w, child, w.where().next_child_directly_in(parent), parent, job, group);
   enqueue(w, child);
   return true;
 }

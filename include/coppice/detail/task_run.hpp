@@ -80,9 +80,10 @@ COPPICE_INLINE inline bool begin_task(worker& w, task_frame& t) noexcept {
   }
   w.where() = t;
   w.task = &t;
-  if (!t.job->unmarked() || (t.group != nullptr && t.group->stopped())) [[unlikely]]
+  job_core& job = *t.job;
+  if (!job.unmarked() || (t.group != nullptr && t.group->stopped())) [[unlikely]]
     return task_run::begin_marked(w, t);
-  add_as_only_writer(bind_counts(w, *t.job).started, std::uint64_t{1}, memory_order_relaxed);
+  add_as_only_writer(bind_counts(w, job).started, std::uint64_t{1}, memory_order_relaxed);
   return true;
 }
 

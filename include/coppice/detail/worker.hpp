@@ -128,6 +128,13 @@ inline std::uintptr_t stack_address(const void* local) noexcept {
 #endif
 }
 
+// The same of the caller, for whom a byte is set aside and nothing is written.
+COPPICE_INLINE inline std::uintptr_t stack_address_here() noexcept {
+  char here;
+  asm("" : "=m"(here));
+  return stack_address(&here);
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace coppice
