@@ -30,8 +30,7 @@ class scheduler_stream final : public stream_pool {
         outer_(current_job()),
         options_{options.name, error_policy::collect_all(), options.deadline, options.keep_errors,
                  options.shield} {
-    const char here = 0;
-    if (this_worker != nullptr && this_worker->attention.is_below_limit(stack_address(&here)))
+    if (this_worker != nullptr && this_worker->attention.is_below_limit(stack_address_here()))
       refuse_recursion();
     if (outer_ != nullptr) outer_->acquire();
     if (options.deadline) home_.timer.start();
