@@ -9,6 +9,7 @@ namespace {
 
 using coppice::detail::atomic;
 using coppice::detail::condition_variable;
+using coppice::detail::late_atomic;
 using coppice::detail::mutex;
 using model::check;
 using model::thread;
@@ -52,6 +53,24 @@ MODEL(ExchangesHandTheMessageOn, {.preemptions = 2}) {
   if (step.load(acquire) == 2) check(data == 1, "the head of the sequence is acquired");
   writer.join();
   middle.join();
+}
+
+// ---- a word that begins with nothing ----
+
+void load_late_word(std::memory_order store, std::memory_order load) {
+  late_atomic<int*> word;
+  atomic<int> stored{0};
+  int item = 0;
+  thread writer([&] {
+    word.store(&item, relaxed);
+    stored.store(1, store);
+  });
+  if (stored.load(load) == 1) check(word.load(relaxed) == &item, "the word is what was stored");
+  writer.join();
+}
+MODEL(ALateWordIsLoadedOnceItIsStored, {.preemptions = 2}) { load_late_word(release, acquire); }
+MODEL_MUST_FAIL(ALateWordIsLoadedBeforeItIsStored, "a word that nobody has stored", {.preemptions = 1}) {
+  load_late_word(relaxed, relaxed);
 }
 
 // ---- store, then load of the other's word: the Dekker pair ----

@@ -111,11 +111,21 @@ class atomic {
   alignas(sizeof(T)) T newest_;
 };
 
-// Begins with a value that nobody has stored.
+// To load it before anybody has stored it is a failure.
 template <class T>
-class late_atomic : public atomic<T> {
+class late_atomic : atomic<T> {
  public:
-  late_atomic() noexcept : atomic<T>(from_bits<T>(0xa5a5a5a5a5a5a5a5)) {}
+  late_atomic() noexcept : atomic<T>(from_bits<T>(nobodys)) {}
+  using atomic<T>::store;
+  T load(std::memory_order order, where at = where::current()) const noexcept {
+    const T value = atomic<T>::load(order, at);
+    execution* const e = execution::current();
+    if (e != nullptr && to_bits(value) == nobodys) e->fail("a load of a word that nobody has stored", at);
+    return value;
+  }
+
+ private:
+  static constexpr std::uint64_t nobodys = 0xa5a5a5a5a5a5a5a5;
 };
 
 class mutex {
