@@ -5,9 +5,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 
 PROGRAMS = pathlib.Path(os.environ["COPPICE_EXAMPLES"])
+NOBODY = 65534
 EXPECTED = pathlib.Path(__file__).resolve().parent / "expected"
 
 # What differs from run to run, and what stands in its place. The order matters.
@@ -38,6 +41,28 @@ def run_any(program, *arguments, **options):
 
 def run_json(program, *arguments, status=0, **options):
     return json.loads(run(program, *arguments, "--json", status=status, **options))
+
+
+def as_unprivileged_user(test, program, scratch):
+    """How to run a program on what is in the scratch folder as somebody who is refused things, as root never is: its
+    path, and options for subprocess."""
+    if os.geteuid() != 0:
+        return str(PROGRAMS / program), {}
+    options = {"user": NOBODY, "group": NOBODY, "extra_groups": ()}
+    scratch.chmod(0o755)
+    # A copy: that user may not reach the build directory.
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="coppice-program-"))
+    test.addCleanup(shutil.rmtree, folder)
+    folder.chmod(0o755)
+    copy = shutil.copy(PROGRAMS / program, folder)
+    try:
+        able = subprocess.run([copy, "--help"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+                              **options)
+    except OSError as e:
+        test.skipTest(f"an unprivileged user cannot run programs here: {e}")
+    if able.returncode != 0:
+        test.skipTest(f"an unprivileged user cannot run {program}, probably for want of its shared library")
+    return copy, options
 
 
 def printable(output):

@@ -1,6 +1,5 @@
 """csv_import, sleepy_tasks, background_pool and pipeline: pools and streams at work."""
 
-import os
 import pathlib
 import re
 import shutil
@@ -163,9 +162,8 @@ class Test(unittest.TestCase):
     def test_pipeline_reports_what_cannot_be_read_with_its_stage(self):
         top = self.tree()
         (top / "a/one").chmod(0)
-        self.folder.chmod(0o755)
-        nobody = {"user": 65534} if os.geteuid() == 0 else {}  # root reads everything
-        text = examples.run("pipeline", top, status=1, **nobody)
+        program, options = examples.as_unprivileged_user(self, "pipeline", self.folder)
+        text = examples.run(program, top, status=1, **options)
         examples.compare(text.replace(str(top), "TOP"), "pipeline_unreadable")
 
 

@@ -6,7 +6,6 @@ import os
 import pathlib
 import pty
 import resource
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +18,6 @@ import examples
 
 MODES = [("--serial",), ("--fifo",), ("--workers", "1"), ("--workers", "2"), ("--workers", "8"), ("--blocking", "16")]
 COUNTS = ("files", "directories", "symlinks", "other", "bytes")
-NOBODY = 65534
 
 
 class Test(unittest.TestCase):
@@ -168,7 +166,7 @@ class Test(unittest.TestCase):
             self.assertIn("/\\xc2\\x85\n", text)
 
     def test_what_cannot_be_read_is_an_error_and_stops_nothing(self):
-        program, options = as_unprivileged_user(self)
+        program, options = examples.as_unprivileged_user(self, "tree_walk", self.scratch)
         top = self.scratch / "top"
         for i in range(20):
             (top / f"d{i}/sub").mkdir(parents=True)
@@ -210,7 +208,7 @@ class Test(unittest.TestCase):
                     self.assertEqual(place.count("/"), 1 if "/listed/" in path else 2)
 
     def test_a_closed_top_is_an_error(self):
-        program, options = as_unprivileged_user(self)
+        program, options = examples.as_unprivileged_user(self, "tree_walk", self.scratch)
         top = self.scratch / "top"
         top.mkdir()
         give_to(options, top)
@@ -265,7 +263,7 @@ class Test(unittest.TestCase):
             )
 
     def test_an_error_deep_down_has_its_whole_path(self):
-        program, options = as_unprivileged_user(self)
+        program, options = examples.as_unprivileged_user(self, "tree_walk", self.scratch)
         names = ["deep" * 20] * 100
         at = os.open(self.scratch, os.O_RDONLY)
         for name in names:
@@ -275,7 +273,7 @@ class Test(unittest.TestCase):
             at = below
         os.chmod(at, 0)
         if options:
-            os.chown(at, NOBODY, NOBODY)
+            os.chown(at, options["user"], options["group"])
         for mode in MODES:
             done = subprocess.run([program, self.scratch, *mode, "--json"], stdout=subprocess.PIPE, check=False, **options)
             [error] = json.loads(done.stdout)["error_list"]
@@ -392,28 +390,6 @@ def find_totals(top):
     other = sum(counted.values()) - counted["f"] - counted["d"] - counted["l"]
     totals = {"files": counted["f"], "directories": counted["d"], "symlinks": counted["l"], "other": other, "bytes": size}
     return totals, done.stderr.count(b"\n")
-
-
-def as_unprivileged_user(test):
-    """How to run tree_walk as somebody who is refused things: the program, and options for subprocess."""
-    if os.geteuid() != 0:
-        return str(examples.PROGRAMS / "tree_walk"), {}
-    options = {"user": NOBODY, "group": NOBODY, "extra_groups": ()}
-    # A copy: that user may not reach the build directory.
-    test.scratch.chmod(0o755)
-    bin_ = test.scratch.with_name(test.scratch.name + "-bin")
-    bin_.mkdir()
-    bin_.chmod(0o755)
-    test.addCleanup(remove, bin_)
-    program = shutil.copy(examples.PROGRAMS / "tree_walk", bin_)
-    try:
-        able = subprocess.run([program, "--help"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-                              **options)
-    except OSError as e:
-        test.skipTest(f"an unprivileged user cannot run programs here: {e}")
-    if able.returncode != 0:
-        test.skipTest("an unprivileged user cannot run tree_walk, probably for want of its shared library")
-    return program, options
 
 
 def give_to(options, top):
