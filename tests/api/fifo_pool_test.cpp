@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "support/fifo.hpp"
+#include "support/process.hpp"
 
 namespace {
 
@@ -35,8 +36,8 @@ using support::gate;
 using support::living;
 using support::message_of;
 using support::seven;
-using support::threads_listed;
-using support::threads_of_this_process;
+using support::threads_at_rest;
+using support::threads_now;
 using support::yield_until;
 
 TEST(fifo_pool, AnythingInvocableRunsAndItsResultComesBack) {  // E2
@@ -298,13 +299,13 @@ int start_a_pool_beyond_the_thread_limit() {
   if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) return 77;  // root has no limit
   const rlimit limit{8, 8};
   if (setrlimit(RLIMIT_NPROC, &limit) != 0) return 77;
-  const auto before = threads_of_this_process();  // may count one that has just been joined
+  const auto before = threads_at_rest();
   try {
     fifo_pool pool({.workers = 64});
     return 1;
   } catch (const std::system_error&) {
   }
-  yield_until([before] { return threads_listed() <= before; });
+  yield_until([before] { return threads_now() <= before; });
   return 0;
 }
 

@@ -6,9 +6,7 @@
 
 #include <atomic>
 #include <coppice/fifo_pool.hpp>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <latch>
 #include <memory>
 #include <string>
@@ -39,17 +37,6 @@ class gate {
 template <class Condition>
 void yield_until(Condition condition) {
   while (!condition()) std::this_thread::yield();
-}
-
-// A thread stays listed for a moment after it was joined, so that a test waits for the number; one
-// that is left behind ends in the test's time limit.
-inline std::ptrdiff_t threads_listed() {
-  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
-}
-
-inline std::ptrdiff_t threads_of_this_process() {
-  std::thread([] {}).join();  // a sanitizer's own thread comes with the first one
-  return threads_listed();
 }
 
 // The state letter of a thread; S: it sleeps, so it has got as far as it can.
