@@ -122,8 +122,9 @@ void job_core::run_root(frame* f, worker& w) noexcept {
   job_core& job = *t.job;
   // order(spawned): release; pairs with the acquire in tally::quiet(). Before the body can spawn.
   add_as_only_writer(bind_counts_of_root(w, job).spawned, std::uint64_t{1}, memory_order_release);
-  run_task(
-      w, t, nullptr, 0, [&job] { job.run_body(); }, [&job] { job.drop_body(); });
+  if (run_task(
+          w, t, 0, [&job] { job.run_body(); }, [&job] { job.drop_body(); }))
+    end_any(w, t, 0);
 }
 
 namespace {

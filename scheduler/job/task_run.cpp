@@ -183,7 +183,7 @@ void task_run::deliver() noexcept {
 void release_lineage(worker& w, task_frame* t) noexcept {
   for (;;) {
     // One child of t less.
-    if (t->run_by(w) && !t->body_ended()) {
+    if (t->counts_children_of(w)) {
       --t->live;
       return;
     }
@@ -198,8 +198,7 @@ void release_lineage(worker& w, task_frame* t) noexcept {
 }
 
 bool task_run::header_is_gone(worker& w, task_frame& t) noexcept {
-  // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-  if (t.live != 0 || t.rem.load(memory_order_acquire) != task_frame::body_runs) {
+  if (t.has_descendants()) {
     // order(rem): acq_rel; pairs with the children's fetch_sub in release_lineage().
     const std::int32_t change = t.live - task_frame::body_runs;
     if (t.rem.fetch_add(change, memory_order_acq_rel) + change != 0) return false;
@@ -223,12 +222,74 @@ task_run* make_run(room_for_run& room, worker& w, task_frame& t, task_end how) n
   return std::construct_at(&room.made, w, t, how);
 }
 
-void end_task_rarely(worker& w, task_frame& t, std::uint32_t list, task_run* run) noexcept {
+namespace {
+
+// A task without descendants is gone when its body is.
+void let_go_of_header(worker& w, task_frame& t, task_frame& above, std::uint32_t list) noexcept {
+  bool counted = !outlives_child_of(above, t.group);
+  if (!t.has_descendants() && t.get_extra() == nullptr) {
+    slab::give(w.nodes, &t, list);
+  } else {
+    if (!std::exchange(counted, true)) above.add_child(w);
+    if (!task_run::header_is_gone(w, t)) return;
+  }
+  if (counted) release_lineage(w, &above);
+}
+
+void count_end(shard& counts, task_end how) noexcept {
+  atomic<std::uint64_t>& ended = how == task_end::succeeded   ? counts.succeeded
+                                 : how == task_end::failed    ? counts.failed
+                                 : how == task_end::cancelled ? counts.cancelled
+                                                              : counts.skipped;
+  // order(ends): release; pairs with the acquire in tally::quiet().
+  add_as_only_writer(ended, std::uint64_t{1}, memory_order_release);
+}
+
+// The task may be gone.
+void end_task(worker& w, task_frame& t, std::uint32_t list, task_end how) noexcept {
+  job_core& job = *t.job;
+  group_core* const group = t.group;
+  if (task_frame* const above = t.parent()) let_go_of_header(w, t, *above, list);
+  if (group != nullptr) group->child_ended(w);
+  count_end(bind_counts(w, job), how);
+  w.counts_dirty = true;
+}
+
+bool has_something_to_settle(const worker& w, const task_frame& t) noexcept {
+  return w.keeps_origin || t.get_extra() != nullptr || t.job->looked_at();
+}
+
+}  // namespace
+
+void end_task_rarely(worker& w, task_frame& t, std::uint32_t list, task_run& run) noexcept {
+  const task_end how = run.settle();
+  std::destroy_at(&run);
+  end_task(w, t, list, how);
+}
+
+void end_any(worker& w, task_frame& t, std::uint32_t list) noexcept {
   room_for_run room;
-  if (run == nullptr) run = make_run(room, w, t, task_end::succeeded);
-  const task_end how = run->settle();
-  std::destroy_at(run);
-  end_task(w, t, t.parent(), t.get_extra() != nullptr, list, how);
+  if (has_something_to_settle(w, t)) [[unlikely]]
+    return end_task_rarely(w, t, list, *make_run(room, w, t, task_end::succeeded));
+  end_task(w, t, list, task_end::succeeded);
+}
+
+// The usual end touches only what is this worker's own, and calls nothing.
+void end_child(worker& w, task_frame& t, std::uint32_t list) noexcept {
+  task_frame& above = t.parent_of_child();
+  group_core* const group = t.group;
+  if (has_something_to_settle(w, t) || t.has_descendants() || !w.nodes->is_home_of(&t) ||
+      w.counts_of != t.job || (group != nullptr && !group->is_made_by(w))) [[unlikely]]
+    return end_any(w, t, list);
+  if (!outlives_child_of(above, group)) {
+    if (!above.counts_children_of(w)) [[unlikely]]
+      return end_any(w, t, list);
+    --above.live;
+  }
+  w.nodes->give_own(&t, list);
+  if (group != nullptr) group->child_ended_here();
+  count_end(*w.counts, task_end::succeeded);
+  w.counts_dirty = true;
 }
 
 }  // namespace detail

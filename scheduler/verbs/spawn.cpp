@@ -70,9 +70,7 @@ void take_over_ancestors(worker& w, task_frame& t) {
 void* take_after_tidying(worker& w, std::uint32_t list) {
   if (void* const n = w.nodes->take_at_hand(list)) return n;
   task_frame& t = *w.task;
-  // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-  if (w.where().at() == &t && t.above() && t.live == 0 &&
-      t.rem.load(memory_order_acquire) == task_frame::body_runs && !group_core::has_children_of(w, t))
+  if (w.where().at() == &t && t.above() && !t.has_descendants() && !group_core::has_children_of(w, t))
     take_over_ancestors(w, t);
   return w.nodes->take_more(list);
 }

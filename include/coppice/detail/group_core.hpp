@@ -61,10 +61,12 @@ class COPPICE_API group_core {
       remote_.fetch_add(2, memory_order_relaxed);
     }
   }
+  bool is_made_by(const worker& w) const noexcept { return &w == owner_; }
+  void child_ended_here() noexcept { --local_; }
   // The child's last access.
   void child_ended(const worker& w) noexcept {
-    if (&w == owner_) [[likely]]
-      --local_;
+    if (is_made_by(w)) [[likely]]
+      child_ended_here();
     else
       child_ended_elsewhere();
   }

@@ -58,14 +58,17 @@ class COPPICE_API slab {
   // Any worker: back to the slab that the node came from. `mine` is the calling worker's own slab. Who knows
   // the node's type says which list.
   static void give(slab* mine, void* node, std::uint32_t list) noexcept {
-    chunk* const home = chunk_of(node);
+    if (mine->is_home_of(node)) [[likely]]
+      mine->give_own(node, list);
+    else
+      chunk_of(node)->owner->give_back(static_cast<free_node*>(node), list);
+  }
+  // Owner only, whose node it is.
+  bool is_home_of(const void* node) const noexcept { return chunk_of(node)->owner == this; }
+  void give_own(void* node, std::uint32_t list) noexcept {
     auto* const n = static_cast<free_node*>(node);
-    if (home->owner == mine) [[likely]] {
-      n->next = mine->free_[list];
-      mine->free_[list] = n;
-    } else {
-      home->owner->give_back(n, list);
-    }
+    n->next = free_[list];
+    free_[list] = n;
   }
   static void give(slab* mine, void* node) noexcept { give(mine, node, chunk_of(node)->list); }
 
@@ -85,7 +88,7 @@ class COPPICE_API slab {
   };
 
   // A chunk is aligned to its size: its header says whose it is.
-  static chunk* chunk_of(void* node) noexcept {
+  static chunk* chunk_of(const void* node) noexcept {
     const auto address = reinterpret_cast<std::uintptr_t>(node) & ~(std::uintptr_t{chunk_bytes} - 1);
     return reinterpret_cast<chunk*>(address);  // NOLINT(performance-no-int-to-ptr)
   }

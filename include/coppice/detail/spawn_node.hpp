@@ -52,10 +52,13 @@ struct spawn_node : task_frame {
   static void run_node(frame* f, worker& w) noexcept {
     auto& self = *static_cast<spawn_node*>(f);
     using closure_type = node_closure<F>;
-    run_task(
-        w, self, &self.parent_of_child(), slab::list_of(sizeof(spawn_node)),
-        [&self]() COPPICE_INLINE { static_cast<void>(std::move(self.closure)()); },
-        [&self]() noexcept(std::is_nothrow_destructible_v<closure_type>) { self.closure.~closure_type(); });
+    constexpr std::uint32_t list = slab::list_of(sizeof(spawn_node));
+    if (run_task(
+            w, self, list, [&self]() COPPICE_INLINE { static_cast<void>(std::move(self.closure)()); },
+            [&self]() noexcept(std::is_nothrow_destructible_v<closure_type>) {
+              self.closure.~closure_type();
+            })) [[likely]]
+      end_child(w, self, list);
   }
   static void drop_closure(task_frame& t) { std::destroy_at(&static_cast<spawn_node&>(t).closure); }
 };

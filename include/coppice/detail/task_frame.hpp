@@ -47,13 +47,19 @@ struct task_frame : frame, place {
   }
   // While the body runs, or a child that is counted.
   void add_child(const worker& who) noexcept {
-    if (run_by(who) && !body_ended())
+    if (counts_children_of(who))
       ++live;
     else
       // order(rem): relaxed; the header cannot go meanwhile.
       rem.fetch_add(1, memory_order_relaxed);
   }
+  // Whether this thread counts children in `live`.
+  bool counts_children_of(const worker& who) const noexcept { return run_by(who) && !body_ended(); }
   // Asked by the body's own thread only.
+  bool has_descendants() const noexcept {
+    // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
+    return live != 0 || rem.load(memory_order_acquire) != body_runs;
+  }
   bool body_ended() const noexcept { return rem.load(memory_order_relaxed) < body_runs / 2; }
 };
 static_assert(sizeof(void*) != 8 || sizeof(task_frame) == 64, "one cache line before the closure");

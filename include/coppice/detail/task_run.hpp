@@ -87,59 +87,25 @@ COPPICE_INLINE inline bool begin_task(worker& w, task_frame& t) noexcept {
   return true;
 }
 
-// A task without descendants is gone when its body is.
-COPPICE_INLINE inline void let_go_of_header(worker& w, task_frame& t, task_frame& above, bool has_extra,
-                                            std::uint32_t list) noexcept {
-  bool counted = !outlives_child_of(above, t.group);
-  // order(rem): acquire; pairs with the fetch_sub in release_lineage(): children elsewhere are over.
-  if (t.live == 0 && t.rem.load(memory_order_acquire) == task_frame::body_runs && !has_extra) [[likely]] {
-    slab::give(w.nodes, &t, list);
-  } else {
-    if (!std::exchange(counted, true)) above.add_child(w);
-    if (!task_run::header_is_gone(w, t)) return;
-  }
-  if (!counted) return;
-  if (above.run_by(w) && !above.body_ended()) [[likely]]
-    --above.live;
-  else
-    release_lineage(w, &above);
-}
-
-inline void count_end(shard& counts, task_end how) noexcept {
-  atomic<std::uint64_t>& ended = how == task_end::succeeded   ? counts.succeeded
-                                 : how == task_end::failed    ? counts.failed
-                                 : how == task_end::cancelled ? counts.cancelled
-                                                              : counts.skipped;
-  // order(ends): release; pairs with the acquire in tally::quiet().
-  add_as_only_writer(ended, std::uint64_t{1}, memory_order_release);
-}
-
-// The task may be gone. `above` is null for a root.
-COPPICE_INLINE inline void end_task(worker& w, task_frame& t, task_frame* above, bool has_extra,
-                                    std::uint32_t list, task_end how) noexcept {
-  job_core& job = *t.job;
-  group_core* const group = t.group;
-  if (above != nullptr) let_go_of_header(w, t, *above, has_extra, list);
-  if (group != nullptr) group->child_ended(w);
-  count_end(bind_counts(w, job), how);
-  w.counts_dirty = true;
-}
-
 // Out of line: what a run is made of would be held ready in registers all through the usual one.
 COPPICE_API COPPICE_COLD task_run* make_run(room_for_run& room, worker& w, task_frame& t,
                                             task_end how) noexcept;
-// Settles the run, and ends it. Null: it went well, and has something to settle.
+// Settles the run, and ends it.
 COPPICE_API COPPICE_COLD void end_task_rarely(worker& w, task_frame& t, std::uint32_t list,
-                                              task_run* run) noexcept;
+                                              task_run& run) noexcept;
+// Ends a run that went well, whatever it may have to settle.
+COPPICE_API void end_any(worker& w, task_frame& t, std::uint32_t list) noexcept;
+// The same for a child: fast for one that has not been stolen and has no descendants left.
+COPPICE_API void end_child(worker& w, task_frame& t, std::uint32_t list) noexcept;
 
-// Runs the body and destroys the closure; either may throw. `above`: the task's parent, null for a root;
-// `list`: the slab's, of the task's node.
+// Runs the body and destroys the closure; either may throw. `list`: the slab's, of a child's node. True: it
+// went well, and the caller is to end it. False: it did not, and is ended.
 //
 // The order is the contract: the closure is dead, the handler is left, the error is delivered, the header is
 // let go, the group hears, and last of all the end is counted.
 template <class Body, class Drop>
-COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above, std::uint32_t list,
-                                    const Body& body, const Drop& drop) noexcept {
+COPPICE_INLINE inline bool run_task(worker& w, task_frame& t, std::uint32_t list, const Body& body,
+                                    const Drop& drop) noexcept {
   const spot outer = w.where();
   task_frame* const outer_task = w.task;
   room_for_run room;
@@ -166,10 +132,10 @@ COPPICE_INLINE inline void run_task(worker& w, task_frame& t, task_frame* above,
   }
   w.where() = outer;
   w.task = outer_task;
-  // Whoever has taken over ancestors has an extra part: that end looks for the parent anew.
-  if (rare != nullptr || w.keeps_origin || t.get_extra() != nullptr || t.job->looked_at()) [[unlikely]]
-    return end_task_rarely(w, t, list, rare);
-  end_task(w, t, above, false, list, task_end::succeeded);
+  if (rare == nullptr) [[likely]]
+    return true;
+  end_task_rarely(w, t, list, *rare);
+  return false;
 }
 
 }  // namespace detail
