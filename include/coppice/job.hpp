@@ -60,6 +60,10 @@ class job {
   }
 
   /// Gives up waiting at `when`; cancels nothing. True: the job is quiet.
+  ///
+  /// Threads: any. A task runs nothing meanwhile and lends its core: with no spare worker left to take it, or
+  /// `max_spare_workers` of 0, a job of the same scheduler that no other worker has is not begun until then.
+  /// Throws: as wait(), but an endless wait only where the job is the own one or one it was submitted from.
   bool wait_until(std::chrono::steady_clock::time_point when) { return checked().wait_until(when); }
 
   /// Waits, then moves the value out.

@@ -208,7 +208,7 @@ COPPICE_COLD results_up_to<sizeof...(Bodies) - 1, Bodies...> join_serially(Bodie
 // inlined saves them at its entry with clang, and g++ does not inline it into itself.
 template <class... Bodies>
 [[gnu::noinline]] results_up_to<sizeof...(Bodies) - 1, Bodies...> fork_here(Bodies... bodies) {
-  worker* const w = this_worker;
+  worker* const w = forking_worker;
   if (w == nullptr) [[unlikely]]
     return join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
   return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where(), bodies...);

@@ -83,7 +83,7 @@ template <class I, class F>
 void parallel_for(I first, I last, F body) {
   const std::uint64_t n = detail::distance_of(first, last);
   if (n == 0) return;
-  if (detail::this_worker == nullptr) {
+  if (detail::forking_worker == nullptr) {
     for (std::uint64_t k = 0; k != n; ++k, ++first) body(first);
     return;
   }

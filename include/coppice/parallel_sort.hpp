@@ -131,7 +131,7 @@ class quick_sort {
 template <class It, class Cmp = std::less<>>
 void parallel_sort(It first, It last, Cmp cmp = {}) {
   if (!(first < last)) return;
-  if (detail::this_worker == nullptr) {
+  if (detail::forking_worker == nullptr) {
     std::sort(first, last, [&cmp](const auto& x, const auto& y) { return cmp(x, y); });
     return;
   }

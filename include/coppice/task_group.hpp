@@ -44,7 +44,7 @@ class task_group {
   template <class F>
   bool spawn(F&& f, std::string_view name = {}) {
     if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
-    detail::worker* const w = detail::this_worker;
+    detail::worker* const w = detail::forking_worker;
     if (w != nullptr) [[likely]]
       return detail::spawn_child(*w, &core_, std::forward<F>(f), name);
     if (core_.serial_failed()) return false;
@@ -77,7 +77,7 @@ class task_group {
 template <class F>
 bool spawn(F&& f, std::string_view name = {}) {
   if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
-  detail::worker* const w = detail::this_worker;
+  detail::worker* const w = detail::forking_worker;
   if (w != nullptr) [[likely]]
     return detail::spawn_child(*w, nullptr, std::forward<F>(f), name);
   try {

@@ -122,6 +122,16 @@ std::string demangled(const char* mangled) {
 
 bool later_on_top(const failure& a, const failure& b) noexcept { return is_earlier(a, b); }
 
+// The text of a job's error is in that of a task that lets it pass, and so on: without a bound what many
+// nested jobs tell grows with the square of their number.
+void bound_text(std::string& text) {
+  constexpr std::size_t longest = 4096;
+  if (text.size() <= longest) return;
+  const std::size_t left_out = text.size() - longest;
+  text.resize(longest);
+  text += "... (and " + std::to_string(left_out) + " characters)";
+}
+
 }  // namespace
 
 task_error describe(const failure& f) {
@@ -148,6 +158,7 @@ task_error describe(const failure& f) {
     e.type = type != nullptr ? demangled(type->name()) : "unknown exception";
     e.message = e.type;
   }
+  bound_text(e.message);
   if (*f.phase != '\0') e.message = std::string(f.phase) + ": " + e.message;
   return e;
 }
@@ -192,27 +203,28 @@ std::vector<error_kind> error_set::kinds() const {
   return all;
 }
 
-void error_set::add(failure&& f) noexcept {
+void error_set::add(failure& f) noexcept {
   ++total_;
+  if (f.secondary) ++secondary_;
   count(type_of(f), 1);
-  place(std::move(f));
+  place(f);
 }
 
-void error_set::place(failure&& f) noexcept {
-  if (f.secondary) return keep(std::move(f));
+void error_set::place(failure& f) noexcept {
+  if (f.secondary) return keep(f);
   if (!leading_) {
     leading_ = std::move(f);
     return;
   }
   if (is_earlier(f, *leading_)) std::swap(f, *leading_);
-  keep(std::move(f));
+  keep(f);
 }
 
-void error_set::keep(failure&& f) noexcept {
+void error_set::keep(failure& f) noexcept {
   if (kept_.size() == limit_) {
     if (!is_earlier(f, kept_.front())) return;
     std::pop_heap(kept_.begin(), kept_.end(), later_on_top);
-    kept_.back() = std::move(f);
+    std::swap(kept_.back(), f);
   } else {
     try {
       kept_.push_back(std::move(f));
@@ -223,21 +235,25 @@ void error_set::keep(failure&& f) noexcept {
   std::push_heap(kept_.begin(), kept_.end(), later_on_top);
 }
 
-void error_set::merge(error_set&& other, bool as_secondary) noexcept {
+void error_set::merge(error_set& other, bool as_secondary) noexcept {
   total_ += other.total_;
+  secondary_ += as_secondary ? other.total_ : other.secondary_;
+  other.total_ = other.secondary_ = 0;
   for (const type_count& t : other.types_) count(t.type, t.count);
-  of_other_types_ += other.of_other_types_;
+  other.types_.clear();
+  of_other_types_ += std::exchange(other.of_other_types_, 0);
   const auto take = [&](failure& f) {
     f.secondary = f.secondary || as_secondary;
-    place(std::move(f));
+    place(f);
   };
   if (other.leading_) take(*other.leading_);
   for (failure& f : other.kept_) take(f);
-  other.leading_.reset();
-  other.kept_.clear();
-  other.types_.clear();
-  other.of_other_types_ = 0;
-  other.total_ = 0;
+}
+
+error_set error_set::take() noexcept {
+  error_set all(limit_);
+  std::swap(all, *this);
+  return all;
 }
 
 failure error_set::take_first() noexcept {
@@ -257,6 +273,7 @@ failure error_set::take_first() noexcept {
     taken(f);
     return f;
   }
+  --secondary_;
   const auto first = std::min_element(kept_.begin(), kept_.end(), later_on_top);
   failure f = std::move(*first);
   *first = std::move(kept_.back());
@@ -268,7 +285,12 @@ failure error_set::take_first() noexcept {
 
 std::vector<failure> error_set::take_sorted() noexcept {
   if (leading_) {
-    keep(std::move(*leading_));
+    // Secondary ones, of which there may be many, can all have earlier paths.
+    if (kept_.size() == limit_) {
+      std::pop_heap(kept_.begin(), kept_.end(), later_on_top);
+      kept_.pop_back();
+    }
+    keep(*leading_);
     leading_.reset();
   }
   std::sort_heap(kept_.begin(), kept_.end(), later_on_top);

@@ -66,30 +66,38 @@ struct type_count {
 // Keeps the `limit` earliest failures, at least one, and counts all. The earliest of those that are not
 // secondary is kept in any case: it is what a group rethrows, and secondary ones, which somebody may have
 // handled, can have earlier paths.
+//
+// Whoever adds holds a lock, and with an exception code of users dies, which may ask for that lock: what is
+// not kept, or gives way, is left in what was handed over, and dies with that.
 class error_set {
  public:
   explicit error_set(std::size_t limit) noexcept : limit_(limit != 0 ? limit : 1) {}
-  void add(failure&& f) noexcept;
-  void merge(error_set&& other, bool as_secondary) noexcept;
+  void add(failure& f) noexcept;
+  // Of `other` only what is not kept is left, and counts nothing.
+  void merge(error_set& other, bool as_secondary) noexcept;
+  // All of it, and leaves nothing behind.
+  error_set take() noexcept;
   // Takes the earliest one out that is not secondary, if there is any; requires kept() > 0.
   failure take_first() noexcept;
   // The earliest one that is not secondary, or null.
   const failure* first() const noexcept { return leading_ ? &*leading_ : nullptr; }
   std::size_t kept() const noexcept { return kept_.size() + (leading_ ? 1U : 0U); }
   std::uint64_t total() const noexcept { return total_; }
+  // Of those, how many are not secondary.
+  std::uint64_t primaries() const noexcept { return total_ - secondary_; }
   // The most frequent type first. Throws std::bad_alloc.
   std::vector<error_kind> kinds() const;
-  // In serial order; empties the set but for the count.
+  // In serial order, `limit` at most, the leading one in any case; empties the set but for the count.
   std::vector<failure> take_sorted() noexcept;
 
  private:
-  void keep(failure&& f) noexcept;
-  void place(failure&& f) noexcept;
+  void keep(failure& f) noexcept;
+  void place(failure& f) noexcept;
   void count(const std::type_info* type, std::uint64_t n) noexcept;
 
   static constexpr std::size_t most_types = 64;
   std::size_t limit_;
-  std::uint64_t total_ = 0;
+  std::uint64_t total_ = 0, secondary_ = 0;
   std::vector<type_count> types_;
   std::uint64_t of_other_types_ = 0;
   std::optional<failure> leading_;  // the earliest one that is not secondary

@@ -256,9 +256,9 @@ void job_core::wait_elsewhere(worker_thread& me) {
 void job_core::wait() {
   if (state().inherited_over_fork() && done()) return;
   refuse_inherited(state());
+  if (!done()) refuse_endless_wait(*this);
   state().observed.store(true, memory_order_relaxed);
   if (done()) return;
-  refuse_endless_wait(*this);
   if (this_worker == nullptr) {
     const waiting_caller me;
     if (me.polls(*this, state()) || me.gives_way(*this)) return;
@@ -286,24 +286,16 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
   if (state().inherited_over_fork() && done()) return true;
   refuse_inherited(state());
   refuse_endless_wait(*this);
-  if (this_worker != nullptr) {
-    // Nobody else may have time for it: an unstarted root runs here, before the clock is looked at.
-    worker& w = *this_worker;
-    if (!done() && state().home.runs_on_this_thread() && state().home.team.injection.remove(state())) {
-      standing_floor floor(worker_thread::of(w));
-      run_root(&root, w);
-      // What it has spawned too: a later wait, which runs what lies above its own floor, would leave it
-      // alone.
-      while (frame* const f = floor.pop()) f->run(f, w);
-      flush_counts(w);
-      w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
-    }
-  }
   const auto sleep = [&] {
     while (!done() && sleep_until_done(&when)) {
     }
   };
   if (this_worker != nullptr) {
+    // Nothing is run here, which might take longer than until then. Whoever has the core meanwhile may run
+    // the job.
+    worker_thread& me = worker_thread::of(*this_worker);
+    const measured_wait timed(me.running);
+    flush_counts(me);
     const lent_core meanwhile(this_worker);
     sleep();
   } else if (!done()) {

@@ -110,12 +110,12 @@ bool job_core::stops_at(spot s) const noexcept {
 // A loop, not a recursion: jobs nest as deep as their submitters like.
 bool job_state::request_stop(stop_reason why, std::string by, std::string text) {
   std::vector<job_core*> inner;
-  if (!stop_this(why, std::move(by), std::move(text), inner)) return false;
+  if (!stop_this(why, std::move(by), std::move(text), inner, false)) return false;
   while (!inner.empty()) {
     job_core* const child = inner.back();
     inner.pop_back();
     try {
-      of(*child).stop_this(inherited(why), "outside", with_parent, inner);
+      of(*child).stop_this(inherited(why), "outside", with_parent, inner, true);
     } catch (const std::bad_alloc&) {
       of(*child).stop_without_record(inherited(why));
     }
@@ -124,27 +124,35 @@ bool job_state::request_stop(stop_reason why, std::string by, std::string text) 
   return true;
 }
 
-bool job_state::stop_this(stop_reason why, std::string by, std::string text, std::vector<job_core*>& inner) {
+// Under the lock.
+void job_state::add_inner(std::vector<job_core*>& all) const {
+  std::size_t count = 0;
+  for (const job_state* c = first_child; c != nullptr; c = c->sibling_after) ++count;
+  all.reserve(all.size() + count);
+  for (job_state* c = first_child; c != nullptr; c = c->sibling_after) {
+    if (c->options.shield) continue;
+    c->job.acquire();
+    all.push_back(&c->job);
+  }
+}
+
+bool job_state::stop_this(stop_reason why, std::string by, std::string text, std::vector<job_core*>& inner,
+                          bool from_above) {
   std::stop_source source{std::nostopstate};
   {
     const std::lock_guard hold(lock);
+    // It has ended, and what was submitted from it goes on: that is still below whoever is stopped.
+    if (closed && from_above) add_inner(inner);
     if (job.stopping() || closed) return false;
-    std::size_t count = 0;
-    for (job_state* c = first_child; c != nullptr; c = c->sibling_after) ++count;
-    inner.reserve(inner.size() + count);
     cancel_record record;
     record.by = std::move(by);
     record.reason = std::move(text);
     record.when = clock::now();
     record.running = job.counts.counts().running();
+    add_inner(inner);
     what_happens().cancelled_by = std::move(record);
     set_stopped(why);
     source = ill()->stop;
-    for (job_state* c = first_child; c != nullptr; c = c->sibling_after) {
-      if (c->options.shield) continue;
-      c->job.acquire();
-      inner.push_back(&c->job);
-    }
   }
   signal_stop(source);
   return true;
@@ -279,8 +287,8 @@ void job_state::record(error_set&& failures, spot by) noexcept {
   {
     const std::lock_guard hold(lock);
     mishaps& mine = what_happens();
-    mine.errors.merge(std::move(failures), false);
-    so_far.errors = mine.errors.total();
+    mine.errors.merge(failures, false);
+    so_far.errors = mine.errors.primaries();
   }
   if (policy.collects_all() || job.stopping()) return;
   if (policy.keeps_what_is_earlier()) return stop_right_of(first.path);
@@ -407,6 +415,7 @@ std::uint32_t job_state::publish_report() noexcept {
 }
 
 injection_queue::end job_state::finish() noexcept {
+  const outside_tasks code_of_users;
   // What the root has handled dies now, as with any task.
   delete job.root.get_extra();
   job.root.extra.store(nullptr, memory_order_relaxed);

@@ -120,7 +120,11 @@ struct job_state : injected {
   // Null: nothing has happened. Under the lock.
   mishaps* ill() noexcept { return is_ill ? &room_for_mishaps.made : nullptr; }
   mishaps& what_happens() noexcept {
-    if (!std::exchange(is_ill, true)) std::construct_at(&room_for_mishaps.made, options.keep_errors);
+    // Not written once it is so: whoever makes the report reads it without the lock.
+    if (!is_ill) {
+      std::construct_at(&room_for_mishaps.made, options.keep_errors);
+      is_ill = true;
+    }
     return room_for_mishaps.made;
   }
   // Null: nobody has needed it. Made with the job if that has a name; complete when the job is done, and then
@@ -165,7 +169,9 @@ struct job_state : injected {
  private:
   // This one alone; adds the jobs that are to be stopped with it, with a reference on each. Throws
   // std::bad_alloc, before anything is changed.
-  bool stop_this(stop_reason why, std::string by, std::string reason, std::vector<job_core*>& inner);
+  bool stop_this(stop_reason why, std::string by, std::string reason, std::vector<job_core*>& inner,
+                 bool from_above);
+  void add_inner(std::vector<job_core*>& all) const;
   void stop_without_record(stop_reason why) noexcept;
   void set_stopped(stop_reason why) noexcept;
   void stop_right_of(const task_path& failed) noexcept;

@@ -147,31 +147,34 @@ void task_run::deliver() noexcept {
   if (unrecorded_ != nullptr) {
     failure bare;
     bare.exception = std::move(unrecorded_);
-    all.add(std::move(bare));
+    all.add(bare);
   }
+  // What is not kept dies here, under no lock.
+  error_set unwaited(0), secondary(0);
+  std::optional<failure> told;
   bool failed = how_ == task_end::failed;
   {
     const std::lock_guard hold(job.lock);
     task_extra* const x = t_.get_extra();
     const bool recorded = x != nullptr && x->recorded.has_value();
-    const bool unwaited = x != nullptr && x->unwaited.total() != 0;
+    const bool some_unwaited = x != nullptr && x->unwaited.total() != 0;
     // A branch failed, and the cancellation left the task before that error could. Right of a failure the
     // serial run would have met neither.
     const bool overtaken =
         x != nullptr && how_ == task_end::cancelled && t_.job->stopping() && x->secondary.total() != 0;
-    failed = failed || recorded || unwaited || overtaken;
-    if (recorded) {
-      all.add(std::move(*x->recorded));
-      x->recorded.reset();
-    }
-    if (primary != nullptr) {
-      primary->secondary = recorded;
-      all.add(std::move(*primary));
-    }
-    if (x != nullptr && unwaited) all.merge(std::move(x->unwaited), false);
+    failed = failed || recorded || some_unwaited || overtaken;
+    if (recorded) std::swap(told, x->recorded);
+    if (some_unwaited) unwaited = x->unwaited.take();
     // Secondary errors of a task that succeeds have been handled.
-    if (x != nullptr && failed) all.merge(std::move(x->secondary), true);
+    if (x != nullptr && failed) secondary = x->secondary.take();
   }
+  if (told) all.add(*told);
+  if (primary != nullptr) {
+    primary->secondary = told.has_value();
+    all.add(*primary);
+  }
+  all.merge(unwaited, false);
+  all.merge(secondary, true);
   if (failed && how_ != task_end::skipped) how_ = task_end::failed;
   if (all.total() == 0) return;
   if (t_.group != nullptr)
@@ -179,6 +182,17 @@ void task_run::deliver() noexcept {
   else
     job.record(std::move(all), t_);
 }
+
+namespace {
+
+void delete_extra(const task_frame& t) noexcept {
+  const task_extra* const extra = t.get_extra();
+  if (extra == nullptr) return;
+  const outside_tasks code_of_errors;
+  delete extra;
+}
+
+}  // namespace
 
 void release_lineage(worker& w, task_frame* t) noexcept {
   for (;;) {
@@ -191,7 +205,7 @@ void release_lineage(worker& w, task_frame* t) noexcept {
     if (t->rem.fetch_sub(1, memory_order_acq_rel) != 1) return;
     task_frame* const above = t->parent();
     if (above == nullptr) return;  // a root's frame lives in its job
-    delete t->get_extra();
+    delete_extra(*t);
     slab::give(w.nodes, t);
     t = above;
   }
@@ -203,7 +217,7 @@ bool task_run::header_is_gone(worker& w, task_frame& t) noexcept {
     const std::int32_t change = t.live - task_frame::body_runs;
     if (t.rem.fetch_add(change, memory_order_acq_rel) + change != 0) return false;
   }
-  delete t.get_extra();
+  delete_extra(t);
   slab::give(w.nodes, &t);
   return true;
 }
@@ -262,8 +276,12 @@ bool has_something_to_settle(const worker& w, const task_frame& t) noexcept {
 }  // namespace
 
 void end_task_rarely(worker& w, task_frame& t, std::uint32_t list, task_run& run) noexcept {
-  const task_end how = run.settle();
-  std::destroy_at(&run);
+  task_end how{};
+  {
+    const outside_tasks code_of_errors;
+    how = run.settle();
+    std::destroy_at(&run);
+  }
   end_task(w, t, list, how);
 }
 

@@ -24,7 +24,7 @@ platform::topology plan(const scheduler_options& o) {
 
 // In the child the thread that forked is no worker any more, also if it was one: what it calls runs serially.
 const bool forked_threads_are_ordinary =
-    (platform::at_fork(nullptr, nullptr, [] { this_worker = nullptr; }), true);
+    (platform::at_fork(nullptr, nullptr, [] { this_worker = forking_worker = nullptr; }), true);
 
 // Address space, not memory: pages that no recursion has touched cost nothing.
 constexpr std::size_t default_stack_bytes = std::size_t{64} * 1024 * 1024;

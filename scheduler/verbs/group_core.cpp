@@ -18,7 +18,7 @@ inline namespace v0 {
 namespace detail {
 
 group_core::group_core() noexcept
-    : owner_(this_worker),
+    : owner_(forking_worker),
       task_(owner_ != nullptr ? owner_->task : nullptr),
       uncaught_(std::uncaught_exceptions()),
       outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr),
@@ -118,10 +118,10 @@ void keep_as_secondary(task_frame& t, error_set& errors) noexcept {
   job_state& job = job_state::of(*t.job);
   const std::lock_guard hold(job.lock);
   try {
-    job.extra_of(t).secondary.merge(std::move(errors), true);
+    job.extra_of(t).secondary.merge(errors, true);
   } catch (const std::bad_alloc&) {
     // Counted as the job's, which is stricter, rather than lost.
-    job.what_happens().errors.merge(std::move(errors), true);
+    job.what_happens().errors.merge(errors, true);
   }
 }
 
@@ -136,6 +136,18 @@ void keep_as_secondary(task_frame& t, error_set& errors) noexcept {
 
 }  // namespace
 
+// A thread outside has run a child of a task's group: the task has the error, at its own place.
+void group_core::outside_child_failed() noexcept {
+  job_state& job = job_state::of(*task_->job);
+  failure f;
+  f.exception = std::current_exception();
+  f.path = path_of(*task_);
+  f.after_cancel = task_->job->stopping();
+  error_set all(job.options.keep_errors);
+  all.add(f);
+  child_failed(std::move(all), job.job.policy());
+}
+
 void group_core::child_failed(error_set&& errors, error_policy policy) noexcept {
   const std::lock_guard hold(lock_);
   if (errors_ == nullptr || errors_ == unkept()) {
@@ -146,7 +158,7 @@ void group_core::child_failed(error_set&& errors, error_policy policy) noexcept 
       return;
     }
   }
-  errors_->merge(std::move(errors), false);
+  errors_->merge(errors, false);
   earlier_ones_go_on_ = policy.keeps_what_is_earlier();
   // order(stopped): release; pairs with the acquire in stopped().
   if (policy.stops_at_failure()) stopped_.store(true, memory_order_release);
@@ -199,12 +211,26 @@ void group_core::drop(worker& w, task_frame* held) noexcept {
   if (errors != nullptr) keep_as_secondary(*nobody.task_, *errors);
 }
 
+void group_core::refuse_wait_of(const task_frame& t) const {
+  for (const task_frame* above = &t; above != nullptr && above != task_; above = above->parent())
+    if (above->group == this)
+      throw would_deadlock(
+          "coppice: this wait could never end: a child of a task_group, or what it has spawned, waits for "
+          "that "
+          "group (wait where the group was made)");
+  throw std::logic_error(
+      "coppice: task_group::wait was called by another task than the one that made the group (let the task "
+      "that made it wait)");
+}
+
 void group_core::wait() {
   if (owner_ == nullptr) {
     stopped_.store(false, memory_order_relaxed);
     if (serial_error_ != nullptr) std::rethrow_exception(std::exchange(serial_error_, nullptr));
     return;
   }
+  const task_frame* const t = current_task();
+  if (t != task_ && t != nullptr) refuse_wait_of(*t);
   if (this_worker != owner_)
     throw std::logic_error(
         "coppice: task_group::wait was called on another thread than the one that made the group (let the "
@@ -225,6 +251,7 @@ void group_core::wait() {
 }
 
 void group_core::serial_child_failed() noexcept {
+  if (owner_ != nullptr) return outside_child_failed();
   if (serial_error_ == nullptr) serial_error_ = std::current_exception();
   stopped_.store(true, memory_order_relaxed);
 }
@@ -266,9 +293,9 @@ group_core::~group_core() {
   const std::lock_guard hold(job.lock);
   try {
     task_extra& extra = job.extra_of(*task_);
-    (unwinding ? extra.secondary : extra.unwaited).merge(std::move(*errors), unwinding);
+    (unwinding ? extra.secondary : extra.unwaited).merge(*errors, unwinding);
   } catch (const std::bad_alloc&) {
-    job.what_happens().errors.merge(std::move(*errors), unwinding);
+    job.what_happens().errors.merge(*errors, unwinding);
   }
 }
 

@@ -80,9 +80,9 @@ void add_secondary(task_frame& t, failure&& f) noexcept {
   f.secondary = true;
   const std::lock_guard hold(job.lock);
   try {
-    job.extra_of(t).secondary.add(std::move(f));
+    job.extra_of(t).secondary.add(f);
   } catch (const std::bad_alloc&) {
-    job.what_happens().errors.add(std::move(f));  // counted as the job's, which is stricter, rather than lost
+    job.what_happens().errors.add(f);  // counted as the job's, which is stricter, rather than lost
   }
 }
 

@@ -54,7 +54,7 @@ void fail(std::error_code code, std::string message) {
     extra.recorded = std::move(f);
   } else {
     f.secondary = true;
-    extra.secondary.add(std::move(f));
+    extra.secondary.add(f);
   }
 }
 

@@ -15,6 +15,7 @@ inline namespace v0 {
 namespace detail {
 
 constinit thread_local worker* this_worker [[gnu::tls_model("initial-exec")]] = nullptr;
+constinit thread_local worker* forking_worker [[gnu::tls_model("initial-exec")]] = nullptr;
 
 worker_thread::worker_thread(crew& everybody, unsigned number)
     : all(everybody), core{number}, seed_(number * 0x9e3779b97f4a7c15U + 1) {
@@ -35,7 +36,7 @@ void worker_thread::start(std::size_t stack_bytes) {
 
 void worker_thread::enter(void* self) {
   auto& me = *static_cast<worker_thread*>(self);
-  this_worker = &me;
+  this_worker = forking_worker = &me;
   if (!me.is_spare()) me.bind_to_core();  // a spare one is bound by whoever gives it a core
   // order(bound): release; pairs with the acquire in wait_until_bound().
   me.bound_.store(1, memory_order_release);
@@ -51,7 +52,7 @@ void worker_thread::enter(void* self) {
   me.attention.set_stack_limit(lowest == 0 ? 0 : lowest + std::min(reserve, size / 2));
   me.sleeps_on.store(platform::current_cpu(), memory_order_relaxed);
   me.main_loop();
-  this_worker = nullptr;
+  this_worker = forking_worker = nullptr;
 }
 
 void worker_thread::main_loop() noexcept {

@@ -245,8 +245,11 @@ class standing_floor {
  public:
   explicit standing_floor(worker_thread& me) noexcept : standing_floor(me, me.deque.top()) {}
   standing_floor(worker_thread& me, deque_index floor) noexcept
-      : me_(me), outer_(std::exchange(me.floor, floor)) {}
-  ~standing_floor() { me_.floor = outer_; }
+      : me_(me), outer_(std::exchange(me.floor, floor)), outer_forking_(std::exchange(forking_worker, &me)) {}
+  ~standing_floor() {
+    me_.floor = outer_;
+    forking_worker = outer_forking_;
+  }
   standing_floor(const standing_floor&) = delete;
   standing_floor& operator=(const standing_floor&) = delete;
   frame* pop() noexcept { return me_.pop_above(me_.floor); }
@@ -254,6 +257,19 @@ class standing_floor {
  private:
   worker_thread& me_;
   const deque_index outer_;
+  worker* const outer_forking_;
+};
+
+// Code of users runs that belongs to no task: what it forks is run at once.
+class outside_tasks {
+ public:
+  outside_tasks() noexcept : outer_(std::exchange(forking_worker, nullptr)) {}
+  ~outside_tasks() { forking_worker = outer_; }
+  outside_tasks(const outside_tasks&) = delete;
+  outside_tasks& operator=(const outside_tasks&) = delete;
+
+ private:
+  worker* const outer_;
 };
 
 // Provided by the job floor: the root frame of an injected job; what to do when a worker has run out of

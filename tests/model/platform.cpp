@@ -87,9 +87,9 @@ std::string topology::describe() const { return "a modelled machine"; }
 namespace detail {
 namespace {
 
-// Each fiber has its own this_worker.
+// Each fiber has its own.
 const bool registered = [] {
-  model::thread_local_word = reinterpret_cast<void**>(&this_worker);
+  model::thread_locals = {reinterpret_cast<void**>(&this_worker), reinterpret_cast<void**>(&forking_worker)};
   return true;
 }();
 

@@ -33,8 +33,6 @@ class COPPICE_API group_core {
 
   void wait();
 
-  // A child of this group that is run at once, because this thread is no worker.
-  bool runs_serially() const noexcept { return this_worker == nullptr; }
   bool serial_failed() const noexcept { return stopped_.load(memory_order_relaxed); }
   COPPICE_COLD void serial_child_failed() noexcept;  // in the handler
 
@@ -87,6 +85,8 @@ class COPPICE_API group_core {
 
  private:
   class all_children_end;
+  void outside_child_failed() noexcept;  // in the handler
+  [[noreturn]] void refuse_wait_of(const task_frame& t) const;
   void child_ended_elsewhere() noexcept;
   // order(children): acquire; pairs with the fetch_sub in child_ended_elsewhere().
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }

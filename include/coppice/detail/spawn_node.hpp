@@ -20,24 +20,17 @@ namespace detail {
 // A closure that does not fit into a node.
 template <class F>
 struct boxed {
-  std::unique_ptr<F> body;
-  explicit boxed(F&& f) : body(std::make_unique<F>(std::move(f))) {}
-  explicit boxed(const F& f) : body(std::make_unique<F>(f)) {}
+  struct free_memory {
+    void operator()(void* at) const noexcept { ::operator delete (at, std::align_val_t{alignof(F)}); }
+  };
+  std::unique_ptr<void, free_memory> room{::operator new (sizeof(F), std::align_val_t{alignof(F)})};
+  F* body;
+
+  // Not by an operator new of F's own.
+  explicit boxed(F&& f) : body(::new (room.get()) F(std::move(f))) {}
+  explicit boxed(const F& f) : body(::new (room.get()) F(f)) {}
   void operator()() { std::move (*body)(); }
-  ~boxed() noexcept(std::is_nothrow_destructible_v<F>) {
-    // unique_ptr's own destructor lets nothing out; C-08 wants it out.
-    F* const f = body.release();
-    struct storage {
-      F* at;
-      ~storage() {
-        if constexpr (alignof(F) > __STDCPP_DEFAULT_NEW_ALIGNMENT__)
-          ::operator delete (static_cast<void*>(at), sizeof(F), std::align_val_t{alignof(F)});
-        else
-          ::operator delete(static_cast<void*>(at), sizeof(F));
-      }
-    } const freed{f};
-    f->~F();
-  }
+  ~boxed() noexcept(std::is_nothrow_destructible_v<F>) { body->~F(); }
 };
 
 inline constexpr std::size_t closure_bytes = slab::largest_node - sizeof(task_frame);

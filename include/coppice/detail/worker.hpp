@@ -98,6 +98,11 @@ struct worker {
 // initial-exec: an access is two loads and no call.
 extern COPPICE_API constinit thread_local worker* this_worker [[gnu::tls_model("initial-exec")]];
 
+// The same while code of a task runs, which may fork and spawn; null also while a worker runs code of users
+// that belongs to no task: the end of an exception, of a value that nobody has taken, a callback. That forks
+// serially, as on other threads. outside_tasks sets it.
+extern COPPICE_API constinit thread_local worker* forking_worker [[gnu::tls_model("initial-exec")]];
+
 // The task whose code this thread runs, or null.
 inline task_frame* current_task() noexcept {
   const worker* const w = this_worker;

@@ -1,4 +1,5 @@
 // What a thread reads of an atomic object, and whether its accesses to plain memory are ordered.
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -43,7 +44,7 @@ void execution::end_life(const void* object) {
 
 void execution::touch(const void* address, std::size_t bytes, access kind, const void* code) {
   const inside_explorer guard;
-  if (address == thread_local_word) return;  // each fiber has its own
+  if (std::find(thread_locals.begin(), thread_locals.end(), address) != thread_locals.end()) return;
   thread& t = me();
   const conflict* const c = shadow_.touch(address, bytes, kind, self_, t.knows.clock, code);
   if (c == nullptr) return;

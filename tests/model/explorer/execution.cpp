@@ -10,9 +10,14 @@
 namespace model {
 
 bool watching = false;
-void** thread_local_word = nullptr;
+thread_local_words thread_locals{};
 
 namespace {
+
+void clear_thread_locals() noexcept {
+  for (void** const word : thread_locals)
+    if (word != nullptr) *word = nullptr;
+}
 
 execution* running = nullptr;
 std::uint64_t runs_begun = 1;  // the time before the first counts as one
@@ -54,7 +59,7 @@ void execution::begin(void* self) noexcept {
   if (all_over) {
     if (const void* const code = maker_of_a_leak())
       e.fail("memory is never freed, which was made in " + code_line(code), where::current());
-    if (thread_local_word != nullptr) *thread_local_word = nullptr;
+    clear_thread_locals();
     e.outside_.enter(t.on);
   }
   e.let_another_run(where::current());
@@ -109,7 +114,7 @@ unsigned execution::start(void (*body)(void*), void* argument, const where& at) 
   t.yielded = t.has_deadline = t.timed_out = false;
   t.body = body;
   t.argument = argument;
-  t.locals = nullptr;
+  t.locals = {};
   t.made = 0;
   t.stale.clear();
   t.on.begin(&execution::begin, &t);
@@ -136,9 +141,10 @@ bool execution::can_run(unsigned t) const noexcept {
 
 void execution::switch_to(unsigned t) noexcept {
   thread& from = me();
-  if (thread_local_word != nullptr) {
-    from.locals = *thread_local_word;
-    *thread_local_word = threads_[t]->locals;
+  for (std::size_t i = 0; i < thread_locals.size(); ++i) {
+    if (thread_locals[i] == nullptr) continue;
+    from.locals[i] = *thread_locals[i];
+    *thread_locals[i] = threads_[t]->locals[i];
   }
   self_ = t;
   threads_[t]->on.enter(from.on);
@@ -269,7 +275,7 @@ void execution::fail(const std::string& what, const where& at) {
   failed_ = true;
   failure_ = what + "\n  in thread " + std::to_string(self_) + " at " + source_line(at);
   note("FAILS", at);
-  if (thread_local_word != nullptr) *thread_local_word = nullptr;
+  clear_thread_locals();
   outside_.enter(me().on);
   __builtin_unreachable();
 }

@@ -5,6 +5,7 @@
 // waiting.cpp who waits for what, accesses.cpp what a thread reads.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <source_location>
@@ -30,6 +31,10 @@ struct limits {
   unsigned detours = ~0U;      // turns given, when a thread blocks, to another than the next
   unsigned steps = 20'000;     // more in one execution is taken for a livelock
 };
+
+// The words of thread-local storage that the shipped code has; each fiber has its own.
+using thread_local_words = std::array<void**, 2>;
+extern thread_local_words thread_locals;
 
 class execution {
  public:
@@ -112,7 +117,7 @@ class execution {
     where at;
     void (*body)(void*) = nullptr;
     void* argument = nullptr;
-    void* locals = nullptr;  // the thread_local that the shipped code has
+    std::array<void*, std::tuple_size_v<thread_local_words>> locals{};  // what the shipped code has there
     std::uint32_t made = 0;
     struct stale_read {
       std::uint16_t store = 0;
@@ -167,8 +172,5 @@ extern bool watching;
 void release_freed_blocks() noexcept;
 // The code that made a block which the program has not freed; null if there is none.
 const void* maker_of_a_leak() noexcept;
-
-// The one word of thread-local storage that the shipped code has; each fiber has its own.
-extern void** thread_local_word;
 
 }  // namespace model

@@ -1,0 +1,281 @@
+// Uses that are allowed and unusual, each of which once went wrong: code of users at the end of an exception
+// or of a value, groups in other hands, jobs that outlive the one between.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <coppice/coppice.hpp>
+#include <cstddef>
+#include <cstdlib>
+#include <functional>
+#include <latch>
+#include <memory>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/check.hpp"
+#include "support/workers.hpp"
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+using support::collecting;
+using support::failure;
+using support::report_of;
+
+// Calls f when the last copy dies.
+struct ending {
+  explicit ending(std::function<void()> f) : last(nullptr, [f = std::move(f)](void*) { f(); }) {}
+  std::shared_ptr<void> last;
+};
+
+class unusual_use : public support::on_workers {};
+
+// ---- the end of an exception --------------------------------------------------------------------
+
+TEST_ON_WORKERS(unusual_use, C19AnExceptionCancelsItsJobWhenItDies) {
+  std::latch known{1};
+  std::atomic<bool> lives{true};
+  coppice::job<void> job;
+  job = scheduler().submit(
+      [&] {
+        known.wait();
+        for (int i = 0; i < 4; ++i)
+          coppice::spawn([&] {
+            throw ending([&] {
+              if (lives) job.cancel("an error has died");
+            });
+          });
+      },
+      collecting(1));
+  known.count_down();
+  EXPECT_GE(support::checked(job).errors_total, 1U);
+  lives = false;
+}
+
+TEST_ON_WORKERS(unusual_use, C24ExceptionsThatAreNotKeptTakeTheirJobsAlong) {
+  struct with_job {
+    std::shared_ptr<coppice::job<int>> inner;
+  };
+  const auto report = report_of(
+      scheduler(),
+      [&] {
+        for (int i = 0; i < 100; ++i)
+          coppice::spawn([&] {
+            throw with_job{std::make_shared<coppice::job<int>>(scheduler().submit([] { return 1; }))};
+          });
+      },
+      collecting());
+  EXPECT_EQ(report.errors_total, 100U);
+  EXPECT_EQ(report.errors.size(), 64U);
+}
+
+TEST_ON_WORKERS(unusual_use, AnExceptionThatWasHandledSpawnsWhenItDies) {
+  std::atomic<int> ran{0};
+  scheduler().run([&] {
+    try {
+      coppice::join([&] { throw ending([&] { coppice::spawn([&] { ++ran; }); }); }, [] {});
+    } catch (const ending&) {
+      // Handled.
+    }
+  });
+  EXPECT_EQ(ran, 1);
+}
+
+TEST_ON_WORKERS(unusual_use, C23WhatLeftTheRootIsThePrimaryErrorHoweverManyWereHandledBefore) {
+  auto job = scheduler().submit(
+      [] {
+        coppice::task_group g;
+        for (int i = 0; i < 70; ++i) g.spawn([i] { throw failure("handled " + std::to_string(i)); });
+        try {
+          g.wait();
+        } catch (const failure&) {
+          // Handled.
+        }
+        throw std::logic_error("what really failed");
+      },
+      collecting());
+  try {
+    job.get();
+    FAIL() << "it failed";
+  } catch (const coppice::job_error& e) {
+    EXPECT_NE(std::string(e.what()).find("what really failed"), std::string::npos) << e.what();
+    EXPECT_EQ(e.report().errors.size(), 64U);
+    EXPECT_THROW(e.rethrow_primary(), std::logic_error);
+  }
+}
+
+TEST_ON_WORKERS(unusual_use, ATextOfAnErrorHasABound) {
+  const auto report = report_of(scheduler(), [] { throw failure(std::string(100'000, 'x')); });
+  ASSERT_EQ(report.errors.size(), 1U);
+  EXPECT_LT(report.errors[0].message.size(), 5000U);
+  EXPECT_TRUE(report.errors[0].message.ends_with("xxx... (and 95904 characters)"));
+}
+
+TEST_ON_WORKERS(unusual_use, OfATaskThatFailsOnlyTheErrorThatLeftItCountsForAFraction) {
+  const auto report = report_of(scheduler(),
+                                [] {
+                                  coppice::task_group well;
+                                  for (int i = 0; i < 20; ++i) well.spawn([] {});
+                                  well.wait();
+                                  coppice::task_group ill;
+                                  ill.spawn([] {
+                                    const auto fails = [] { throw failure("a branch"); };
+                                    coppice::join(fails, fails, fails, fails, fails, fails);
+                                  });
+                                  try {
+                                    ill.wait();
+                                  } catch (const failure&) {
+                                    throw;  // with five secondary ones
+                                  }
+                                },
+                                {.errors = coppice::error_policy::fraction(0.1, 10)});
+  EXPECT_EQ(report.errors_total, 6U);
+  EXPECT_FALSE(report.cancel) << "one of 22 tasks has failed";
+}
+
+// ---- code that belongs to no task ---------------------------------------------------------------
+
+TEST_ON_WORKERS(unusual_use, AValueThatNobodyTakesFreesItselfInParallel) {
+  struct tree {
+    std::atomic<int>& freed;
+    std::unique_ptr<tree> left, right;
+    tree(std::atomic<int>& f, int depth) : freed(f) {
+      if (depth == 0) return;
+      left = std::make_unique<tree>(f, depth - 1);
+      right = std::make_unique<tree>(f, depth - 1);
+    }
+    ~tree() {
+      coppice::task_group g;
+      g.spawn([this] { left.reset(); });
+      g.wait();
+      coppice::join([this] { right.reset(); }, [this] { ++freed; });
+    }
+  };
+  std::atomic<int> freed{0};
+  {
+    coppice::scheduler own({.workers = workers()});
+    own.submit([&] { return std::make_unique<tree>(freed, 6); }).detach();
+  }
+  EXPECT_EQ(freed, 127);
+}
+
+TEST_ON_WORKERS(unusual_use, AStopCallbackSpawns) {
+  std::atomic<int> ran{0};
+  auto job = scheduler().submit([] { coppice::spawn([] { throw failure("stops the job"); }); });
+  {
+    const std::stop_callback told(job.stop_token(), [&] { coppice::spawn([&] { ++ran; }); });
+    EXPECT_EQ(job.wait().result, coppice::outcome::failed);
+    EXPECT_LE(ran, 1);  // the job may have been stopped before there was a callback, and then it ran here
+  }
+}
+
+std::atomic<int> heard{0};
+TEST_ON_WORKERS(unusual_use, C27TheHandlerOfUnobservedErrorsForks) {
+  heard = 0;
+  coppice::set_unobserved_error_handler([](const coppice::job_report&) {
+    coppice::join([] { ++heard; }, [] { ++heard; });
+    coppice::spawn([] { ++heard; });
+  });
+  {
+    coppice::scheduler own({.workers = workers()});
+    own.submit([] { throw failure("nobody looks"); }).detach();
+  }
+  coppice::set_unobserved_error_handler(nullptr);
+  EXPECT_EQ(heard, 3);
+}
+
+TEST_ON_WORKERS(unusual_use, C27AWaitThatIsRefusedHasNotLookedAtTheErrors) {
+  heard = 0;
+  coppice::set_unobserved_error_handler([](const coppice::job_report&) { ++heard; });
+  {
+    std::latch known{1};
+    coppice::job<void> job;
+    job = scheduler().submit([&] {
+      known.wait();
+      EXPECT_THROW(job.wait(), coppice::would_deadlock);
+      throw failure("nobody looks");
+    });
+    known.count_down();
+    while (!job.done()) std::this_thread::yield();
+  }
+  coppice::set_unobserved_error_handler(nullptr);
+  EXPECT_EQ(heard, 1);
+}
+
+// ---- closures -----------------------------------------------------------------------------------
+
+struct with_memory_of_its_own {
+  std::array<std::byte, 4096> data{};
+  void operator()() {}
+  static void* operator new(std::size_t n) { return static_cast<std::byte*>(std::malloc(n + 64)) + 64; }
+  static void operator delete(void* at) { std::free(static_cast<std::byte*>(at) - 64); }
+};
+
+TEST_ON_WORKERS(unusual_use, ALargeClosureHasAnOperatorNew) {
+  EXPECT_EQ(report_of(scheduler(), [] { coppice::spawn(with_memory_of_its_own{}); }).succeeded, 2U);
+}
+
+// ---- groups in other hands ----------------------------------------------------------------------
+
+TEST_ON_WORKERS(unusual_use, C11AThreadOutsideRunsAChildWhichFails) {
+  const auto report = report_of(scheduler(), [] {
+    coppice::task_group g;
+    std::thread([&] { g.spawn([] { throw failure("outside"); }); }).join();
+    g.wait();
+  });
+  EXPECT_EQ(support::lines(report), std::vector<std::string>{"root outside"});
+}
+
+TEST_ON_WORKERS(unusual_use, C30AChildThatWaitsForItsOwnGroupIsTold) {
+  scheduler().run([] {
+    coppice::task_group g;
+    g.spawn([&] { EXPECT_THROW(g.wait(), coppice::would_deadlock); });
+    g.spawn([&] { coppice::join([&] { EXPECT_THROW(g.wait(), coppice::would_deadlock); }, [] {}); });
+    g.wait();
+    coppice::task_group other;
+    other.spawn([&] { EXPECT_THROW(g.wait(), std::logic_error); });
+    other.wait();
+  });
+}
+
+// ---- jobs within jobs ---------------------------------------------------------------------------
+
+TEST_ON_WORKERS(unusual_use, C20ACancelReachesWhatAJobThatHasEndedLeftBehind) {
+  std::latch runs{1};
+  auto outer = scheduler().submit([&] {
+    auto grandchild = scheduler().run([&] {
+      return scheduler().submit([&] {
+        runs.count_down();
+        while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+      });
+    });
+    grandchild.wait();
+  });
+  runs.wait();
+  EXPECT_TRUE(outer.cancel());
+  support::checked(outer);
+}
+
+TEST_ON_WORKERS(unusual_use, AWaitWithALimitGivesUpThoughWhatItWaitsForWaitsForIt) {
+  std::latch known{1};
+  coppice::job<void> waits;
+  auto gives_up = scheduler().submit([&] {
+    known.wait();
+    EXPECT_FALSE(waits.wait_until(clock_type::now()));
+  });
+  waits = scheduler().submit([&] {
+    known.wait();
+    gives_up.wait();
+  });
+  known.count_down();
+  support::checked(gives_up);
+  support::checked(waits);
+}
+
+}  // namespace
