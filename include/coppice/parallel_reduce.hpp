@@ -37,7 +37,7 @@ class reduction {
     const std::uint64_t middle = begin + (end - begin) / 2;
     auto [left, right] = join([this, begin, middle] { return run(begin, middle); },
                               [this, middle, end] { return run(middle, end); });
-    return combine_(std::move(left), std::move(right));
+    return combined(std::move(left), std::move(right));
   }
 
  private:
@@ -48,17 +48,23 @@ class reduction {
       for (const I last = advanced(i, (end - begin) & ~std::uint64_t{3}); i != last;) {
         T left = pair(i);
         T right = pair(i);
-        sum = combine_(std::move(sum), combine_(std::move(left), std::move(right)));
+        sum = combined(std::move(sum), combined(std::move(left), std::move(right)));
       }
     }
-    for (const I last = advanced(first_, end); i != last; ++i) sum = combine_(std::move(sum), map_(i));
+    for (const I last = advanced(first_, end); i != last; ++i) sum = combined(std::move(sum), map_(i));
     return sum;
+  }
+
+  // A generic combine may give another type: of two shorts an int.
+  template <class X>
+  T combined(T&& sum, X&& x) {
+    return static_cast<T>(combine_(std::move(sum), std::forward<X>(x)));
   }
 
   T pair(I& i) {
     T left = map_(i);
     ++i;
-    T both = combine_(std::move(left), map_(i));
+    T both = combined(std::move(left), map_(i));
     ++i;
     return both;
   }

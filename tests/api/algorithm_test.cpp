@@ -228,4 +228,10 @@ TEST(reducing, LeavesFollowFromTheLengthAndStayShort) {
   EXPECT_EQ(reduction_leaf(~std::uint64_t{0}), 8192U);
 }
 
+TEST_ON_WORKERS(looping, AReductionTakesACombineThatGivesAnotherType) {
+  const auto map = [](int i) { return static_cast<short>(i % 100); };
+  const auto most = [](auto a, auto b) { return a > b ? a + 0 : b + 0; };  // of two shorts an int
+  scheduler().run([&] { EXPECT_EQ(coppice::parallel_reduce(0, 10'000, short{0}, map, most), 99); });
+}
+
 }  // namespace

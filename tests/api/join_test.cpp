@@ -299,6 +299,25 @@ TEST_ON_WORKERS(joining, ResultsOfAJoinThatThrowsAreDestroyed) {
     }
 }
 
+struct hides_its_address {
+  int value = 0;
+  int operator&() const = delete;  // NOLINT(google-runtime-operator)
+};
+
+TEST_ON_WORKERS(joining, ABranchReturnsWhateverAFunctionMayReturn) {
+  scheduler().run([] {
+    std::string text = "moved on";
+    const auto moves = [&]() -> std::string&& { return std::move(text); };
+    const auto constant = []() -> const std::string { return "const"; };  // NOLINT(readability-const-return*)
+    for (int round = 0; round < 100; ++round) {
+      auto [a, b, c, d] = join([] { return 1; }, moves, constant, [] { return hides_its_address{7}; });
+      EXPECT_EQ(std::addressof(b), std::addressof(text));
+      EXPECT_EQ(c, "const");
+      EXPECT_EQ(a + d.value, 8);
+    }
+  });
+}
+
 struct throws_when_moved {
   throws_when_moved() = default;
   throws_when_moved(throws_when_moved&&) { throw failure("moved"); }  // NOLINT(*-noexcept-move*)

@@ -144,7 +144,8 @@ struct branch_closure<G, true> {
 template <std::size_t I, class G>
 struct join_frame : branch_head {
   using result = branch_result<G>;
-  using stored = std::conditional_t<std::is_reference_v<result>, std::remove_reference_t<result>*, result>;
+  using stored = std::conditional_t<std::is_reference_v<result>, std::remove_reference_t<result>*,
+                                    std::remove_const_t<result>>;
 
   branch_closure<G> closure;
   union {
@@ -164,12 +165,14 @@ struct join_frame : branch_head {
     } else {
       struct drop {
         stored& v;
-        ~drop() { std::destroy_at(&v); }
+        ~drop() { std::destroy_at(std::addressof(v)); }
       } const after{value};
       return std::move(value);
     }
   }
-  static void drop_value(branch_head& f) noexcept { std::destroy_at(&static_cast<join_frame&>(f).value); }
+  static void drop_value(branch_head& f) noexcept {
+    std::destroy_at(std::addressof(static_cast<join_frame&>(f).value));
+  }
 
   static void run_stolen(frame* f, worker& w) noexcept {
     auto& self = *static_cast<join_frame*>(f);
@@ -177,10 +180,13 @@ struct join_frame : branch_head {
     std::uintptr_t end = skipped;
     if (branch.may_run()) {
       try {
-        if constexpr (std::is_reference_v<result>)
-          ::new (static_cast<void*>(&self.value)) stored(std::addressof(self.closure.get()()));
-        else
-          ::new (static_cast<void*>(&self.value)) stored(call_branch(self.closure.get()));
+        void* const room = std::addressof(self.value);
+        if constexpr (std::is_reference_v<result>) {
+          auto&& value = self.closure.get()();
+          ::new (room) stored(std::addressof(value));
+        } else {
+          ::new (room) stored(call_branch(self.closure.get()));
+        }
         end = with_value;
       } catch (...) {
         end = branch.failed();
