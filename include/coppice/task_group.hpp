@@ -59,7 +59,7 @@ class task_group {
   /// Joins all children of this group. The group can be used again.
   ///
   /// Threads: the one that made the group.
-  /// Blocks: until all children have ended; meanwhile only descendants of this task run on this thread.
+  /// Blocks: until all children have ended; meanwhile only they and their descendants run on this thread.
   /// Throws: the original exception of the failed child with the smallest path, the other failures becoming
   /// secondary errors of the task; cancelled, if the job is cancelled; std::logic_error on another thread.
   void wait() { core_.wait(); }

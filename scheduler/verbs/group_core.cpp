@@ -82,14 +82,17 @@ void group_core::join_children() noexcept {
   worker_thread& me = worker_thread::of(*owner_);
   const spot outer = owner_->where();
   const measured_wait timed(me.running);
-  // The usual children, which nobody has stolen. Not more: above them may lie children of other groups, for a
-  // stack that is less deep.
+  // The usual children, which nobody has stolen.
   if (me.owes_more) [[unlikely]]
     me.share_what_is_owed();
   const standing_floor here(me, floor_);
   while (me.deque.top() > floor_) {
+    // More than there are children: others lie among them.
+    const bool mixed = static_cast<std::int64_t>(me.deque.top() - floor_) > local_;
     frame* const f = me.deque.pop();
     if (f == nullptr) break;
+    if (mixed && is_stranger(*f) && move_below(me, *f)) [[unlikely]]
+      continue;
     f->run(f, me);
     if (over()) break;
   }

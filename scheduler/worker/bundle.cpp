@@ -80,6 +80,8 @@ void* take_node(slab& nodes) noexcept {
 
 }  // namespace
 
+bool is_bundle(const frame& f) noexcept { return f.run == &run_bundle; }
+
 bool bundle_newest(worker_thread& me, frame& newest, deque_index floor) noexcept {
   bundle* b = nullptr;
   frame* oldest = &newest;

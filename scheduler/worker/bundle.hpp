@@ -26,6 +26,9 @@ namespace detail {
 // it into the deque's reserve if there are none. False: nothing was done; no memory, or no slot.
 COPPICE_COLD bool bundle_newest(worker_thread& me, frame& newest, deque_index floor) noexcept;
 
+// Owner, of a frame that it has popped.
+COPPICE_COLD bool is_bundle(const frame& f) noexcept;
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace coppice

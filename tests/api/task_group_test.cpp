@@ -342,4 +342,92 @@ TEST_ON_WORKERS(grouping, WaitOnAnotherThreadThanTheOwnersIsALogicError) {
   });
 }
 
+// ---- groups by turns ----------------------------------------------------------------------------
+
+// Says whether it waits, and on which thread.
+class waiter {
+ public:
+  template <class F>
+  void waits(F&& f) {
+    waits_ = true;
+    f();
+    waits_ = false;
+  }
+  // In what is not waited for: this thread has something else to do.
+  void expect_away() {
+    const bool here = std::this_thread::get_id() == self_;
+    EXPECT_FALSE(here && waits_);
+  }
+
+ private:
+  const std::thread::id self_ = std::this_thread::get_id();
+  bool waits_ = false;  // of that thread
+};
+
+TEST_ON_WORKERS(grouping, C29AWaitRunsNoChildOfAnotherGroup) {
+  std::atomic<int> ran{0};
+  scheduler().run([&] {
+    waiter me;
+    coppice::task_group a;
+    coppice::task_group b;
+    for (int round = 0; round < 3; ++round) {
+      for (int i = 0; i < 100; ++i) {
+        const auto stranger = [&] {
+          me.expect_away();
+          coppice::spawn([&] { ++ran; });
+        };
+        b.spawn([&] { coppice::spawn([&] { ++ran; }); });
+        a.spawn(stranger);
+        coppice::spawn([&] { ++ran; });
+        if (i % 7 == 0) b.spawn([&] { coppice::join([&] { ++ran; }, [&] { ++ran; }); });
+      }
+      me.waits([&] { b.wait(); });
+    }
+    a.wait();
+  });
+  EXPECT_EQ(ran, 3 * (300 + 2 * 15));
+}
+
+TEST_ON_WORKERS(grouping, C29AWaitWithinABranchRunsNoChildOfAnotherGroup) {
+  std::atomic<int> ran{0};
+  scheduler().run([&] {
+    waiter me;
+    coppice::task_group a;
+    coppice::task_group b;
+    for (int round = 0; round < 20; ++round)
+      coppice::join(
+          [&] {
+            b.spawn([&] { ++ran; });
+            a.spawn([&] {
+              me.expect_away();
+              ++ran;
+            });
+            me.waits([&] { b.wait(); });
+          },
+          [&] {
+            me.expect_away();
+            ++ran;
+          });
+    a.wait();
+  });
+  EXPECT_EQ(ran, 60);
+}
+
+TEST_ON_WORKERS(grouping, AWaitWithinABranchFindsChildrenFromBeforeTheJoin) {
+  std::atomic<int> ran{0};
+  scheduler().run([&] {
+    coppice::task_group a;
+    coppice::task_group b;
+    b.spawn([&] { ++ran; });
+    coppice::join(
+        [&] {
+          a.spawn([&] { ++ran; });
+          b.wait();
+        },
+        [&] { ++ran; });
+    a.wait();
+  });
+  EXPECT_EQ(ran, 3);
+}
+
 }  // namespace

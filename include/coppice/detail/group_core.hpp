@@ -91,6 +91,9 @@ class COPPICE_API group_core {
   // order(children): acquire; pairs with the fetch_sub in child_ended_elsewhere().
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }
   void join_children() noexcept;
+  bool has_not(const task_frame& child) const noexcept;
+  bool is_stranger(const frame& f) const noexcept;
+  bool move_below(worker& w, frame& stranger) noexcept;
   COPPICE_COLD bool stops_at(spot s) const noexcept;
   void settle_held() noexcept;
 
@@ -105,7 +108,7 @@ class COPPICE_API group_core {
   mutable mutex lock_;
   // The owner's, at every spawn.
   alignas(cache_line) std::int64_t local_ = 0;
-  deque_index floor_;            // its children lie above this index of the owner's deque
+  deque_index floor_;            // its children lie above this index of the owner's deque, others may too
   error_set* errors_ = nullptr;  // under lock_
   task_frame* held_ = nullptr;   // under lock_
   bool earlier_ones_go_on_ =
