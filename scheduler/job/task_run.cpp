@@ -223,7 +223,7 @@ bool task_run::header_is_gone(worker& w, task_frame& t) noexcept {
 }
 
 task_end task_run::settle() noexcept {
-  forget_origin(w_);
+  forget_origin(w_, t_);
   if (t_.job->looked_at()) [[unlikely]]
     end_looked_at();
   // A million skipped tasks have nothing to deliver.

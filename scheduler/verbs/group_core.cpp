@@ -275,15 +275,9 @@ group_core::~group_core() {
     if (!task_->job->keeps_what_is_earlier())
       // order(stopped): release; pairs with the acquire in stopped().
       stopped_.store(true, memory_order_release);
-    exception_origin mine = take_origin(*owner_);
     join_children();
-    keep_origin(*owner_, std::move(mine));
   }
-  if (held_ != nullptr) {
-    exception_origin mine = take_origin(*owner_);
-    settle_held();
-    keep_origin(*owner_, std::move(mine));
-  }
+  settle_held();
   group_core** made = &owner_->innermost_group;
   while (*made != this) made = &(*made)->outer_;
   *made = outer_;

@@ -54,7 +54,7 @@ std::uintptr_t stolen_branch::failed() noexcept {
 void stolen_branch::end(std::uintptr_t end_word) noexcept {
   w_.where() = outer_;
   w_.task = outer_task_;
-  forget_origin(w_);
+  forget_origin(w_, *here_.owner);
   if (here_.owner->job->measured() != nullptr) [[unlikely]]
     watch_ends(w_);
   if (here_.timed != nullptr) [[unlikely]] {

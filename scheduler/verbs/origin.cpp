@@ -34,6 +34,44 @@ std::string name_of(const task_frame& t) noexcept {
 
 }  // namespace
 
+namespace {
+
+exception_origin take_innermost(worker& w) noexcept {
+  exception_origin& innermost = worker_thread::of(w).origin;
+  exception_origin taken = std::exchange(innermost, {});
+  if (const std::unique_ptr<exception_origin> outer = std::move(taken.outer)) innermost = std::move(*outer);
+  w.keeps_origin = innermost.exception != nullptr;
+  return taken;
+}
+
+}  // namespace
+
+exception_origin take_origin(worker& w) noexcept {
+  if (!w.keeps_origin || worker_thread::of(w).origin.task != w.task) return {};
+  return take_innermost(w);
+}
+
+void keep_origin(worker& w, exception_origin&& origin) noexcept {
+  take_origin(w);
+  if (origin.exception == nullptr) return;
+  exception_origin& innermost = worker_thread::of(w).origin;
+  if (w.keeps_origin) {
+    try {
+      origin.outer = std::make_unique<exception_origin>(std::move(innermost));
+    } catch (const std::bad_alloc&) {
+      // The outer one's error has the place of the task that it leaves.
+    }
+  }
+  origin.task = w.task;
+  innermost = std::move(origin);
+  w.keeps_origin = true;
+}
+
+void forget_origins(worker& w, const task_frame& t) noexcept {
+  const outside_tasks code_of_errors;
+  while (worker_thread::of(w).origin.task == &t) take_innermost(w);
+}
+
 std::unique_ptr<failure> capture(worker& w, const task_frame& t, spot here, const char* phase) noexcept {
   std::exception_ptr exception = std::current_exception();
   if (exception == nullptr) {
@@ -65,7 +103,8 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, spot here, cons
 
 void note_origin(worker& w, spot here) noexcept {
   std::exception_ptr exception = std::current_exception();
-  if (worker_thread::of(w).origin.exception == exception) return;
+  const exception_origin& known = worker_thread::of(w).origin;
+  if (known.task == w.task && known.exception == exception) return;
   keep_origin(w, {std::move(exception), path_of(here), name_of(*w.task), w.index, clock::now(),
                   w.task->job->stopping()});
 }

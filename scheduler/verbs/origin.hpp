@@ -24,17 +24,14 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, spot here, cons
 
 // In a handler, at a join: remembers where the current exception comes from, unless it is known.
 void note_origin(worker& w, spot here) noexcept;
-inline exception_origin take_origin(worker& w) noexcept {
-  w.keeps_origin = false;
-  return std::exchange(worker_thread::of(w).origin, {});
-}
-inline void keep_origin(worker& w, exception_origin&& origin) noexcept {
-  worker_thread::of(w).origin = std::move(origin);
-  w.keeps_origin = worker_thread::of(w).origin.exception != nullptr;
-}
-inline void forget_origin(worker& w) noexcept {
+// Of the running task, as are the other two: those of tasks around it stay. Empty: it has none.
+exception_origin take_origin(worker& w) noexcept;
+void keep_origin(worker& w, exception_origin&& origin) noexcept;
+// What the code of `t` has left behind, which has been handled: exceptions may die.
+void forget_origins(worker& w, const task_frame& t) noexcept;
+inline void forget_origin(worker& w, const task_frame& t) noexcept {
   if (w.keeps_origin) [[unlikely]]
-    take_origin(w);
+    forget_origins(w, t);
 }
 
 // Stands for a failure that there was no memory to keep. Its one instance is never freed.

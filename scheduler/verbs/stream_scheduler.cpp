@@ -100,12 +100,10 @@ class scheduler_stream final : public stream_pool {
       return false;
     }
     const spot outer = w.where();
-    exception_origin mine = std::exchange(me.origin, {});
     standing_floor floor(me);
     job->root.run(&job->root, w);
     while (frame* const f = floor.pop()) f->run(f, w);
     flush_counts(w);
-    me.origin = std::move(mine);
     w.where() = outer;
     w.attention.fetch_or(attention_bit::look, memory_order_relaxed);
     job->release();
@@ -130,7 +128,7 @@ class scheduler_stream final : public stream_pool {
   void leave(item_scope& scope) noexcept override {
     worker& w = *this_worker;
     w.where() = std::launder(reinterpret_cast<const stolen_place*>(scope.words))->above();
-    forget_origin(w);
+    forget_origin(w, *w.task);
   }
 
   stream_stop stopped_from_above() const noexcept override {

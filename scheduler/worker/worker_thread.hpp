@@ -64,6 +64,8 @@ struct exception_origin {
   unsigned worker = 0;  // who ran it
   std::chrono::steady_clock::time_point when = {};
   bool after_cancel = false;
+  const task_frame* task = nullptr;           // in whose code it left a join
+  std::unique_ptr<exception_origin> outer{};  // of code that waits, in a handler, while that task runs
 };
 
 // What a waiting worker asks. Lives on its stack.

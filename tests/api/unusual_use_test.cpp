@@ -8,6 +8,7 @@
 #include <coppice/coppice.hpp>
 #include <cstddef>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -108,6 +109,61 @@ TEST_ON_WORKERS(unusual_use, C23WhatLeftTheRootIsThePrimaryErrorHoweverManyWereH
     EXPECT_EQ(e.report().errors.size(), 64U);
     EXPECT_THROW(e.rethrow_primary(), std::logic_error);
   }
+}
+
+TEST_ON_WORKERS(unusual_use, C05AnErrorKeepsItsPlaceWhateverItsHandlerRunsBeforeItThrowsOn) {
+  const auto fails = [] { throw failure("deep"); };
+  const auto report_after = [&](auto clean_up) {
+    return report_of(
+        scheduler(),
+        [&] {
+          try {
+            coppice::join([] {}, [&] { coppice::join(fails, [] {}); });
+          } catch (const failure&) {
+            clean_up();
+            throw;
+          }
+        },
+        collecting());
+  };
+  const std::vector<std::string> deep{"root/1/0 deep"};
+  EXPECT_EQ(support::lines(report_after([] {})), deep);
+  EXPECT_EQ(support::lines(report_after([] {
+              coppice::task_group g;
+              for (int i = 0; i < 10; ++i) g.spawn([] { coppice::join([] {}, [] {}); });
+              g.wait();
+            })),
+            deep);
+  EXPECT_EQ(support::lines(report_after([&] {
+              coppice::task_group g;
+              g.spawn([&] {
+                try {
+                  coppice::join(fails, [] {});
+                } catch (const failure&) {
+                  // Handled, in another task.
+                }
+              });
+            })),
+            deep);
+  EXPECT_EQ(support::lines(report_after([&] { scheduler().run([] { coppice::spawn([] {}); }); })), deep);
+}
+
+TEST_ON_WORKERS(unusual_use, C05AnExceptionThatTwoTasksThrowHasThePlaceOfEach) {
+  const auto same = std::make_exception_ptr(failure("the same"));
+  const auto report = report_of(
+      scheduler(),
+      [&] {
+        try {
+          coppice::join([&] { std::rethrow_exception(same); }, [] {});
+        } catch (const failure&) {
+          // Handled.
+        }
+        coppice::task_group g;
+        g.spawn([&] { std::rethrow_exception(same); });
+        g.wait();
+      },
+      collecting());
+  EXPECT_EQ(support::lines(report), std::vector<std::string>{"root/2 the same"});
 }
 
 TEST_ON_WORKERS(unusual_use, ATextOfAnErrorHasABound) {
