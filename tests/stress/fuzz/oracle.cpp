@@ -34,6 +34,13 @@ bool comes_first(const foreseen_error& a, const foreseen_error& b) {
   return a.when < b.when;
 }
 
+// Of more errors than are kept the first that is not secondary is kept in any case: then it is the last.
+void keep_the_primary(std::vector<foreseen_error>& sorted, std::size_t kept) {
+  const auto primary = std::find_if(sorted.begin(), sorted.end(), [](const auto& e) { return !e.secondary; });
+  const auto last = sorted.begin() + static_cast<std::ptrdiff_t>(std::min(kept, sorted.size()));
+  if (kept != 0 && primary != sorted.end() && primary >= last) std::rotate(last - 1, primary, primary + 1);
+}
+
 route below(const route& r, std::uint32_t ordinal) {
   route longer = r;
   longer.push_back(ordinal);
@@ -114,6 +121,7 @@ class interpreter {
       if (job.all.errors.size() > n.job.keep_errors)
         for (const foreseen_error& e : job.all.errors) out_.certain = out_.certain && is_shown_whole(e.where);
       std::sort(job.all.errors.begin(), job.all.errors.end(), comes_first);
+      keep_the_primary(job.all.errors, n.job.keep_errors);
       if (!job.all.errors.empty()) job.all.result = how::failed;
     }
     return out_.jobs[n.id].emplace(std::move(job.all));
