@@ -326,12 +326,12 @@ int machine::bind_this_thread(const std::string& pus) const {
       [&](int flags) { return hwloc_set_cpubind(loaded_->handle, bits->get(), flags); });
 }
 
-int machine::bind_thread(const thread& who, const std::string& pus) const {
+int machine::bind_thread(thread::native who, const std::string& pus) const {
   if (!loaded_) return ENOSYS;
   const auto bits = from_list(pus);
   if (!bits) return EINVAL;
   return bind_strictly_or_loosely(
-      [&](int flags) { return hwloc_set_thread_cpubind(loaded_->handle, who.handle(), bits->get(), flags); });
+      [&](int flags) { return hwloc_set_thread_cpubind(loaded_->handle, who, bits->get(), flags); });
 }
 
 std::string refusal_in_words(int error) {

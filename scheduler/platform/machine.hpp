@@ -62,7 +62,7 @@ class machine {
   /// Binds the calling thread to `pus` of some place. 0, or the errno of the refusal.
   int bind_this_thread(const std::string& pus) const;
   /// The same for another one.
-  int bind_thread(const thread& who, const std::string& pus) const;
+  int bind_thread(thread::native who, const std::string& pus) const;
 
  private:
   struct loaded;                          // owns hwloc's handle

@@ -15,6 +15,7 @@ namespace platform {
 class thread {
  public:
   using body = void (*)(void*);
+  using native = pthread_t;
 
   // Throws std::system_error, with the reason, when the system has no thread or no stack to give.
   thread(const std::string& name, std::size_t stack_bytes, body run, void* argument);
@@ -22,14 +23,17 @@ class thread {
   thread& operator=(const thread&) = delete;
   ~thread() { join(); }
   void join() noexcept;
-  pthread_t handle() const noexcept { return handle_; }
+  native handle() const noexcept { return handle_; }
   // What it has used so far; 0 when the system does not say.
   std::chrono::nanoseconds processor_time() const noexcept;
 
  private:
-  pthread_t handle_{};
+  native handle_{};
   bool joinable_ = false;
 };
+
+// The calling thread's handle: what its creator stores as well, but perhaps later.
+inline thread::native this_thread() noexcept { return pthread_self(); }
 
 // The lowest address of the calling thread's stack; 0 when the system does not say.
 std::uintptr_t lowest_stack_address() noexcept;

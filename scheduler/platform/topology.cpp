@@ -111,7 +111,7 @@ bool topology::bind_this_thread(unsigned worker, std::string* why) noexcept {
   return bind(worker, why, [this](const std::string& pus) { return state_->here->bind_this_thread(pus); });
 }
 
-bool topology::bind_thread(unsigned worker, const thread& who, std::string* why) noexcept {
+bool topology::bind_thread(unsigned worker, thread::native who, std::string* why) noexcept {
   return bind(worker, why, [&](const std::string& pus) { return state_->here->bind_thread(who, pus); });
 }
 

@@ -84,7 +84,7 @@ class topology {
   bool bind_this_thread(unsigned worker, std::string* why) noexcept;
 
   /// The same for another thread that is to take this worker's place.
-  bool bind_thread(unsigned worker, const thread& who, std::string* why) noexcept;
+  bool bind_thread(unsigned worker, thread::native who, std::string* why) noexcept;
 
   /// All workers but this one, nearest group first; groups without workers are left out. Workers
   /// that are not placed are as far apart as the mask is wide.

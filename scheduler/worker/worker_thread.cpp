@@ -37,6 +37,7 @@ void worker_thread::start(std::size_t stack_bytes) {
 void worker_thread::enter(void* self) {
   auto& me = *static_cast<worker_thread*>(self);
   this_worker = forking_worker = &me;
+  me.self_ = platform::this_thread();
   if (!me.is_spare()) me.bind_to_core();  // a spare one is bound by whoever gives it a core
   // order(bound): release; pairs with the acquire in wait_until_bound().
   me.bound_.store(1, memory_order_release);
@@ -67,6 +68,12 @@ void worker_thread::main_loop() noexcept {
   let_go_of_counts(*this);
 }
 
+// For others, who have met the worker under the lock of crew::cores: a regular one runs by then, but its
+// creator may not have got as far as to store thread_; a spare one is stored by then, but may not run yet.
+platform::thread::native worker_thread::handle() const noexcept {
+  return is_spare() ? thread_->handle() : self_;
+}
+
 void worker_thread::wait_until_bound() noexcept {
   // order(bound): acquire; pairs with the release in enter().
   while (bound_.load(memory_order_acquire) == 0) platform::futex_wait(bound_, 0);
@@ -80,7 +87,7 @@ void worker_thread::bind_to_core() noexcept {
   if (this_worker == this)
     all.topology.bind_this_thread(number, nullptr);
   else
-    all.topology.bind_thread(number, *thread_, nullptr);
+    all.topology.bind_thread(number, handle(), nullptr);
   bound_core_ = number;
 }
 

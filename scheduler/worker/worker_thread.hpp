@@ -178,6 +178,7 @@ class worker_thread : public worker {
 
  private:
   static void enter(void* self);
+  platform::thread::native handle() const noexcept;
   void main_loop() noexcept;
   frame* next() noexcept;
   frame* search_and_sleep() noexcept;
@@ -229,6 +230,7 @@ class worker_thread : public worker {
   unsigned looked_in_plan_ = 0;     // and in which plan
   std::size_t stack_bytes_ = 0;     // as asked for
   std::optional<platform::thread> thread_;
+  platform::thread::native self_{};  // written by the thread itself before it can be parked
   std::uint64_t seed_;
   victim last_victim_{};
   std::uint32_t steals_left_ = 0;   // from last_victim_, before the next search

@@ -72,7 +72,7 @@ bool topology::oversubscribed() const noexcept { return false; }
 bool topology::pinned() const { return true; }
 std::string topology::why_not_pinned() const { return {}; }
 bool topology::bind_this_thread(unsigned, std::string*) noexcept { return true; }
-bool topology::bind_thread(unsigned, const thread&, std::string*) noexcept { return true; }
+bool topology::bind_thread(unsigned, thread::native, std::string*) noexcept { return true; }
 std::vector<victim_group> topology::victims(unsigned worker) const {
   victim_group others{distance::cache, {}};
   for (unsigned i = 0; i < state_->workers; ++i)

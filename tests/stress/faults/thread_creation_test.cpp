@@ -12,6 +12,7 @@
 #include <chrono>
 #include <coppice/coppice.hpp>
 #include <cstdio>
+#include <functional>
 #include <latch>
 #include <memory>
 #include <string>
@@ -27,6 +28,7 @@
 namespace {
 
 std::atomic<int> creations_left{-1};  // negative: no fault
+std::function<void()> before_return;  // what goes on while a creation that has succeeded has not returned
 
 }  // namespace
 
@@ -34,7 +36,9 @@ extern "C" {
 int __real_pthread_create(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 int __wrap_pthread_create(pthread_t* t, const pthread_attr_t* a, void* (*f)(void*), void* argument) {
   if (creations_left.load() >= 0 && creations_left.fetch_sub(1) == 0) return EAGAIN;
-  return __real_pthread_create(t, a, f, argument);
+  const int error = __real_pthread_create(t, a, f, argument);
+  if (const auto meanwhile = std::exchange(before_return, nullptr)) meanwhile();
+  return error;
 }
 }
 
@@ -163,6 +167,69 @@ TEST_F(no_thread, WorkOfALenderThatIsRefusedASpareWorkerIsRunByOthers) {
     ASSERT_EQ(ran, 10U);
   }
   std::printf("faults injected: %d\n", faults.load());
+}
+
+// The core of a worker that comes back is held by a spare worker, so it parks and is given another core: by
+// somebody who runs before its creator does.
+class slow_creator {
+ public:
+  void run() {
+    auto first = s_.submit([this] { begin(); });
+    auto second = s_.submit([this] { begin(); });
+    while (s_.stats().standing != 1) std::this_thread::yield();
+    auto holds_core = s_.submit([this] { wait_until(over_); });
+    while (s_.stats().spares != 1) std::this_thread::yield();
+    comes_back_ = true;
+    while (s_.stats().standing != 0) std::this_thread::yield();
+    const std::size_t threads = support::threads_now();
+    s_.resize(1);
+    leaves_ = true;
+    support::threads_settled(threads - 1);
+    before_return = [this] { give_it_the_first_core(); };
+    s_.resize(2);
+    over_ = true;
+    first.get();
+    second.get();
+    holds_core.get();
+  }
+
+ private:
+  static void wait_until(const std::atomic<bool>& flag) {
+    while (!flag) std::this_thread::yield();
+  }
+
+  void begin() {
+    both_run_.arrive_and_wait();
+    if (coppice::this_task::worker() == 0) return lend_first_core();
+    coppice::blocking([this] { wait_until(comes_back_); });
+    wait_until(leaves_);
+  }
+
+  void lend_first_core() {
+    for (unsigned round = 1; !over_; std::this_thread::yield())
+      if (lends_ == round) coppice::blocking([this, &round] { lends_.wait(round); }), round += 2;
+  }
+
+  void give_it_the_first_core() {
+    const std::uint64_t borrowings = s_.stats().borrowings;
+    for (unsigned round = 1; s_.stats().borrowings == borrowings; round += 2) {
+      lends_ = round;
+      while (s_.stats().standing != 1) std::this_thread::yield();
+      EXPECT_EQ(s_.submit([] { return coppice::this_task::worker(); }).get(), 1);
+      lends_ = round + 1;
+      lends_.notify_all();
+      while (s_.stats().standing != 0) std::this_thread::yield();
+    }
+  }
+
+  std::latch both_run_{2};
+  std::atomic<bool> comes_back_{false}, leaves_{false}, over_{false};
+  std::atomic<unsigned> lends_{0};
+  coppice::scheduler s_{{.workers = 2, .max_spare_workers = 1}};
+};
+
+TEST_F(no_thread, AWorkerMayBeGivenAnotherCoreBeforeTheCreationOfItsThreadHasReturned) {
+  slow_creator().run();
 }
 
 // A user who may have a few threads and no more. False: it cannot be arranged here.
