@@ -10,6 +10,7 @@
 #include <numeric>
 #include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -179,6 +180,113 @@ TEST_ON_WORKERS(walking, TheLeftmostFailureComesOut) {
   ASSERT_FALSE(report.errors.empty());
   EXPECT_EQ(report.errors.front().message, std::to_string(leftmost));
   EXPECT_FALSE(report.errors.front().secondary);
+}
+
+// Nodes 0 to n-1 are a chain; node n is the root's second child.
+tree chain_beside_a_leaf(std::size_t n) {
+  tree t = chain(n);
+  t[0].push_back(n);
+  t.emplace_back();
+  return t;
+}
+
+TEST_ON_WORKERS(walking, C10C25AFailureDeepBelowTheLeftIsNotLostToAShallowOneOnTheRight) {
+  constexpr std::size_t length = 600, deep = 500;
+  const tree t = chain_beside_a_leaf(length);
+  for (const auto& policy : {coppice::error_policy::collect_all(), coppice::error_policy::serial_first()}) {
+    std::atomic<std::size_t> visited{0};
+    const auto report = support::report_of(
+        scheduler(),
+        [&] {
+          coppice::walk_tree(
+              std::size_t{0}, [&](std::size_t node) -> const std::vector<std::size_t>& { return t[node]; },
+              [&](std::size_t node) {
+                ++visited;
+                if (node == deep || node == length) throw failure(node);
+              });
+        },
+        {.errors = policy});
+    ASSERT_FALSE(report.errors.empty());
+    EXPECT_EQ(report.errors.front().message, std::to_string(deep));
+    EXPECT_FALSE(report.errors.front().secondary);
+    EXPECT_EQ(report.errors_total, policy.collects_all() ? 2U : report.errors_total);
+    EXPECT_GT(visited, deep);
+  }
+}
+
+TEST_ON_WORKERS(walking, UnderCollectAllEverythingIsVisitedThatIsNotBelowAFailure) {
+  constexpr std::size_t length = 1000;
+  const tree t = chain_beside_a_leaf(length);
+  std::atomic<std::size_t> visited{0};
+  const auto report = support::report_of(
+      scheduler(),
+      [&] {
+        coppice::walk_tree(
+            std::size_t{0}, [&](std::size_t node) -> const std::vector<std::size_t>& { return t[node]; },
+            [&](std::size_t node) {
+              ++visited;
+              if (node == length) throw failure(node);
+            });
+      },
+      support::collecting());
+  EXPECT_EQ(report.errors_total, 1U);
+  EXPECT_EQ(visited, t.size());
+}
+
+// The children of a number, each a thing that cannot be copied.
+std::vector<std::unique_ptr<int>> two_below(const std::unique_ptr<int>& node) {
+  std::vector<std::unique_ptr<int>> below;
+  if (*node < 64)
+    for (const int digit : {0, 1}) below.push_back(std::make_unique<int>(2 * *node + digit));
+  return below;
+}
+
+TEST_ON_WORKERS(walking, NodesThatCannotBeCopiedAreMovedOutOfTheirContainer) {
+  std::atomic<int> visited{0};
+  const auto walk = [&] {
+    coppice::walk_tree(std::make_unique<int>(1), two_below, [&](const auto&) { ++visited; });
+  };
+  scheduler().run(walk);
+  EXPECT_EQ(visited, 127);
+  walk();
+  EXPECT_EQ(visited, 2 * 127);
+}
+
+TEST_ON_WORKERS(walking, WhatAViewShowsIsCopied) {
+  std::vector<std::vector<std::string>> t{{"1", "2"}, {}, {}};
+  const auto wanted = t;
+  std::atomic<int> visited{0};
+  scheduler().run([&] {
+    coppice::walk_tree(
+        std::string("0"), [&](const std::string& node) { return std::span(t[std::stoul(node)]); },
+        [&](const std::string&) { ++visited; });
+  });
+  EXPECT_EQ(visited, 3);
+  EXPECT_EQ(t, wanted);
+}
+
+TEST(walking_serially, OutsideOfATaskAChainIsNoDeeperThanAStack) {
+  const int length = support::scaled(1'000'000);
+  int visited = 0;
+  coppice::walk_tree(
+      0, [&](int node) { return node + 1 < length ? std::vector<int>{node + 1} : std::vector<int>(); },
+      [&](int node) { EXPECT_EQ(node, visited++); });
+  EXPECT_EQ(visited, length);
+}
+
+TEST(walking_serially, OutsideOfATaskTheFirstFailureEndsTheWalk) {
+  const tree t = chain_beside_a_leaf(600);
+  std::size_t visited = 0;
+  EXPECT_EQ(support::failure_of([&] {
+              coppice::walk_tree(
+                  std::size_t{0}, [&](std::size_t node) { return t[node]; },
+                  [&](std::size_t node) {
+                    ++visited;
+                    if (node == 500 || node == 600) throw failure(node);
+                  });
+            }),
+            "500");
+  EXPECT_EQ(visited, 501U);
 }
 
 TEST(walking_serially, OutsideOfATaskANodeComesBeforeItsChildrenInOrder) {
