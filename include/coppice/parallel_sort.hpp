@@ -11,6 +11,7 @@
 #include <bit>
 #include <coppice/join.hpp>
 #include <iterator>
+#include <limits>
 #include <memory>  // std::less too: <functional> is heavy
 #include <type_traits>
 #include <utility>
@@ -47,10 +48,15 @@ class quick_sort {
   }
 
  private:
+  // A distance may be a short, which then no range is longer than.
+  static constexpr difference at_most(int n) {
+    constexpr difference largest = std::numeric_limits<difference>::max();
+    return n < largest ? static_cast<difference>(n) : largest;
+  }
   // Below this std::sort is faster than its split; measured flat from 1000 to 8000 elements.
-  static constexpr difference leaf = 2048;
+  static constexpr difference leaf = at_most(2048);
   // From twice this on a partition is split too. A multiple of what one worker does in 100 us.
-  static constexpr difference part = 1 << 16;
+  static constexpr difference part = at_most(1 << 16);
 
   It median(It a, It b, It c) {
     if (cmp_(*b, *a)) std::swap(a, b);
@@ -107,7 +113,7 @@ class quick_sort {
           right_end += static_cast<difference>(wanted(last[-1 - i]));
         }
       }
-      for (difference pairs = std::min(left_end - l, right_end - r); pairs > 0; --pairs)
+      for (auto pairs = std::min(left_end - l, right_end - r); pairs > 0; --pairs)
         std::iter_swap(first + static_cast<difference>(lefts[l++]),
                        last - 1 - static_cast<difference>(rights[r++]));
       if (l == left_end) first += block;

@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <compare>
 #include <coppice/coppice.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -95,6 +97,53 @@ TEST_ON_WORKERS(sorting, AComparisonThatThrowsLeavesLivingElements) {
     EXPECT_EQ(support::lines(report).size(), 1U);
     EXPECT_EQ(tracked::live(), static_cast<long>(n)) << "none is lost, none is doubled";
   }
+}
+
+// Counts its distances in as few bits as the standard lets it.
+class short_iterator {
+ public:
+  using iterator_category = std::random_access_iterator_tag;
+  using value_type = int;
+  using difference_type = short;
+  using pointer = int*;
+  using reference = int&;
+
+  short_iterator() = default;
+  explicit short_iterator(int* at) : at_(at) {}
+  int& operator*() const { return *at_; }
+  int& operator[](short n) const { return at_[n]; }
+  short_iterator& operator+=(short n) {
+    at_ += n;
+    return *this;
+  }
+  short_iterator& operator-=(short n) {
+    at_ -= n;
+    return *this;
+  }
+  short_iterator& operator++() { return *this += 1; }
+  short_iterator& operator--() { return *this -= 1; }
+  short_iterator operator++(int) { return short_iterator(at_++); }
+  short_iterator operator--(int) { return short_iterator(at_--); }
+  friend short_iterator operator+(short_iterator i, short n) { return i += n; }
+  friend short_iterator operator+(short n, short_iterator i) { return i += n; }
+  friend short_iterator operator-(short_iterator i, short n) { return i -= n; }
+  friend short operator-(short_iterator a, short_iterator b) { return static_cast<short>(a.at_ - b.at_); }
+  friend auto operator<=>(short_iterator, short_iterator) = default;
+
+ private:
+  int* at_ = nullptr;
+};
+
+TEST_ON_WORKERS(sorting, ARangeIsSortedThatIsCountedInAShort) {
+  std::vector<int> v(30'000);
+  std::iota(v.begin(), v.end(), 0);
+  const auto wanted = v;
+  std::shuffle(v.begin(), v.end(), support::random_source());
+  scheduler().run([&] {
+    const short_iterator first(v.data());
+    parallel_sort(first, first + static_cast<short>(v.size()));
+  });
+  EXPECT_EQ(v, wanted);
 }
 
 TEST(sorting_serially, OutsideOfATaskItSortsHere) {
