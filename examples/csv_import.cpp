@@ -73,12 +73,15 @@ totals import_serially(const settings& s, support::people_table& table, std::ist
       ++t.present;
       continue;
     }
+    support::person p;
     try {
-      table.insert(checked(record, s.latency));
-      ++t.inserted;
+      p = checked(record, s.latency);
     } catch (const std::runtime_error& error) {
       t.bad[number] = error.what();
+      continue;
     }
+    table.insert(p);
+    ++t.inserted;
   }
   table.commit();
   return t;

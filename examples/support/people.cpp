@@ -25,13 +25,26 @@ std::int64_t number(const csv_record& record, std::string_view what, std::string
   return value;
 }
 
-// "1234.50" in cents.
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Whether digits surround the point of "-1234.50". What comes before them is looked at by whoever reads the
+// number.
+bool has_two_decimals(std::string_view text) {
+  if (text.size() < 4) return false;
+  const std::string_view end = text.substr(text.size() - 4);
+  return is_digit(end[0]) && end[1] == '.' && is_digit(end[2]) && is_digit(end[3]);
+}
+
+// "-1234.50" in cents: the number that its digits are without the point.
 std::int64_t cents(const csv_record& record, std::string_view text) {
-  const auto point = text.find('.');
-  if (point == std::string_view::npos || text.size() - point != 3)
-    refuse(record, fmt::format("amount \"{}\" has no two decimals", text));
-  return number(record, "amount", text.substr(0, point)) * 100 +
-         number(record, "amount", text.substr(point + 1));
+  std::string digits(text);
+  if (has_two_decimals(text)) digits.erase(digits.size() - 3, 1);
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (!has_two_decimals(text) || error == std::errc::invalid_argument || end != digits.data() + digits.size())
+    refuse(record, fmt::format("amount \"{}\" is no number with two decimals", text));
+  if (error != std::errc()) refuse(record, fmt::format("amount \"{}\" is too large", text));
+  return value;
 }
 
 }  // namespace

@@ -94,6 +94,43 @@ class Test(unittest.TestCase):
             self.assertIn(message, done.stderr)
         self.assertEqual(examples.run("csv_import", status=2), "")
 
+    def import_amounts(self, *amounts):
+        path, db = self.folder / "amounts.csv", self.folder / "amounts.sqlite"
+        path.write_text("".join(f"{i},A,a@b.org,DE,{a},1980-01-01\n" for i, a in enumerate(amounts)))
+        text = examples.run("csv_import", path, "--db", db)
+        return [row[5] for row in self.rows(db)], text
+
+    def test_csv_import_stores_exactly_the_cents_of_an_amount(self):
+        amounts = {
+            "0.00": 0, "-0.00": 0, "0.05": 5, "-0.05": -5, "-0.50": -50, "-5.50": -550, "5.50": 550, "007.25": 725,
+            "92233720368547758.07": 2**63 - 1, "-92233720368547758.08": -2**63,
+        }
+        stored, text = self.import_amounts(*amounts)
+        self.assertEqual(stored, list(amounts.values()), text)
+
+    def test_csv_import_refuses_an_amount_that_it_cannot_store_exactly(self):
+        no_numbers = ("1.-5", "1.+5", "+1.50", "1.5 ", "1 .50", "-.50", ".50", "--1.50", "1-.50", "0x1.50", "1.5.0", "1,5.00")
+        for amount in no_numbers:
+            self.assertEqual(self.import_amounts(amount)[0], [], amount)
+        for amount in ("922337203685477580.00", "92233720368547758.08", "-92233720368547758.09", "9" * 100 + ".99"):
+            stored, text = self.import_amounts(amount)
+            self.assertEqual(stored, [])
+            self.assertIn(f'line 1: amount "{amount}" is too large\n', text)
+        self.assertIn('line 1: amount "1.-5" is no number with two decimals\n', self.import_amounts("1.-5")[1])
+
+    def test_csv_import_stops_in_each_mode_when_the_database_refuses_a_row(self):
+        path = self.people(5000)
+        for mode in ("serial", "fifo", "scheduler"):
+            db = self.folder / f"refusing-{mode}.sqlite"
+            examples.run("csv_import", path, "--db", db, "--mode", mode)
+            with sqlite3.connect(db) as connection:
+                connection.execute("DELETE FROM people")
+                connection.execute("CREATE TRIGGER refuse BEFORE INSERT ON people WHEN NEW.id = 2999"
+                                   " BEGIN SELECT RAISE(ABORT, 'not this one'); END")
+            done = examples.run_any("csv_import", path, "--db", db, "--mode", mode)
+            self.assertEqual(done.returncode, 1, mode)
+            self.assertIn(b"filling the database: not this one", done.stderr)
+
     def test_csv_import_stops_when_the_database_does(self):
         db = self.folder / "locked.sqlite"
         examples.run("csv_import", self.people(10), "--db", db)
