@@ -47,10 +47,12 @@ struct hashed {
 
 contents read(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
-  contents c{path, {}};
-  if (in) c.bytes.assign(std::istreambuf_iterator<char>(in), {});
   if (!in) throw std::system_error(errno, std::generic_category(), support::one_line(path.string()));
-  return c;
+  try {
+    return {path, {std::istreambuf_iterator<char>(in), {}}};
+  } catch (const std::system_error& error) {  // of a file that opens and is not read; it names none
+    throw std::system_error(error.code(), support::one_line(path.string()));
+  }
 }
 
 hashed hash(const contents& c) {

@@ -1,5 +1,6 @@
 """csv_import, sleepy_tasks, background_pool and pipeline: pools and streams at work."""
 
+import os
 import pathlib
 import re
 import shutil
@@ -202,6 +203,21 @@ class Test(unittest.TestCase):
         program, options = examples.as_unprivileged_user(self, "pipeline", self.folder)
         text = examples.run(program, top, status=1, **options)
         examples.compare(text.replace(str(top), "TOP"), "pipeline_unreadable")
+
+    def test_pipeline_names_a_file_that_opens_and_is_not_read(self):
+        unreadable = []
+        for folder, _, files in os.walk(f"/proc/{os.getpid()}/attr"):
+            for file in files:
+                path = pathlib.Path(folder) / file
+                try:
+                    with path.open("rb") as opened:
+                        opened.read()
+                except OSError as error:
+                    unreadable.append(f"  read: {path}: {error.strerror}")
+        if not unreadable:
+            self.skipTest("this system reads every file")
+        text = examples.run("pipeline", f"/proc/{os.getpid()}/attr", status=1)
+        self.assertEqual(text.splitlines()[-len(unreadable):], sorted(unreadable))
 
 
 if __name__ == "__main__":
