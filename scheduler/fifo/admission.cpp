@@ -5,6 +5,7 @@
 #include <string>
 
 #include "fifo/seat.hpp"
+#include "platform/standing.hpp"
 
 namespace coppice::inline v0 {
 
@@ -28,9 +29,11 @@ void fifo_pool::await_room_as(platform::party& me, std::unique_lock<std::mutex>&
     {
       const platform::wait_elsewhere registered(&me, some);
       if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
-      lock.lock();
-      not_full_.wait(lock, [&here] { return here.over(); });
-      lock.unlock();
+      platform::stand_still([&] {
+        lock.lock();
+        not_full_.wait(lock, [&here] { return here.over(); });
+        lock.unlock();
+      });
     }
     lock.lock();
   }

@@ -7,6 +7,7 @@
 
 #include "fifo/seat.hpp"
 #include "platform/fork.hpp"
+#include "platform/standing.hpp"
 
 namespace coppice::inline v0::detail {
 
@@ -64,7 +65,7 @@ void fifo_node::wait() {
     const fifo_task_party here(*this);
     const platform::wait_elsewhere registered(me, here);
     if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
-    return sleep_until_settled();
+    return platform::stand_still([this] { sleep_until_settled(); });
   }
   sleep_until_settled();
 }

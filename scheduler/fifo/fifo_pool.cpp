@@ -25,6 +25,7 @@
 #include "fifo/seat.hpp"
 #include "platform/fork.hpp"
 #include "platform/limits.hpp"
+#include "platform/standing.hpp"
 
 namespace coppice::inline v0 {
 namespace {
@@ -147,15 +148,21 @@ stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
   not_full_.notify_all();
   not_empty_.notify_all();
   moved_.notify_all();
-  const auto all_left = [this] { return present_ == 0; };
-  if (until && !left_.wait_until(lock, *until, all_left)) cancel_queued(lock);
-  left_.wait(lock, all_left);
   lock.unlock();
-  join();
-
+  platform::stand_still([&] { await_end(until); });
   lock.lock();
   insist_on_conservation();
   return {ran() - ran_before_stop_, skipped_, rejected_ - rejected_before_stop_, still_running_};
+}
+
+void fifo_pool::await_end(const time_point* until) {
+  {
+    std::unique_lock lock(mutex_);
+    const auto all_left = [this] { return present_ == 0; };
+    if (until && !left_.wait_until(lock, *until, all_left)) cancel_queued(lock);
+    left_.wait(lock, all_left);
+  }
+  join();
 }
 
 // With the mutex held, and nobody left to run anything. A lost task is one that somebody waits for for ever.

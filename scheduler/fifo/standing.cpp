@@ -13,6 +13,7 @@
 #include <new>
 
 #include "fifo/seat.hpp"
+#include "platform/standing.hpp"
 
 namespace coppice::inline v0 {
 namespace {
@@ -63,7 +64,13 @@ void fifo_pool::stand(std::unique_lock<std::mutex>& lock, awaited& what) {
 
 // It ends by itself, so it is nobody's deadlock: it does not count as standing.
 void fifo_pool::stand_until(std::unique_lock<std::mutex>& lock, awaited& what, time_point when) {
-  not_full_.wait_until(lock, when, [&what] { return what.over(); });
+  lock.unlock();
+  platform::stand_still([&] {
+    lock.lock();
+    not_full_.wait_until(lock, when, [&what] { return what.over(); });
+    lock.unlock();
+  });
+  lock.lock();
 }
 
 // With the mutex held. On top of the waiting task, and so on the rest of its stack.

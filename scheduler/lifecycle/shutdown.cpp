@@ -56,6 +56,9 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
         "coppice: scheduler \"" + options.name +
         "\" was asked to stop by a task that it runs, and would wait for that task for ever (stop it "
         "from another thread)");
+  // A task of another scheduler: what runs here may wait for what that one has ended, or has yet to run.
+  if (this_worker != nullptr) flush_counts(*this_worker);
+  const lent_core meanwhile(this_worker);
   unique_lock hold(lock_);
   if (phase_ == phase::open) {
     phase_ = phase::stopping;

@@ -6,13 +6,31 @@
 // grows by surprise).
 #include <chrono>
 
+#include "platform/standing.hpp"
 #include "platform/waiting.hpp"
 #include "worker/crew.hpp"
+#include "worker/piece.hpp"
 #include "worker/worker_thread.hpp"
 
 namespace coppice {
 inline namespace v0 {
 namespace detail {
+
+namespace {
+
+// What a wait of another pool waits for may be the end of what this worker has run, or need its core.
+void lend_during(void (*wait)(void*), void* what) {
+  if (this_worker == nullptr) return wait(what);
+  worker_thread& me = worker_thread::of(*this_worker);
+  const measured_wait not_work(me.running);
+  flush_counts(me);
+  const lent_core meanwhile(&me);
+  wait(what);
+}
+
+const bool known_to_all_pools = (platform::lend_core_during = &lend_during, true);
+
+}  // namespace
 
 frame* worker_thread::help_with(wait_condition& condition) noexcept {
   const void* strand = nullptr;

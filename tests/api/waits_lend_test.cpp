@@ -154,4 +154,80 @@ TEST_F(waits_lend, AReaderOfAStreamOfAPool) {
   EXPECT_EQ(job.get(), 6);
 }
 
+TEST_F(waits_lend, AWaitForATaskOfAPool) {
+  some_schedulers s;
+  coppice::fifo_pool pool({.workers = 1});
+  std::atomic<bool> begun{false};
+  auto job = s.one.submit([&] {
+    auto task = pool.submit([&] {
+      begun = true;
+      s.release.wait();
+      return 7;
+    });
+    return task.get();
+  });
+  while (!begun) std::this_thread::yield();
+  s.one.run([&] { s.release.count_down(); });
+  EXPECT_EQ(job.get(), 7);
+}
+
+// Two tasks fill the pool: one runs, one has the only place.
+struct full_pool {
+  coppice::fifo_pool pool{{.workers = 1, .queue_capacity = 1}};
+  explicit full_pool(std::latch& release) {
+    pool.submit([&] { release.wait(); });
+    pool.submit([] {});
+  }
+};
+
+TEST_F(waits_lend, AWaitForRoomInAPool) {
+  some_schedulers s;
+  full_pool full(s.release);
+  auto job = s.one.submit([&] { return full.pool.submit([] { return 7; }).get(); });
+  s.one.run([&] { s.release.count_down(); });
+  EXPECT_EQ(job.get(), 7);
+}
+
+TEST_F(waits_lend, AWaitForRoomInAPoolUntilSomeTime) {
+  some_schedulers s;
+  full_pool full(s.release);
+  auto job = s.one.submit([&] {
+    for (;;) {
+      auto [status, task] = full.pool.submit_until([] { return 7; }, std::chrono::steady_clock::now() + 1h);
+      if (status == coppice::admission::accepted) return task.get();
+    }
+  });
+  s.one.run([&] { s.release.count_down(); });
+  EXPECT_EQ(job.get(), 7);
+}
+
+TEST_F(waits_lend, TheStopOfAPool) {
+  some_schedulers s;
+  coppice::fifo_pool pool({.workers = 1});
+  auto job = s.one.submit([&] {
+    pool.submit([&] { s.release.wait(); });
+    return pool.stop().ran;
+  });
+  s.one.run([&] { s.release.count_down(); });
+  EXPECT_EQ(job.get(), 1U);
+}
+
+TEST_F(waits_lend, C36TheStopOfAnotherScheduler) {
+  some_schedulers s;
+  auto job = s.one.submit([&] {
+    s.other.submit([&] { s.release.wait(); }).detach();
+    return s.other.stop().ran;
+  });
+  s.one.run([&] { s.release.count_down(); });
+  EXPECT_EQ(job.get(), 1U);
+}
+
+TEST_F(waits_lend, C36TheEndOfAnotherSchedulerWhoseJobComesBack) {
+  some_schedulers s;
+  s.one.run([&] {
+    coppice::scheduler inner({.workers = 1, .name = "inner"});
+    inner.submit([&] { s.one.run([] {}); }).detach();
+  });
+}
+
 }  // namespace
