@@ -11,7 +11,8 @@ namespace detail {
 void deadline_timer::start() {
   const std::lock_guard hold(lock_);
   if (thread_ || stopping_) return;
-  constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
+  // What most systems give a thread: users' stop callbacks run here that were written for any.
+  constexpr std::size_t stack_bytes = std::size_t{8} * 1024 * 1024;
   thread_.emplace(
       name_, stack_bytes, [](void* self) { static_cast<deadline_timer*>(self)->run(); }, this);
 }

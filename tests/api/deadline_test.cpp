@@ -5,6 +5,8 @@
 #include <atomic>
 #include <chrono>
 #include <coppice/coppice.hpp>
+#include <cstddef>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -91,6 +93,29 @@ TEST_ON_WORKERS(deadlines, C21ADeadlineReachedWhileATaskPollsIsSeen) {
   ASSERT_TRUE(report.cancel.has_value());
   EXPECT_NE(report.cancel->reason.find("deadline"), std::string::npos) << report.cancel->reason;
   EXPECT_GE(report.cancel->running, 1U);
+}
+
+// Of what it takes, each page is touched from the top on, as a deep call does it.
+void use_half_a_mebibyte_of_stack() {
+  volatile char room[512 * 1024];
+  for (std::size_t i = sizeof room; i > 0; i -= 1024) room[i - 1] = 1;
+}
+
+TEST_ON_WORKERS(deadlines, ACallbackHasAsMuchStackWhenTheDeadlineIsReachedAsInACancel) {
+  std::atomic<int> called{0};
+  const auto ends_in_the_callback = [&] {
+    const std::stop_callback react(this_task::stop_token(), [&] {
+      use_half_a_mebibyte_of_stack();
+      ++called;
+    });
+    poll();
+  };
+  report_of(scheduler(), [&] {
+    const std::stop_callback react(this_task::stop_token(), use_half_a_mebibyte_of_stack);
+    EXPECT_TRUE(this_task::cancel_job("by hand"));
+  });
+  report_of_a_late(scheduler(), ends_in_the_callback);
+  EXPECT_EQ(called, 1);
 }
 
 TEST_ON_WORKERS(deadlines, C21ADeadlineIsSeenAtAFork) {
