@@ -49,7 +49,7 @@ struct scheduler_options {
   /// How many workers may stand still at a time, in `blocking()` and in waits, with their cores lent to spare
   /// workers. Those are made when there is work for them, with a stack as the others', and kept. At the
   /// bound, and where the system has no more threads, `blocking()` keeps its core and counts it; it never
-  /// fails.
+  /// fails. More than 65536 is taken for 65536, which `describe()` says.
   unsigned max_spare_workers = 256;
 
   /// When all workers have stood still for so long although jobs have not ended, what each of them runs,

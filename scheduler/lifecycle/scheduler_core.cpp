@@ -1,5 +1,6 @@
 #include "lifecycle/scheduler_core.hpp"
 
+#include <algorithm>
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/stream_core.hpp>
 #include <stdexcept>
@@ -8,6 +9,7 @@
 
 #include "job/job_state.hpp"
 #include "platform/environment.hpp"
+#include "platform/limits.hpp"
 #include "platform/thread.hpp"
 
 namespace coppice {
@@ -34,7 +36,8 @@ constexpr std::size_t default_stack_bytes = std::size_t{64} * 1024 * 1024;
 scheduler_core::scheduler_core(scheduler_options o)
     : options(std::move(o)),
       streams(std::make_shared<stream_door>()),
-      team(plan(options), options.injection_capacity, options.max_spare_workers),
+      team(plan(options), options.injection_capacity,
+           std::min(options.max_spare_workers, platform::max_spares)),
       timer(options.name + "-timer"),
       watchdog(*this, platform::stall_from_environment(options.stall_after)) {
   team.name = options.name;

@@ -80,6 +80,20 @@ TEST_F(bad_input, MoreThan4096WorkersAreRefusedAndTheLimitIsNamed) {
   }
 }
 
+TEST_F(bad_input, AnyNumberOfSpareWorkersMayBeAskedForAndTheLimitIsSaidInDescribe) {
+  for (const unsigned n : {65536U, 65537U, ~0U - 62, ~0U}) {
+    coppice::scheduler scheduler({.workers = 1, .max_spare_workers = n});
+    EXPECT_NE(scheduler.describe().find("0 of at most 65536 spare workers"), std::string::npos)
+        << scheduler.describe();
+    EXPECT_EQ(scheduler.run([&] {
+      auto inner = scheduler.submit([] { return 1; });
+      return coppice::blocking([&] { return inner.get(); });
+    }),
+              1);
+    EXPECT_EQ(scheduler.stats().loans, 1U);
+  }
+}
+
 TEST_F(bad_input, AMalformedEnvironmentVariableIsIgnoredWithALineOfWarning) {
   const variable workers("COPPICE_WORKERS", "a handful");
   const variable pin("COPPICE_PIN", "to the wall");
