@@ -32,8 +32,9 @@ bool stream_core::runs_here() const noexcept {
 
 // With the mutex held. Whoever is inside the gate, or looks at it, goes on by himself.
 bool stream_core::wants_step() const noexcept {
-  return !gate_.closed() && !starved_ && may_work_more() && gate_.nobody_comes() && !gate_.busy() &&
-         window_.has_room(options_.capacity);
+  // order(asking): relaxed; pairs with claim(). Who has asked since comes by here when his step ends.
+  return !gate_.closed() && asking_.load(memory_order_relaxed) != asking::starved && may_work_more() &&
+         gate_.nobody_comes() && !gate_.busy() && window_.has_room(options_.capacity);
 }
 
 // With the mutex held, which it releases: tells whom the change may concern, and posts a step.
@@ -111,8 +112,8 @@ void stream_core::step_dropped() noexcept {
 
 void stream_core::source_ready() noexcept {
   unique_lock lock(mutex_);
-  told_.store(true, memory_order_relaxed);
-  starved_ = false;
+  // order(asking): relaxed; pairs with claim(). The mutex of the source is between the two.
+  asking_.store(asking::has_spoken, memory_order_relaxed);
   after_change(lock, wants_step());
 }
 
@@ -190,7 +191,9 @@ void stream_core::leave_gate(stream_node& unused) noexcept {
 // Enters the gate and gives a place for an input; null: not now.
 stream_node* stream_core::claim() noexcept {
   if (!enter_gate()) return nullptr;
-  if (fed_by_stage_) told_.store(false, memory_order_relaxed);
+  // order(asking): relaxed; pairs with source_ready(). From here on this step sees to the next one, also if
+  // another step has found nothing and waits to be told: who would tell may find that this one took all.
+  if (fed_by_stage_) asking_.store(asking::asked, memory_order_relaxed);
   if (stream_node* const used = window_.take()) return used;
   stream_node* made = nullptr;
   const bool has_room = window_.may_make(options_.capacity);
@@ -262,9 +265,8 @@ bool stream_core::settle(turn& mine, stream_node& node, pulled how) noexcept {
     gate_.close();
     leave_gate(node);
   } else if (how == pulled::nothing) {
-    const std::lock_guard hold(mutex_);
-    starved_ = !told_.load(memory_order_relaxed);
-    leave_gate(node);
+    mine.has_input.store(false, memory_order_relaxed);
+    return found_nothing(node);
   } else if (how == pulled::failure) {
     {
       const std::lock_guard hold(mutex_);
@@ -290,7 +292,16 @@ bool stream_core::settle(turn& mine, stream_node& node, pulled how) noexcept {
     return true;
   }
   mine.has_input.store(false, memory_order_relaxed);
-  return how == pulled::nothing && told_.load(memory_order_relaxed);
+  return false;
+}
+
+// Inside the gate. True: the source has spoken up since it was asked, so it is to be asked again.
+bool stream_core::found_nothing(stream_node& unused) noexcept {
+  const std::lock_guard hold(mutex_);
+  const bool spoke = asking_.load(memory_order_relaxed) == asking::has_spoken;
+  if (!spoke) asking_.store(asking::starved, memory_order_relaxed);
+  leave_gate(unused);
+  return spoke;
 }
 
 // True: this was what stops the stream, and nobody takes an input after it.

@@ -10,6 +10,7 @@ using model::long_within;
 using model::thread;
 using stream_model::numbers;
 using stream_model::pool;
+using stream_model::stage;
 using stream_model::started;
 
 MODEL(EachInputOfAStreamIsReadOnce, (long_within(2))) {
@@ -102,6 +103,46 @@ MODEL(AReaderThatLeavesWaitsForTheSteps, (long_within(2))) {
   pool p(1);
   started s(p, 2, {.capacity = 1});
   s->read();
+}
+
+// Of a stage's two steps one finds nothing and waits to be told; before it is, the other takes what has come:
+// that is two results at once, for the first is the last to be there. Its window is full then. The source
+// gives no more until the second result has been an input.
+MODEL(AStageThatWaitsToBeToldGoesOnWithWhatItTook, ({.preemptions = 1, .stale_total = 0, .detours = 0})) {
+  pool p;
+  started source(p, 4, {.capacity = 2, .ordered = true}, [](unsigned value, numbers& all) {
+    if (value == 3) all.one.wait();
+  });
+  auto* const s = new stage(p, *source, 4, {.capacity = 2});
+  s->in_input = [](unsigned value, stage& self) {
+    if (value == 0) self.first();
+    if (value == 2) self.source.one.raise();
+  };
+  stream_model::flag nothing_found, two_to_come;
+  s->first = [&] {
+    s->run_posted();
+    nothing_found.raise();
+    two_to_come.wait();
+  };
+  std::optional<thread> reader;
+  source->first = [&] {
+    s->start();
+    reader.emplace([&] {
+      s->run_posted();
+      s->read_to_the_end();
+      s->abandon();
+      p.stop();
+    });
+    nothing_found.wait();
+    source->run_posted();  // the third result is there, and the window full
+    two_to_come.raise();
+  };
+  source->in_input = [](unsigned value, numbers& all) {
+    if (value == 1) all.first();
+  };
+  source->run_posted();
+  p.work();
+  reader->join();
 }
 
 }  // namespace

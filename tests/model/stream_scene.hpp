@@ -2,6 +2,7 @@
 #pragma once
 
 #include <coppice/detail/stream_core.hpp>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,29 +46,32 @@ class flag {
 // Runs what is posted. Two streams at most; of each at most one step is posted and not begun.
 class pool {
  public:
-  explicit pool(unsigned threads) {
+  // Without threads of its own steps are run by the program, and by readers: each those of its stream.
+  explicit pool(unsigned threads = 0) : readers_help_(threads == 0) {
     for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
   }
   ~pool() {
-    {
-      const std::lock_guard hold(mutex_);
-      stopped_ = true;
-      posted_.notify_all();
-    }
+    stop();
     for (thread& t : threads_) t.join();
+  }
+  void stop() {
+    const std::lock_guard hold(mutex_);
+    stopped_ = true;
+    posted_.notify_all();
   }
   void post(stream_core& core) {
     const std::lock_guard hold(mutex_);
     for (std::optional<step_ticket>& place : tickets_)
       if (!place) {
         place.emplace(core);
+        whose_[&place - tickets_] = &core;
         posted_.notify_all();
         return;
       }
     check(false, "at most one step of a stream is posted and not begun");
   }
 
- private:
+  // Until it is stopped.
   void work() {
     std::unique_lock lock(mutex_);
     for (;;) {
@@ -75,12 +79,7 @@ class pool {
       for (std::optional<step_ticket>& place : tickets_)
         if (place) taken = &place;
       if (taken != nullptr) {
-        step_ticket step(std::move(**taken));
-        taken->reset();
-        lock.unlock();
-        step();
-        { const step_ticket gone(std::move(step)); }
-        lock.lock();
+        run(*taken, lock);
       } else if (stopped_) {
         return;
       } else {
@@ -88,26 +87,51 @@ class pool {
       }
     }
   }
+  // False: no step of it is posted.
+  bool run(stream_core& core) {
+    std::unique_lock lock(mutex_);
+    for (unsigned i = 0; i < 2; ++i)
+      if (tickets_[i] && whose_[i] == &core) {
+        run(tickets_[i], lock);
+        return true;
+      }
+    return false;
+  }
+  bool readers_help() const { return readers_help_; }
 
+ private:
+  void run(std::optional<step_ticket>& posted, std::unique_lock<mutex>& lock) {
+    step_ticket step(std::move(*posted));
+    posted.reset();
+    lock.unlock();
+    step();
+    { const step_ticket gone(std::move(step)); }
+    lock.lock();
+  }
+
+  const bool readers_help_;
   mutex mutex_;
   condition_variable posted_;
   std::optional<step_ticket> tickets_[2];
+  stream_core* whose_[2] = {};
   bool stopped_ = false;
   std::vector<thread> threads_;
 };
 
 class pool_of_stream final : public stream_pool {
  public:
-  explicit pool_of_stream(pool& p) : pool_(p) {}
+  pool_of_stream(pool& p, stream_core& core) : pool_(p), core_(core) {}
   bool post(stream_core& core) override {
     pool_.post(core);
     return true;
   }
+  bool help() override { return pool_.readers_help() && pool_.run(core_); }
   void stand(stream_core& core, coppice::detail::unique_lock& lock) override { core.sleep(lock); }
   coppice::task_error describe(std::uint64_t) const override { return {}; }
 
  private:
   pool& pool_;
+  stream_core& core_;
 };
 
 // Gives its places in order, and runs nothing but what a program puts in. Its source is plain memory: two who
@@ -118,11 +142,21 @@ class numbers : public stream_core {
     unsigned value = 0;
   };
   numbers(pool& p, unsigned n, stream_options options)
-      : stream_core(std::make_unique<pool_of_stream>(p), std::move(options), false), runs(n), n_(n) {}
+      : stream_core(std::make_unique<pool_of_stream>(p, *this), std::move(options), false),
+        runs(n),
+        pool_(p),
+        n_(n) {}
   // Null: the end.
   node* read() {
     asked_for_.enter(0);
     auto* const got = static_cast<node*>(next());
+    if (got != nullptr) give_back(got);
+    return got;
+  }
+  // The same for a stage; null and not ended: not now.
+  node* read_for(stream_core& stage, bool& ended) {
+    asked_for_.enter(0);
+    auto* const got = static_cast<node*>(try_next(stage, ended));
     if (got != nullptr) give_back(got);
     return got;
   }
@@ -142,6 +176,8 @@ class numbers : public stream_core {
   void (*in_source)(unsigned, numbers&) = nullptr;
   void (*in_input)(unsigned, numbers&) = nullptr;
   flag one;
+  std::function<void()> first;
+  void run_posted() { pool_.run(*this); }
   unsigned at_work = 0;
 
  protected:
@@ -163,6 +199,7 @@ class numbers : public stream_core {
   void dispose() noexcept override {}
 
  private:
+  pool& pool_;
   const unsigned n_;
   unsigned given_ = 0, read_ = 0;
   model::ledger asked_for_{1};
@@ -180,9 +217,50 @@ class started {
   }
   ~started() { stream_->abandon(); }
   numbers* operator->() { return stream_; }
+  numbers& operator*() { return *stream_; }
 
  private:
   numbers* const stream_;
+};
+
+// A stage that passes on the numbers of another stream.
+class stage : public stream_core {
+ public:
+  stage(pool& p, numbers& from, unsigned n, stream_options options)
+      : stream_core(std::make_unique<pool_of_stream>(p, *this), std::move(options), true),
+        source(from),
+        pool_(p),
+        runs_(n) {}
+  void run_posted() { pool_.run(*this); }
+  void read_to_the_end() {
+    while (stream_node* const got = next()) give_back(got);
+    runs_.check_exactly_once();
+  }
+
+  void (*in_input)(unsigned value, stage& self) = nullptr;
+  std::function<void()> first;
+  numbers& source;
+
+ protected:
+  pulled run_one(stream_node& base) noexcept override {
+    bool ended = false;
+    const numbers::node* const read = source.read_for(*this, ended);
+    if (read == nullptr) return ended ? pulled::end : pulled::nothing;
+    const unsigned value = read->value;
+    if (!taken(base, false)) return pulled::item;
+    if (in_input != nullptr) in_input(value, *this);
+    runs_.enter(value);
+    return pulled::item;
+  }
+  stream_node* make_node() override { return new numbers::node; }
+  void set_error(stream_node&, kept_error) noexcept override {}
+  kept_error error_in(const stream_node&) const noexcept override { return nullptr; }
+  void clear(stream_node&) noexcept override {}
+  void dispose() noexcept override {}
+
+ private:
+  pool& pool_;
+  model::ledger runs_;
 };
 
 }  // namespace stream_model

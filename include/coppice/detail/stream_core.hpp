@@ -191,6 +191,7 @@ class COPPICE_API stream_core {
   stream_node* claim() noexcept;
   stream_node* new_node() noexcept;
   bool settle(turn& mine, stream_node& node, pulled how) noexcept;
+  bool found_nothing(stream_node& unused) noexcept;
   bool not_a_value(stream_node& node) noexcept;
   void deliver(stream_node& node) noexcept;
   std::uint64_t running() const noexcept;
@@ -231,7 +232,10 @@ class COPPICE_API stream_core {
   // What each input touches.
   alignas(cache_line) stream_gate gate_;
   std::uint64_t accepted_ = 0;  // of who is inside the gate
-  atomic<bool> told_{false};    // the source, a stage, has spoken up since it was last asked
+  // How it stands with a source that is a stage. Starved: it had nothing, and speaks up when it has. Who is
+  // inside the gate asks; the rest is under the mutex.
+  enum class asking : std::uint8_t { asked, has_spoken, starved };
+  atomic<asking> asking_{asking::asked};
   stream_window window_;
   stream_outbox outbox_;
 
@@ -243,7 +247,6 @@ class COPPICE_API stream_core {
   std::uint64_t references_ = 1;
 
   bool source_ended_ = false;  // and none was left
-  bool starved_ = false;       // the source, a stage, has nothing, and speaks up when it has
   turn* turns_ = nullptr;      // of the steps at work
   unsigned inside_ = 0;        // who uses source, function or pool
   unsigned waiting_ = 0;       // readers
