@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <coppice/coppice.hpp>
+#include <functional>
 #include <latch>
 #include <optional>
 #include <ranges>
@@ -127,6 +128,65 @@ TYPED_TEST(stream_stages, D3AStageThatIsStoppedEndsTheStagesBelow) {
   }
   EXPECT_EQ(end.report().result, outcome::deadline_exceeded);
   EXPECT_NE(end.report().cancel->reason.find("stage \"late\""), std::string::npos);
+}
+
+// Calls, once, from within its move: there a stage has taken an input and not yet given it a place.
+struct told_when_moved {
+  static inline std::atomic<const std::function<void()>*> next{nullptr};
+  told_when_moved() = default;
+  told_when_moved(told_when_moved&&) noexcept {
+    if (const auto* const call = next.exchange(nullptr)) (*call)();
+  }
+  told_when_moved& operator=(told_when_moved&&) = default;
+};
+
+TYPED_TEST(stream_stages, C33AnInputThatAStopOvertakesInAStageKeepsItsIndex) {
+  auto& pool = this->pool();
+  std::latch all_there{1}, all_made{1};
+  int given = 0;
+  auto source = generated([&]() -> std::optional<int> {
+    if (given < 4) return given++;
+    all_there.count_down();  // one at a time: what was given has been put out
+    return std::nullopt;
+  });
+  auto first =
+      pool.map(std::move(source), [](int) { return told_when_moved(); }, {.concurrency = 1, .name = "first"});
+  ASSERT_EQ(first.next()->index, 0u);
+  coppice::results<int> second;
+  const std::function<void()> cancel = [&] { second.cancel("in the middle"); };
+  second = pool.map(std::move(first),
+                    [&](const told_when_moved&) {
+                      all_made.wait();
+                      all_there.wait();
+                      told_when_moved::next = &cancel;
+                      return 1;
+                    },
+                    {.concurrency = 1, .name = "second"});
+  all_made.count_down();
+  EXPECT_EQ(second.next()->index, 1u);
+  const auto overtaken = second.next();
+  ASSERT_TRUE(overtaken);
+  EXPECT_EQ(overtaken->index, 2u) << "the index is the first source's";
+  EXPECT_EQ(overtaken->error().path, "root/1");
+  EXPECT_EQ(overtaken->error().message, "not run: in the middle");
+  EXPECT_FALSE(second.next());
+  EXPECT_EQ(second.report().skipped, 1u);
+}
+
+TYPED_TEST(stream_stages, C18AnErrorOfTheStageBeforeIsKeptWhenThisOneIsStopped) {
+  auto& pool = this->pool();
+  coppice::set_unobserved_error_handler(
+      [](const coppice::job_report&) {});  // of what the first stage has left
+  for (int i = 0; i < 100; ++i) {
+    auto first =
+        pool.map(std::views::iota(0), [](int) -> int { throw 1; }, {.capacity = 64, .name = "first"});
+    auto second = pool.map(std::move(first), [](int n) { return n; }, {.capacity = 64, .name = "second"});
+    for (int read = 0; read < 100; ++read) ASSERT_EQ(second.next()->error().name, "first");
+    second.cancel();
+    while (const auto r = second.next()) ASSERT_EQ(r->error().name, "first");
+    EXPECT_EQ(second.report().skipped, 0u);
+  }
+  coppice::set_unobserved_error_handler(nullptr);
 }
 
 TYPED_TEST(stream_stages, D3AnEmptyStageHoldsNoWorker) {

@@ -147,24 +147,28 @@ class stage_stream final : public stream_of<T> {
     bool ended = source_.core_ == nullptr;
     auto* const read = ended ? nullptr : static_cast<result_node<U>*>(source_.core_->try_next(*this, ended));
     if (read == nullptr) return ended ? pulled::end : pulled::nothing;
+    const std::size_t index = read->kept->index;
     result<U> input = std::move(*read->kept);
     const item_end how = read->how;
     source_.core_->give_back(read);
     item_scope scope;
-    if (!this->began(node, scope, false)) return pulled::item;
+    const bool runs = this->began(node, scope, false);
     try {
-      run(node, input, how);
+      if (runs || passes_by(input)) run(node, input, how);
     } catch (...) {
       this->item_failed(node);
     }
-    if (node.kept) node.kept->index = input.index;
-    this->item_over(scope);
+    if (node.kept) node.kept->index = index;
+    if (runs) this->item_over(scope);
     return pulled::item;
   }
 
+  // Not an input of the function, so a stop does not take its place.
+  static bool passes_by(const result<U>& input) noexcept { return takes_value<F, U>() && !input.ok(); }
+
   void run(result_node<T>& node, result<U>& input, item_end how) {
     if constexpr (takes_value<F, U>()) {
-      if (!input.ok()) {
+      if (passes_by(input)) {
         node.how = how;
         node.kept.emplace(result<T>::with_error(input.index, input.shared_error()));
         return;
