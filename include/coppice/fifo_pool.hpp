@@ -129,11 +129,12 @@ class COPPICE_API fifo_pool {
   /// Streams f(input) for each input of a range, as scheduler::map. Each step of the stream is a task, which
   /// runs inputs for 200 us or a longer one, and then queues up again.
   ///
-  /// Threads: any. Blocks: not at all. Throws: std::invalid_argument for a capacity of 0; scheduler_stopped;
-  /// std::bad_alloc; what moving throws.
+  /// Threads: any. Blocks: not at all. Throws: std::invalid_argument for a capacity of 0 and an empty
+  /// callable; scheduler_stopped; std::bad_alloc; what moving throws.
   /// Cost: as scheduler::map.
   template <std::ranges::input_range Range, class F>
   auto map(Range&& inputs, F f, stream_options options = {}) -> results<detail::mapped<Range, F>> {
+    detail::require_callable(f);
     auto pool = stream_pool();
     return results<detail::mapped<Range, F>>(
         detail::start_stream(std::move(pool), std::forward<Range>(inputs), std::move(f), std::move(options)));

@@ -101,16 +101,17 @@ class COPPICE_API scheduler {
   /// errors pass f by unless it takes a `result`.
   ///
   /// Threads: any; f is called by several workers at a time. Blocks: not at all.
-  /// Throws: std::invalid_argument for a capacity of 0; scheduler_stopped; std::bad_alloc; what moving
-  /// throws.
+  /// Throws: std::invalid_argument for a capacity of 0 and an empty callable; scheduler_stopped;
+  /// std::bad_alloc; what moving throws.
   ///
   /// Stop: a stop takes no further input; what was taken is finished, or skipped, and can be read. In stats()
   /// and stop reports each step of a stream counts as a job of one task.
   ///
-  /// Cost: four atomic read-modify-writes for each input, no lock and, once the window was full, no allocation;
-  /// about 2 us for a step, which lasts 200 us or until the window is full.
+  /// Cost: four atomic read-modify-writes for each input, no lock and, once the window was full, no
+  /// allocation; about 2 us for a step, which lasts 200 us or until the window is full.
   template <std::ranges::input_range Range, class F>
   auto map(Range&& inputs, F f, stream_options options = {}) -> results<detail::mapped<Range, F>> {
+    if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
     auto pool = detail::stream_pool_of(*core_, options);
     return results<detail::mapped<Range, F>>(
         detail::start_stream(std::move(pool), std::forward<Range>(inputs), std::move(f), std::move(options)));

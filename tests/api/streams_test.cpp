@@ -5,6 +5,7 @@
 #include <atomic>
 #include <coppice/coppice.hpp>
 #include <cstdint>
+#include <functional>
 #include <latch>
 #include <numeric>
 #include <optional>
@@ -141,6 +142,15 @@ TYPED_TEST(streams, RangesAndViewsTakeThem) {
   int sum = 0;
   for (const int i : even) sum += i;
   EXPECT_EQ(sum, 2450);
+}
+
+TYPED_TEST(streams, AnEmptyFunctionIsRefused) {
+  auto& pool = this->pool();
+  EXPECT_THROW(pool.map(numbers(3), std::function<int(int)>()), std::invalid_argument);
+  EXPECT_THROW(pool.map(numbers(3), static_cast<int (*)(int)>(nullptr)), std::invalid_argument);
+  auto stage = pool.map(numbers(3), [](int i) { return i; });
+  EXPECT_THROW(pool.map(std::move(stage), std::function<int(int)>()), std::invalid_argument);
+  EXPECT_TRUE(stage.next()) << "it was not moved from";
 }
 
 TYPED_TEST(streams, ACapacityOfZeroIsRefused) {
