@@ -128,13 +128,14 @@ class results {
   /// window of 256 or more, lets results gather meanwhile: for 150 us, or until half a window is there, or
   /// the end.
   std::optional<result<T>> next() {
-    std::optional<result<T>> read;
-    if (core_ == nullptr) return read;
-    if (auto* const node = core_->next_node()) {
-      read = std::move(node->kept);
-      core_->give_back(node);
-    }
-    return read;
+    auto* const node = core_ != nullptr ? core_->next_node() : nullptr;
+    if (node == nullptr) return std::nullopt;
+    struct after {
+      detail::stream_of<T>& core;
+      detail::result_node<T>& read;
+      ~after() { core.give_back(&read); }
+    } const give_back{*core_, *node};
+    return std::optional<result<T>>(std::in_place, std::move(*node->kept));
   }
 
   /// Blocks: as next().

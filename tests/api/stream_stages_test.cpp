@@ -173,6 +173,44 @@ TYPED_TEST(stream_stages, C33AnInputThatAStopOvertakesInAStageKeepsItsIndex) {
   EXPECT_EQ(second.report().skipped, 1u);
 }
 
+// Its moves throw while they are told to. It cannot be assigned, which nobody needs.
+struct throws_when_moved {
+  static inline std::atomic<bool> now{false};
+  int value;
+  explicit throws_when_moved(int v) : value(v) {}
+  throws_when_moved(throws_when_moved&& other) : value(other.value) {
+    if (value == 2 && now) throw std::runtime_error("move");
+  }
+  throws_when_moved& operator=(throws_when_moved&&) = delete;
+};
+
+TYPED_TEST(stream_stages, C03AnInputThatCannotBeMovedIntoAStageIsAnError) {
+  auto& pool = this->pool();
+  std::latch all_there{1};
+  int given = 0;
+  auto source = generated([&]() -> std::optional<int> {
+    if (given < 4) return given++;
+    all_there.count_down();
+    return std::nullopt;
+  });
+  auto first = pool.map(std::move(source), [](int i) { return throws_when_moved(i); },
+                        {.concurrency = 1, .name = "first"});
+  EXPECT_EQ(first.next()->value().value, 0);
+  all_there.wait();
+  throws_when_moved::now = true;
+  auto second = pool.map(std::move(first), [](const throws_when_moved& x) { return x.value; },
+                         {.ordered = true, .name = "second"});
+  EXPECT_EQ(second.next()->value(), 1);
+  const auto lost = second.next();
+  EXPECT_EQ(lost->index, 2u);
+  EXPECT_EQ(lost->error().message, "move");
+  EXPECT_EQ(lost->error().path, "root/1");
+  EXPECT_EQ(second.next()->value(), 3);
+  EXPECT_FALSE(second.next());
+  EXPECT_EQ(second.report().failed, 1u);
+  throws_when_moved::now = false;
+}
+
 TYPED_TEST(stream_stages, C18AnErrorOfTheStageBeforeIsKeptWhenThisOneIsStopped) {
   auto& pool = this->pool();
   coppice::set_unobserved_error_handler(

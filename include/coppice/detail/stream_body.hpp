@@ -2,6 +2,8 @@
 #pragma once
 
 #include <coppice/results.hpp>
+#include <cstddef>
+#include <exception>
 #include <memory>
 #include <new>
 #include <optional>
@@ -147,29 +149,45 @@ class stage_stream final : public stream_of<T> {
     bool ended = source_.core_ == nullptr;
     auto* const read = ended ? nullptr : static_cast<result_node<U>*>(source_.core_->try_next(*this, ended));
     if (read == nullptr) return ended ? pulled::end : pulled::nothing;
-    const std::size_t index = read->kept->index;
-    result<U> input = std::move(*read->kept);
-    const item_end how = read->how;
+    handed in(*read);
     source_.core_->give_back(read);
     item_scope scope;
     const bool runs = this->began(node, scope, false);
     try {
-      if (runs || passes_by(input)) run(node, input, how);
+      if (runs || in.passes_by()) run(node, in);
     } catch (...) {
       this->item_failed(node);
     }
-    if (node.kept) node.kept->index = index;
+    if (node.kept) node.kept->index = in.index;
+    in.input.reset();
     if (runs) this->item_over(scope);
     return pulled::item;
   }
 
-  // Not an input of the function, so a stop does not take its place.
-  static bool passes_by(const result<U>& input) noexcept { return takes_value<F, U>() && !input.ok(); }
+  // What the stage before has made, taken out of its node: that is free from then on.
+  struct handed {
+    explicit handed(result_node<U>& from) noexcept : index(from.kept->index), how(from.how) {
+      try {
+        input.emplace(std::move(*from.kept));
+      } catch (...) {
+        not_moved = std::current_exception();
+      }
+    }
+    // Not an input of the function, so a stop does not take its place.
+    bool passes_by() const noexcept { return takes_value<F, U>() && input && !input->ok(); }
 
-  void run(result_node<T>& node, result<U>& input, item_end how) {
+    std::size_t index;
+    item_end how;
+    std::optional<result<U>> input;
+    std::exception_ptr not_moved;  // why there is none
+  };
+
+  void run(result_node<T>& node, handed& in) {
+    if (!in.input) std::rethrow_exception(in.not_moved);
+    result<U>& input = *in.input;
     if constexpr (takes_value<F, U>()) {
-      if (passes_by(input)) {
-        node.how = how;
+      if (in.passes_by()) {
+        node.how = in.how;
         node.kept.emplace(result<T>::with_error(input.index, input.shared_error()));
         return;
       }
