@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <coppice/detail/stream_core.hpp>
+#include <cstdio>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -193,6 +194,24 @@ const job_report& stream_core::report() {
         "\" was asked for before its end (read until next() is empty; cancel() makes that soon)");
   if (!report_) make_report();
   return *report_;
+}
+
+// In a handler: source or function threw as it died. Its reader has gone, with the report.
+void stream_core::destructor_failed() noexcept {
+  try {
+    failure f;
+    f.exception = std::current_exception();
+    f.name = options_.name;
+    f.phase = "destructor";
+    job_report r;
+    r.name = options_.name;
+    r.result = outcome::failed;
+    r.errors_total = 1;
+    r.errors.push_back(detail::describe(f));
+    tell_unobserved(r);
+  } catch (...) {
+    std::fputs("coppice: the function of a stream failed in its destructor\n", stderr);
+  }
 }
 
 void stream_core::tell_of_unread() noexcept {

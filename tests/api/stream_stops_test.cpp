@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "support/scale.hpp"
@@ -173,6 +174,34 @@ TYPED_TEST(stream_stops, C27ErrorsThatNobodyReadGoToTheHandler) {
   }
   coppice::set_unobserved_error_handler(nullptr);
   EXPECT_EQ(heard, 1);
+}
+
+// A function whose destructor throws, once.
+struct throws_at_its_end {
+  bool armed = true;
+  throws_at_its_end() = default;
+  throws_at_its_end(throws_at_its_end&& other) noexcept : armed(std::exchange(other.armed, false)) {}
+  ~throws_at_its_end() noexcept(false) {
+    if (armed) throw std::runtime_error("at its end");
+  }
+  int operator()(int i) { return i; }
+};
+
+TYPED_TEST(stream_stops, C08AFunctionWhoseDestructorThrowsIsToldOf) {
+  static std::vector<std::string> told;
+  told.clear();
+  coppice::set_unobserved_error_handler(
+      [](const coppice::job_report& r) { told.push_back(r.name + ": " + r.errors.at(0).message); });
+  {
+    auto alone = this->pool().map(numbers(3), throws_at_its_end(), {.name = "alone"});
+    while (alone.next()) continue;
+    EXPECT_EQ(alone.report().succeeded, 3u);
+    auto stage = this->pool().map(this->pool().map(numbers(3), throws_at_its_end(), {.name = "first"}),
+                                  throws_at_its_end(), {.name = "second"});
+  }
+  coppice::set_unobserved_error_handler(nullptr);
+  EXPECT_EQ(told, (std::vector<std::string>{"first: destructor: at its end", "second: destructor: at its end",
+                                            "alone: destructor: at its end"}));
 }
 
 TYPED_TEST(stream_stops, C30ReadingAStreamInItsOwnFunctionIsTold) {

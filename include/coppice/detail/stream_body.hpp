@@ -1,6 +1,7 @@
 // A stream with its types: the source, the function, the results.
 #pragma once
 
+#include <coppice/detail/room_for.hpp>
 #include <coppice/results.hpp>
 #include <cstddef>
 #include <exception>
@@ -60,8 +61,11 @@ class range_stream final : public stream_of<T> {
  public:
   template <class W, class G>
   range_stream(std::unique_ptr<stream_pool> pool, W&& view, G&& f, stream_options&& options)
-      : stream_of<T>(std::move(pool), std::move(options), false),
-        parts_(std::in_place, std::forward<W>(view), std::forward<G>(f)) {}
+      : stream_of<T>(std::move(pool), std::move(options), false) {
+    ::new (static_cast<void*>(&parts_.made)) parts(std::forward<W>(view), std::forward<G>(f));
+    has_parts_ = true;
+  }
+  ~range_stream() override { end_parts(); }
 
  private:
   struct parts {
@@ -75,7 +79,7 @@ class range_stream final : public stream_of<T> {
                                   std::ranges::range_value_t<V>>;
 
   pulled pull(std::optional<held>& input) {
-    parts& p = *parts_;
+    parts& p = parts_.made;
     if (!p.at)
       p.at.emplace(std::ranges::begin(p.view));
     else if constexpr (!std::ranges::forward_range<V>)
@@ -109,9 +113,9 @@ class range_stream final : public stream_of<T> {
     try {
       keep_result<T>(node, node.sequence, [&]() -> decltype(auto) {
         if constexpr (stays<V>)
-          return call(parts_->f, static_cast<std::ranges::range_reference_t<V>>(**input));
+          return call(parts_.made.f, static_cast<std::ranges::range_reference_t<V>>(**input));
         else
-          return call(parts_->f, std::move(*input));
+          return call(parts_.made.f, std::move(*input));
       });
     } catch (...) {
       this->item_failed(node);
@@ -120,9 +124,18 @@ class range_stream final : public stream_of<T> {
     this->item_over(scope);
     return how;
   }
-  void dispose() noexcept override { parts_.reset(); }
+  void dispose() noexcept override { end_parts(); }
+  void end_parts() noexcept {
+    if (!std::exchange(has_parts_, false)) return;
+    try {
+      parts_.made.~parts();
+    } catch (...) {
+      this->destructor_failed();
+    }
+  }
 
-  alignas(cache_line) std::optional<parts> parts_;  // steps write here, the reader beside it
+  bool has_parts_ = false;
+  alignas(cache_line) room_for<parts> parts_;  // steps write here, the reader beside it
 };
 
 template <class F, class U>
@@ -139,9 +152,12 @@ class stage_stream final : public stream_of<T> {
  public:
   template <class G>
   stage_stream(std::unique_ptr<stream_pool> pool, results<U>&& source, G&& f, stream_options&& options)
-      : stream_of<T>(std::move(pool), std::move(options), true),
-        source_(std::move(source)),
-        f_(std::in_place, std::forward<G>(f)) {}
+      : stream_of<T>(std::move(pool), std::move(options), true) {
+    ::new (static_cast<void*>(&f_.made)) F(std::forward<G>(f));
+    has_f_ = true;
+    source_ = std::move(source);
+  }
+  ~stage_stream() override { end_f(); }
 
  private:
   pulled run_one(stream_node& base) noexcept override {
@@ -193,12 +209,12 @@ class stage_stream final : public stream_of<T> {
       }
       keep_result<T>(node, input.index, [&]() -> decltype(auto) {
         if constexpr (std::is_void_v<U>)
-          return (*f_)();
+          return (f_.made)();
         else
-          return call(*f_, std::move(input).value());
+          return call(f_.made, std::move(input).value());
       });
     } else {
-      keep_result<T>(node, input.index, [&]() -> decltype(auto) { return call(*f_, std::move(input)); });
+      keep_result<T>(node, input.index, [&]() -> decltype(auto) { return call(f_.made, std::move(input)); });
     }
   }
 
@@ -215,11 +231,20 @@ class stage_stream final : public stream_of<T> {
   }
   void dispose() noexcept override {
     source_ = results<U>();
-    f_.reset();
+    end_f();
+  }
+  void end_f() noexcept {
+    if (!std::exchange(has_f_, false)) return;
+    try {
+      f_.made.~F();
+    } catch (...) {
+      this->destructor_failed();
+    }
   }
 
+  bool has_f_ = false;
   alignas(cache_line) results<U> source_;
-  std::optional<F> f_;
+  room_for<F> f_;
 };
 
 template <class F, class U>

@@ -154,6 +154,7 @@ class COPPICE_API stream_core {
   void item_over(item_scope& scope) noexcept;
   void item_failed(stream_node& node) noexcept;    // in a handler
   void source_failed(stream_node& node) noexcept;  // in a handler
+  void destructor_failed() noexcept;               // in a handler
 
  private:
   class outer_stop;
