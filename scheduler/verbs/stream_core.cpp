@@ -115,18 +115,39 @@ void stream_core::abandon() noexcept {
   ++waiting_;
   while (inside_ != 0) moved_.wait(lock);
   --waiting_;
-  gather();
-  for (stream_node* const unread : {fetched_, first_})
-    for (stream_node* node = unread; node != nullptr; node = node->next)
-      if (node->how == item_end::failed) ++errors_unread_;
+  unread all = take_unread();
   const bool tell = errors_unread_ != 0 && !report_;
   stream_core* const downstream = std::exchange(downstream_, nullptr);
   lock.unlock();
   outer_.reset();
   if (tell) tell_of_unread();
   if (downstream != nullptr) downstream->release();
+  all.drop();
   dispose();
   release();
+}
+
+// With the mutex held, when nobody is inside. A step that is posted and has not begun may keep the stream for
+// long; what the reader has left goes with the reader.
+stream_core::unread stream_core::take_unread() noexcept {
+  gather();
+  unread all;
+  all.lists[0] = std::exchange(fetched_, nullptr);
+  all.lists[1] = std::exchange(first_, nullptr);
+  last_ = nullptr;
+  for (stream_node* const list : all.lists)
+    for (const stream_node* node = list; node != nullptr; node = node->next)
+      if (node->how == item_end::failed) ++errors_unread_;
+  all.ahead = std::exchange(ahead_, {});
+  all.looked_at = std::exchange(own_, nullptr);
+  return all;
+}
+
+void stream_core::unread::drop() noexcept {
+  for (stream_node* list : lists)
+    while (list != nullptr) delete std::exchange(list, list->next);
+  for (stream_node* const node : ahead) delete node;
+  delete looked_at;
 }
 
 // ---- stopping ----------------------------------------------------------------------------------

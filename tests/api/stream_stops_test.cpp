@@ -176,6 +176,30 @@ TYPED_TEST(stream_stops, C27ErrorsThatNobodyReadGoToTheHandler) {
   EXPECT_EQ(heard, 1);
 }
 
+TYPED_TEST(stream_stops, C33ResultsThatNobodyReadDieWithTheReader) {
+  auto& pool = this->pool(1);
+  std::latch full{4}, busy{1}, over{1};
+  auto stream = pool.map(std::views::iota(0),
+                         [&](int i) {
+                           if (i < 4) full.count_down();
+                           return support::tracked();
+                         },
+                         {.capacity = 4});
+  full.wait();
+  auto blocker = pool.submit([&] {
+    busy.count_down();
+    over.wait();
+  });
+  busy.wait();
+  // The places that come back let a step be posted, which nobody begins.
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(stream.next());
+  ASSERT_TRUE(stream.begin()->ok());
+  stream = {};
+  EXPECT_EQ(support::tracked::live(), 0);
+  over.count_down();
+  blocker.wait();
+}
+
 // A function whose destructor throws, once.
 struct throws_at_its_end {
   bool armed = true;

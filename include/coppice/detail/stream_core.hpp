@@ -165,6 +165,13 @@ class COPPICE_API stream_core {
     atomic<bool> has_input{false};  // read by who cancels
     stream_trail put;
   };
+  // What the reader has left: nodes that are in no list of the stream any more.
+  struct unread {
+    stream_node* lists[2] = {};
+    std::vector<stream_node*> ahead;
+    stream_node* looked_at = nullptr;
+    void drop() noexcept;
+  };
   struct placed_error {
     std::uint64_t sequence;
     kept_error error;
@@ -185,6 +192,7 @@ class COPPICE_API stream_core {
   void wait(unique_lock& lock);
   void nap(unique_lock& lock);
   void append(stream_node& node) noexcept;
+  unread take_unread() noexcept;
 
   void take_turn(turn& mine) noexcept;
   bool enter_gate() noexcept;
