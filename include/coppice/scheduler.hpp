@@ -101,8 +101,8 @@ class COPPICE_API scheduler {
   /// errors pass f by unless it takes a `result`.
   ///
   /// Threads: any; f is called by several workers at a time. Blocks: not at all.
-  /// Throws: std::invalid_argument for a capacity of 0 and an empty callable; scheduler_stopped;
-  /// std::bad_alloc; what moving throws.
+  /// Throws: std::invalid_argument for a capacity of 0, serial_first and an empty callable;
+  /// scheduler_stopped; std::bad_alloc; what moving throws.
   ///
   /// Stop: a stop takes no further input; what was taken is finished, or skipped, and can be read. In stats()
   /// and stop reports each step of a stream counts as a job of one task.

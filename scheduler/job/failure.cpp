@@ -163,17 +163,8 @@ task_error describe(const failure& f) {
   return e;
 }
 
-namespace {
-
-// Null for none: a failure that there was no memory to make.
-const std::type_info* type_of(const failure& f) noexcept {
-  return f.exception != nullptr ? f.exception.__cxa_exception_type() : nullptr;
-}
-
-}  // namespace
-
-void error_set::count(const std::type_info* type, std::uint64_t n) noexcept {
-  const auto known = std::find_if(types_.begin(), types_.end(), [type](const type_count& t) {
+void type_counts::add(const std::type_info* type, std::uint64_t n) noexcept {
+  const auto known = std::find_if(types_.begin(), types_.end(), [type](const entry& t) {
     return t.type == type || (type != nullptr && t.type != nullptr && *t.type == *type);
   });
   if (known != types_.end()) {
@@ -188,15 +179,34 @@ void error_set::count(const std::type_info* type, std::uint64_t n) noexcept {
   } catch (const std::bad_alloc&) {
     // Not told apart.
   }
-  of_other_types_ += n;
+  others_ += n;
 }
 
-std::vector<error_kind> error_set::kinds() const {
+void type_counts::add(const type_counts& other) noexcept {
+  for (const entry& t : other.types_) add(t.type, t.count);
+  others_ += other.others_;
+}
+
+void type_counts::take_one(const std::type_info* type) noexcept {
+  for (entry& t : types_)
+    if (type != nullptr && *t.type == *type && t.count != 0) {
+      --t.count;
+      return;
+    }
+  if (others_ != 0) --others_;
+}
+
+void type_counts::clear() noexcept {
+  types_.clear();
+  others_ = 0;
+}
+
+std::vector<error_kind> type_counts::kinds() const {
   std::vector<error_kind> all;
   all.reserve(types_.size() + 1);
-  for (const type_count& t : types_)
+  for (const entry& t : types_)
     if (t.count != 0) all.push_back({demangled(t.type->name()), t.count});
-  if (of_other_types_ != 0) all.push_back({"others", of_other_types_});
+  if (others_ != 0) all.push_back({"others", others_});
   std::sort(all.begin(), all.end(), [](const error_kind& a, const error_kind& b) {
     return a.count != b.count ? a.count > b.count : a.type < b.type;
   });
@@ -206,7 +216,7 @@ std::vector<error_kind> error_set::kinds() const {
 void error_set::add(failure& f) noexcept {
   ++total_;
   if (f.secondary) ++secondary_;
-  count(type_of(f), 1);
+  types_.add(type_of(f.exception), 1);
   place(f);
 }
 
@@ -239,9 +249,8 @@ void error_set::merge(error_set& other, bool as_secondary) noexcept {
   total_ += other.total_;
   secondary_ += as_secondary ? other.total_ : other.secondary_;
   other.total_ = other.secondary_ = 0;
-  for (const type_count& t : other.types_) count(t.type, t.count);
+  types_.add(other.types_);
   other.types_.clear();
-  of_other_types_ += std::exchange(other.of_other_types_, 0);
   const auto take = [&](failure& f) {
     f.secondary = f.secondary || as_secondary;
     place(f);
@@ -258,19 +267,10 @@ error_set error_set::take() noexcept {
 
 failure error_set::take_first() noexcept {
   --total_;
-  const auto taken = [this](const failure& f) {
-    const std::type_info* const type = type_of(f);
-    for (type_count& t : types_)
-      if (type != nullptr && *t.type == *type && t.count != 0) {
-        --t.count;
-        return;
-      }
-    if (of_other_types_ != 0) --of_other_types_;
-  };
   if (leading_) {
     failure f = std::move(*leading_);
     leading_.reset();
-    taken(f);
+    types_.take_one(type_of(f.exception));
     return f;
   }
   --secondary_;
@@ -279,7 +279,7 @@ failure error_set::take_first() noexcept {
   *first = std::move(kept_.back());
   kept_.pop_back();
   std::make_heap(kept_.begin(), kept_.end(), later_on_top);
-  taken(f);
+  types_.take_one(type_of(f.exception));
   return f;
 }
 

@@ -57,11 +57,30 @@ bool is_earlier(const failure& a, const failure& b) noexcept;
 // For people. Runs the exception's what(): in no lock, on a thread where that may happen.
 task_error describe(const failure& f);
 
-// How many failures there were of each type. Null: of types that there was no room for.
-struct type_count {
-  const std::type_info* type;
-  std::uint64_t count;
+// How many failures there were of each type, up to 64 types; of others, in all. Null: not known.
+class type_counts {
+ public:
+  void add(const std::type_info* type, std::uint64_t n) noexcept;
+  void add(const type_counts& other) noexcept;
+  void take_one(const std::type_info* type) noexcept;
+  void clear() noexcept;
+  // The most frequent type first. Throws std::bad_alloc.
+  std::vector<error_kind> kinds() const;
+
+ private:
+  struct entry {
+    const std::type_info* type;
+    std::uint64_t count;
+  };
+  static constexpr std::size_t most_types = 64;
+  std::vector<entry> types_;
+  std::uint64_t others_ = 0;
 };
+
+// Null for none: a failure that there was no memory to make.
+inline const std::type_info* type_of(const std::exception_ptr& e) noexcept {
+  return e != nullptr ? e.__cxa_exception_type() : nullptr;
+}
 
 // Keeps the `limit` earliest failures, at least one, and counts all. The earliest of those that are not
 // secondary is kept in any case: it is what a group rethrows, and secondary ones, which somebody may have
@@ -86,20 +105,17 @@ class error_set {
   // Of those, how many are not secondary.
   std::uint64_t primaries() const noexcept { return total_ - secondary_; }
   // The most frequent type first. Throws std::bad_alloc.
-  std::vector<error_kind> kinds() const;
+  std::vector<error_kind> kinds() const { return types_.kinds(); }
   // In serial order, `limit` at most, the leading one in any case; empties the set but for the count.
   std::vector<failure> take_sorted() noexcept;
 
  private:
   void keep(failure& f) noexcept;
   void place(failure& f) noexcept;
-  void count(const std::type_info* type, std::uint64_t n) noexcept;
 
-  static constexpr std::size_t most_types = 64;
   std::size_t limit_;
   std::uint64_t total_ = 0, secondary_ = 0;
-  std::vector<type_count> types_;
-  std::uint64_t of_other_types_ = 0;
+  type_counts types_;
   std::optional<failure> leading_;  // the earliest one that is not secondary
   std::vector<failure> kept_;       // the others: a heap, the latest on top
 };

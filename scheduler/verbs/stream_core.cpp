@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "job/failure.hpp"
 #include "platform/fork.hpp"
 
 namespace coppice {
@@ -57,6 +58,11 @@ stream_core::stream_core(std::unique_ptr<stream_pool> pool, stream_options&& opt
     throw std::invalid_argument("coppice: stream \"" + options_.name +
                                 "\" was asked for a capacity of 0, with which it could never take an input "
                                 "(ask for at least 1)");
+  if (options_.errors.keeps_what_is_earlier())
+    throw std::invalid_argument(
+        "coppice: stream \"" + options_.name +
+        "\" was asked for error_policy::serial_first, which streams do not have (fail_fast "
+        "stops at the first error)");
 }
 
 stream_core::~stream_core() {

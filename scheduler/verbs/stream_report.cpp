@@ -140,7 +140,18 @@ void stream_core::count(const stream_node& node) noexcept {
       ++failed_;
       break;
   }
-  if (options_.keep_errors == 0) return;
+  try {
+    if (kinds_ == nullptr) kinds_ = std::make_unique<type_counts>();
+    const kept_error error = error_in(node);
+    kinds_->add(error != nullptr ? type_of(error->exception) : nullptr, 1);
+  } catch (const std::bad_alloc&) {
+    // Counted, but not by its type.
+  }
+  if (options_.keep_errors != 0) keep_error(node);
+}
+
+// With the mutex held.
+void stream_core::keep_error(const stream_node& node) noexcept {
   const auto is_earlier_place = [](const placed_error& a, const placed_error& b) {
     return a.sequence < b.sequence;
   };
@@ -172,6 +183,7 @@ void stream_core::make_report() {
             [](const placed_error& a, const placed_error& b) { return a.sequence < b.sequence; });
   for (const placed_error& e : sorted)
     if (e.error != nullptr) r.errors.push_back(*e.error);
+  if (kinds_ != nullptr) r.kinds = kinds_->kinds();
   r.cancel = cancelled_by_;
   if (r.cancel)
     r.cancel->until_quiet = std::max(quiet_ - r.cancel->when, std::chrono::steady_clock::duration{});

@@ -135,7 +135,7 @@ void stream_core::step() noexcept {
     lock.lock();
     (mine.before != nullptr ? mine.before->next : turns_) = mine.next;
     if (mine.next != nullptr) mine.next->before = mine.before;
-    succeeded_ += mine.succeeded;
+    succeeded_ += mine.succeeded.load(memory_order_relaxed);
     // order(working): seq_cst; pairs with may_work_more().
     working_.fetch_sub(1, memory_order_seq_cst);
   }
@@ -279,7 +279,7 @@ bool stream_core::settle(turn& mine, stream_node& node, pulled how) noexcept {
   } else {
     mine.has_input.store(false, memory_order_relaxed);
     if (node.how == item_end::succeeded) {
-      ++mine.succeeded;
+      mine.succeeded.store(mine.succeeded.load(memory_order_relaxed) + 1, memory_order_relaxed);
       mine.put.note(node);
       deliver(node);
       return true;
@@ -306,23 +306,45 @@ bool stream_core::found_nothing(stream_node& unused) noexcept {
 
 // True: this was what stops the stream, and nobody takes an input after it.
 bool stream_core::not_a_value(stream_node& node) noexcept {
-  const std::lock_guard hold(mutex_);
+  unique_lock lock(mutex_);
   count(node);
-  if (node.how != item_end::failed || !options_.errors.stops_at_failure() || stop_ != stream_stop::none ||
-      (gate_.closed() && running() == 0))
-    return false;
+  if (node.how != item_end::failed || options_.errors.collects_all() || !can_stop()) return false;
+  const char* const why = options_.errors.stops_at_failure()
+                              ? "an input failed, and the stream's policy is fail_fast"
+                              : "too many errors for the stream's policy";
+  if (!stops_at(node, lock) || !can_stop()) return false;
   stop_ = stream_stop::failed;
   gate_.close();
   try {
-    cancelled_by_ = cancel_record{"root/" + std::to_string(node.sequence),
-                                  "an input failed, and the stream's policy is fail_fast",
-                                  clock::now(),
-                                  running(),
-                                  {}};
+    cancelled_by_ = cancel_record{"root/" + std::to_string(node.sequence), why, clock::now(), running(), {}};
   } catch (const std::bad_alloc&) {
     // Stopped without a record.
   }
   return true;
+}
+
+// With the mutex held: whether there is something to stop, and nobody has.
+bool stream_core::can_stop() const noexcept {
+  return stop_ == stream_stop::none && !(gate_.closed() && running() == 0);
+}
+
+// With the mutex held, but not while the policy decides, which may be the user's function.
+bool stream_core::stops_at(const stream_node& node, unique_lock& lock) noexcept {
+  if (options_.errors.stops_at_failure()) return true;
+  const error_count so_far = errors_so_far();
+  lock.unlock();
+  const kept_error error = error_in(node);
+  const bool stops = options_.errors.stops(error != nullptr ? *error : task_error{}, so_far);
+  lock.lock();
+  return stops;
+}
+
+// With the mutex held.
+error_count stream_core::errors_so_far() const noexcept {
+  error_count n{failed_, succeeded_ + failed_ + cancelled_, 0};
+  for (const turn* t = turns_; t != nullptr; t = t->next) n.ended += t->succeeded.load(memory_order_relaxed);
+  n.spawned = n.ended + skipped_ + running();
+  return n;
 }
 
 // Each result can be read as soon as it is there, whatever this step does next.

@@ -378,4 +378,54 @@ TYPED_TEST(streams, FailFastStopsTheStreamAtTheFirstError) {
   EXPECT_LE(read, 51u + 8u);
 }
 
+// One at a time, so that all is counted when the next error comes.
+TYPED_TEST(streams, AfterStopsTheStreamAtThatManyErrors) {
+  auto stream = this->pool().map(std::views::iota(0, 1000),
+                                 [](int i) {
+                                   if (i % 2 == 1) throw i;
+                                   return i;
+                                 },
+                                 {.concurrency = 1, .errors = coppice::error_policy::after(3)});
+  while (stream.next()) continue;
+  EXPECT_EQ(stream.report().failed, 3u);
+  EXPECT_EQ(stream.report().spawned, 6u);
+  ASSERT_TRUE(stream.report().cancel);
+  EXPECT_EQ(stream.report().cancel->by, "root/5");
+}
+
+TYPED_TEST(streams, FractionStopsTheStreamWhenMoreThanThatPartHasFailed) {
+  auto stream = this->pool().map(std::views::iota(0, 1000),
+                                 [](int i) {
+                                   if (i >= 2) throw i;
+                                   return i;
+                                 },
+                                 {.concurrency = 1, .errors = coppice::error_policy::fraction(0.5, 4)});
+  while (stream.next()) continue;
+  EXPECT_EQ(stream.report().failed, 3u) << "of five; of four two are not more than a half";
+  EXPECT_EQ(stream.report().spawned, 5u);
+}
+
+TYPED_TEST(streams, WhenDecidesByTheErrorAndKindsAreCounted) {
+  const auto is_number = [](const coppice::task_error& e, const coppice::error_count& so_far) {
+    return e.type == "int" && so_far.errors == 4 && so_far.ended == 8 && so_far.spawned == 8;
+  };
+  auto stream = this->pool().map(std::views::iota(0, 1000),
+                                 [](int i) {
+                                   if (i == 7) throw i;
+                                   if (i % 2 == 1) throw std::runtime_error("odd");
+                                   return i;
+                                 },
+                                 {.concurrency = 1, .errors = coppice::error_policy::when(is_number)});
+  while (stream.next()) continue;
+  EXPECT_EQ(stream.report().spawned, 8u);
+  using kinds = std::vector<coppice::error_kind>;
+  EXPECT_EQ(stream.report().kinds, (kinds{{"std::runtime_error", 3}, {"int", 1}}));
+}
+
+TYPED_TEST(streams, SerialFirstIsRefused) {
+  EXPECT_THROW(this->pool().map(numbers(3), [](int i) { return i; },
+                                {.errors = coppice::error_policy::serial_first()}),
+               std::invalid_argument);
+}
+
 }  // namespace

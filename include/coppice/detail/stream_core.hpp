@@ -40,6 +40,7 @@ inline namespace v0 {
 namespace detail {
 
 class stream_core;
+class type_counts;
 
 enum class stream_stop : std::uint8_t { none, cancelled, deadline, failed };
 
@@ -161,8 +162,8 @@ class COPPICE_API stream_core {
   // One step at work, on its worker's stack.
   struct turn {
     turn *next = nullptr, *before = nullptr;
-    std::uint64_t succeeded = 0;    // not yet counted below
-    atomic<bool> has_input{false};  // read by who cancels
+    atomic<std::uint64_t> succeeded{0};  // not yet counted below; read by who fails
+    atomic<bool> has_input{false};       // read by who cancels
     stream_trail put;
   };
   // What the reader has left: nodes that are in no list of the stream any more.
@@ -209,6 +210,10 @@ class COPPICE_API stream_core {
     return options_.concurrency == 0 || working_.load(memory_order_seq_cst) < options_.concurrency;
   }
   void count(const stream_node& node) noexcept;
+  void keep_error(const stream_node& node) noexcept;
+  bool can_stop() const noexcept;
+  bool stops_at(const stream_node& node, unique_lock& lock) noexcept;
+  error_count errors_so_far() const noexcept;
   void after_change(unique_lock& lock, bool post) noexcept;
   void tell_of_stop(unique_lock& lock) noexcept;
   void stop_now(stream_stop why, const char* reason) noexcept;
@@ -276,6 +281,7 @@ class COPPICE_API stream_core {
   std::chrono::steady_clock::time_point quiet_{};
   std::uint64_t succeeded_ = 0, failed_ = 0, cancelled_ = 0, skipped_ = 0;
   std::vector<placed_error> errors_;  // a heap, the latest on top
+  std::unique_ptr<type_counts> kinds_;
   std::uint64_t errors_unread_ = 0;
   std::optional<job_report> report_;
 };
