@@ -87,10 +87,10 @@ void group_core::join_children() noexcept {
     me.share_what_is_owed();
   const standing_floor here(me, floor_);
   while (me.deque.top() > floor_) {
-    // More than there are children: others lie among them.
-    const bool mixed = static_cast<std::int64_t>(me.deque.top() - floor_) > local_;
     frame* const f = me.deque.pop();
     if (f == nullptr) break;
+    // There were more than it has children: others lie among them.
+    const bool mixed = static_cast<std::int64_t>(me.deque.top() - floor_) >= local_;
     if (mixed && is_stranger(*f) && move_below(me, *f)) [[unlikely]]
       continue;
     f->run(f, me);
