@@ -181,6 +181,9 @@ class COPPICE_API fifo_pool {
   void admit(detail::fifo_node& node);
   admission reserve(const time_point* until);
   void unreserve() noexcept;
+  void look_for_room_again() noexcept;
+  void room_for_one() noexcept;
+  void end_waits_for_room() noexcept;
   void enqueue(detail::fifo_node& node) noexcept;
   template <class F>
   auto place(F&& f) -> fifo_task<std::invoke_result_t<F>>;
@@ -228,7 +231,8 @@ class COPPICE_API fifo_pool {
 
   mutable std::mutex mutex_;  // guards what follows, up to the line
   std::condition_variable not_full_, not_empty_, moved_, left_;
-  detail::fifo_node* head_ = nullptr;  // the queue: linked by fifo_node::next
+  std::condition_variable look_again_;  // those who wait for room as a part of others' waits
+  detail::fifo_node* head_ = nullptr;   // the queue: linked by fifo_node::next
   detail::fifo_node* tail_ = nullptr;
   std::size_t queued_ = 0;
   std::size_t in_hand_ = 0;  // outside the queue: being filled by a submitter, or skipped by a stop
@@ -237,11 +241,13 @@ class COPPICE_API fifo_pool {
   std::uint64_t ran_before_stop_ = 0, rejected_before_stop_ = 0;
   std::vector<running_task> still_running_;  // when cancel was asked for
   std::vector<std::unique_ptr<seat>> seats_;
-  unsigned wanted_ = 0;   // workers; seats from here on are to be left
-  unsigned present_ = 0;  // seats that somebody sits on
+  unsigned wanted_ = 0;          // workers; seats from here on are to be left
+  unsigned present_ = 0;         // seats that somebody sits on
+  std::uint64_t room_lost_ = 0;  // how often, while somebody waited at look_again_
   // ----
-  std::atomic<unsigned> standing_ = 0;  // changed under the mutex; read by who settles a task
-  std::mutex resizing_;                 // one at a time starts and joins threads
+  std::atomic<unsigned> standing_ = 0;       // changed under the mutex; read by who settles a task
+  std::atomic<unsigned> rooms_awaited_ = 0;  // by those at look_again_; increased under the mutex
+  std::mutex resizing_;                      // one at a time starts and joins threads
 };
 
 // ---- what the templates above are made of ------------------------------------------------------

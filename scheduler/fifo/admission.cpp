@@ -1,6 +1,8 @@
 // How a task comes into a fifo_pool: at once, or in two steps between which no lock is held.
+#include <atomic>
 #include <coppice/error.hpp>
 #include <coppice/fifo_pool.hpp>
+#include <cstdint>
 #include <mutex>
 #include <string>
 
@@ -22,21 +24,49 @@ class fifo_pool::room final : public awaited {
 };
 
 // The task of another pool or of a job waits, which must not hold a mutex while it says so.
+//
+// Its search may find a free place, which an outsider takes before the one does who was to have it: then the
+// wait that the search has relied on goes on. So whoever takes the last place, and a worker that leaves, make
+// one who waits here search again; for all of them the room is the same.
 void fifo_pool::await_room_as(platform::party& me, std::unique_lock<std::mutex>& lock, const room& here) {
+  struct counted {
+    std::atomic<unsigned>& all;
+    explicit counted(std::atomic<unsigned>& n) noexcept : all(n) { ++all; }
+    ~counted() { --all; }
+  } const waiting(rooms_awaited_);
   const detail::fifo_room_party some(*this);
   while (!here.over()) {
+    const std::uint64_t searched_at = room_lost_;
     lock.unlock();
     {
       const platform::wait_elsewhere registered(&me, some);
       if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
       platform::stand_still([&] {
         lock.lock();
-        not_full_.wait(lock, [&here] { return here.over(); });
+        look_again_.wait(lock, [&] { return here.over() || room_lost_ != searched_at; });
         lock.unlock();
       });
     }
     lock.lock();
   }
+}
+
+// With the mutex held: there may be no room any more for those who wait for it as parties.
+void fifo_pool::look_for_room_again() noexcept {
+  if (rooms_awaited_ == 0) return;
+  ++room_lost_;
+  look_again_.notify_one();
+}
+
+// Who waits as a party does so apart from the others, who are not to wake for its searches.
+void fifo_pool::room_for_one() noexcept {
+  not_full_.notify_one();
+  if (rooms_awaited_ != 0) look_again_.notify_one();
+}
+
+void fifo_pool::end_waits_for_room() noexcept {
+  not_full_.notify_all();
+  look_again_.notify_all();
 }
 
 // With the mutex held: whether one more task may come.
@@ -64,6 +94,7 @@ void fifo_pool::append(std::unique_lock<std::mutex>& lock, detail::fifo_node& no
   (tail_ ? tail_->next : head_) = &node;
   tail_ = &node;
   ++queued_;
+  if (full()) look_for_room_again();
   const bool stopping = stopping_;
   const bool look_again = standing_ != 0;  // to help, or because nothing is in hand any more
   lock.unlock();
@@ -96,7 +127,7 @@ admission fifo_pool::reserve(const time_point* until) {
 void fifo_pool::unreserve() noexcept {
   const std::lock_guard lock(mutex_);
   --in_hand_;
-  not_full_.notify_one();
+  room_for_one();
   moved_.notify_all();
   if (stopping_) not_empty_.notify_all();  // workers may leave now
 }

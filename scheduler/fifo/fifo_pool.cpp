@@ -93,7 +93,7 @@ void fifo_pool::refuse_inherited() const {
 // or wait for them is made anew and never used.
 void fifo_pool::leave_to_parent() noexcept {
   for (const auto& each : seats_) ::new (static_cast<void*>(&each->thread)) std::thread;
-  for (std::condition_variable* const each : {&not_full_, &not_empty_, &moved_, &left_}) {
+  for (std::condition_variable* const each : {&not_full_, &look_again_, &not_empty_, &moved_, &left_}) {
     ::new (static_cast<void*>(each)) std::condition_variable;
   }
 }
@@ -145,7 +145,7 @@ stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
     ran_before_stop_ = ran();
     rejected_before_stop_ = rejected_;
   }
-  not_full_.notify_all();
+  end_waits_for_room();
   not_empty_.notify_all();
   moved_.notify_all();
   lock.unlock();
@@ -200,7 +200,7 @@ void fifo_pool::cancel_queued(std::unique_lock<std::mutex>& lock) {
   in_hand_ += count;
   skipped_ += count;
   lock.unlock();
-  not_full_.notify_all();
+  end_waits_for_room();
   while (unwanted) std::exchange(unwanted, unwanted->next)->skip();
   lock.lock();
   in_hand_ -= count;

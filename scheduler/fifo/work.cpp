@@ -79,7 +79,7 @@ void fifo_pool::run_next(std::unique_lock<std::mutex>& lock, seat& own) {
   node->runner = &own;
   if (standing_ != 0) moved_.notify_all();
   lock.unlock();
-  not_full_.notify_one();
+  room_for_one();
   node->run();
   ++own.ran;       // before settle(): who has waited for the task also finds it counted
   node->settle();  // after this the node may be gone
@@ -94,6 +94,7 @@ void fifo_pool::leave(seat& own) noexcept {
   if (--present_ == 0) left_.notify_all();
   if (head_) not_empty_.notify_one();  // the call may have been for the task, and not for this worker
   moved_.notify_all();
+  look_for_room_again();
 }
 
 }  // namespace coppice::inline v0

@@ -2,7 +2,8 @@
 //
 // A *party* is what waits or is awaited: a job, a worker of a FIFO pool, a task of one. A wait of one party
 // for what another pool or scheduler does is registered here. What a party cannot go on without it says
-// itself when it is asked: only a search asks, and only the one who begins to wait searches.
+// itself when it is asked: only a search asks, and only the one who begins to wait searches. Who waits for
+// room in a queue begins again when somebody else has taken that.
 //
 // Stuck is what needs all of several parties of which one is stuck, or one of several that are all stuck; the
 // largest set of parties of which that is true, as a circle is stuck by itself. A search looks twice. Each

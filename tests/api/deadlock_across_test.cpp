@@ -156,6 +156,70 @@ TEST(across_fifo_pools, C30C32PoolsThatWaitForRoomInEachOthersQueuesAreTold) {
   }
 }
 
+// When the second begins to wait, a worker of its pool is free yet; then it leaves.
+TEST(across_fifo_pools, C30C32AWorkerThatLeavesMayCloseACircleOfWaitsForRoom) {
+  for (int round = 0; round < support::scaled(200); ++round) {
+    told deadlock;
+    fifo_pool a({.workers = 1, .queue_capacity = 1, .name = "a"});
+    fifo_pool b({.workers = 1, .queue_capacity = 1, .name = "b"});
+    std::latch in_a_runs(1), busy_runs(1), in_b_runs(1), full(1), leaves(1);
+    auto in_a = a.submit([&] {
+      in_a_runs.count_down();
+      full.wait();
+      deadlock.by([&] { b.submit([] {}); });
+    });
+    in_a_runs.wait();
+    a.resize(2);
+    auto busy = a.submit([&] {
+      busy_runs.count_down();
+      leaves.wait();
+    });
+    auto in_b = b.submit([&] {
+      in_b_runs.count_down();
+      full.wait();
+      deadlock.by([&] { a.submit([] {}); });
+    });
+    busy_runs.wait();
+    in_b_runs.wait();
+    a.submit([] {});
+    b.submit([] {});
+    full.count_down();
+    a.resize(1);
+    leaves.count_down();
+    in_a.wait();
+    in_b.wait();
+    deadlock.once({"room in the queue of fifo_pool"});
+  }
+}
+
+// Outsiders take the places that become free before those do whose search has counted on them.
+TEST(across_fifo_pools, C30C32WhoTakesTheLastPlaceMayCloseACircleOfWaitsForRoom) {
+  const int tasks = support::scaled(5'000);
+  fifo_pool a({.workers = 1, .queue_capacity = 1, .name = "a"});
+  fifo_pool b({.workers = 1, .queue_capacity = 1, .name = "b"});
+  std::atomic<int> submitted{0}, were_told{0};
+  const auto cross = [&](fifo_pool& to) {
+    return [&] {
+      try {
+        to.submit([] {});
+        ++submitted;
+      } catch (const coppice::would_deadlock&) {
+        ++were_told;
+      }
+    };
+  };
+  {
+    std::vector<std::jthread> outsiders;
+    for (fifo_pool* const at : {&a, &b, &a, &b})
+      outsiders.emplace_back([&, at] {
+        fifo_task<void> last;
+        for (int i = 0; i < tasks; ++i) last = at->submit(cross(at == &a ? b : a));
+        last.wait();
+      });
+  }
+  EXPECT_EQ(submitted + were_told, 4 * tasks);
+}
+
 TEST_ON_WORKERS(across_pools, C30C32AJobThatWaitsForAFifoTaskThatWaitsForTheJobIsTold) {
   for (int round = 0; round < support::scaled(200); ++round) {
     told deadlock;
