@@ -46,14 +46,21 @@ const task_error& error_of(const kept_error* error) {
   return *error != nullptr ? **error : unkept;
 }
 
+// In a handler: the current exception is `cancelled`, and the stream is being stopped.
+bool stream_core::left_by_cancel() const noexcept {
+  const std::type_info* const type = abi::__cxa_current_exception_type();
+  if (type == nullptr || *type != typeid(cancelled)) return false;
+  if (pool_->stopped_from_above() != stream_stop::none) return true;
+  const std::lock_guard hold(mutex_);
+  return stop_ != stream_stop::none;
+}
+
 // In a handler.
 void stream_core::item_failed(stream_node& node) noexcept {
-  const std::type_info* const type = abi::__cxa_current_exception_type();
   unique_lock lock(mutex_);
-  bool stopping = stop_ != stream_stop::none;
+  const bool stopping = stop_ != stream_stop::none;
   lock.unlock();
-  if (type != nullptr && *type == typeid(cancelled) &&
-      (stopping || pool_->stopped_from_above() != stream_stop::none)) {
+  if (left_by_cancel()) {
     node.how = item_end::cancelled;
     set_error(node, stop_error(node.sequence, true));
     return;
@@ -69,8 +76,10 @@ void stream_core::item_failed(stream_node& node) noexcept {
   }
 }
 
-// In a handler: the source threw. That takes the place of the input that it did not give.
-void stream_core::source_failed(stream_node& node) noexcept {
+// In a handler: the source threw. That takes the place of the input that it did not give; if it left by the
+// cancellation there was none.
+pulled stream_core::source_failed(stream_node& node) noexcept {
+  if (left_by_cancel()) return pulled::stopped;
   node.how = item_end::failed;
   unique_lock lock(mutex_);
   node.sequence = accepted_;
@@ -83,6 +92,7 @@ void stream_core::source_failed(stream_node& node) noexcept {
   } catch (...) {
     set_error(node, nullptr);
   }
+  return pulled::failure;
 }
 
 // The source has ended. A stage that was stopped gave less than there was: then so does this one.

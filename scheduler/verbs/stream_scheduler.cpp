@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "job/job_state.hpp"
+#include "job/task_extra.hpp"
 #include "lifecycle/scheduler_core.hpp"
 #include "verbs/origin.hpp"
 #include "worker/worker_thread.hpp"
@@ -144,6 +145,31 @@ class scheduler_stream final : public stream_pool {
     worker& w = *this_worker;
     const std::unique_ptr<failure> f = capture(w, *t, w.where(), "");
     return f != nullptr ? detail::describe(*f) : describe_current(sequence, w.index);
+  }
+
+  // What this_task::fail and groups that nobody waited for have left with the task. Each input is a task of
+  // its own to its users, though a step runs many.
+  bool take_recorded(kept_error& kept) noexcept override {
+    const task_frame* const t = current_task();
+    task_extra* const extra = t != nullptr ? t->get_extra() : nullptr;
+    if (extra == nullptr) return false;
+    error_set left(options_.keep_errors);
+    {
+      const std::lock_guard hold(job_state::of(*t->job).lock);
+      if (extra->recorded) left.add(std::move(*extra->recorded));
+      extra->recorded.reset();
+      left.merge(std::exchange(extra->unwaited, error_set(options_.keep_errors)), false);
+      extra->secondary = error_set(options_.keep_errors);
+    }
+    if (left.total() == 0) return false;
+    try {
+      task_error error = detail::describe(left.take_first());
+      if (error.name.empty()) error.name = options_.name;
+      kept = std::make_shared<const task_error>(std::move(error));
+    } catch (...) {
+      kept = nullptr;
+    }
+    return true;
   }
 
  private:

@@ -251,9 +251,14 @@ bool stream_core::began(stream_node& node, item_scope& scope, bool last) noexcep
   return true;
 }
 
-void stream_core::item_over(item_scope& scope) noexcept {
+void stream_core::item_over(item_scope& scope, stream_node& node) noexcept {
   pool_->leave(scope);
   running_input = scope.outer;
+  kept_error recorded;
+  if (pool_->take_recorded(recorded)) {
+    node.how = item_end::failed;
+    set_error(node, std::move(recorded));
+  }
 }
 
 // What has become of a place for an input. False: there is no next one now.
@@ -267,6 +272,10 @@ bool stream_core::settle(turn& mine, stream_node& node, pulled how) noexcept {
   } else if (how == pulled::nothing) {
     mine.has_input.store(false, memory_order_relaxed);
     return found_nothing(node);
+  } else if (how == pulled::stopped) {
+    const std::lock_guard hold(mutex_);
+    gate_.close();
+    leave_gate(node);
   } else if (how == pulled::failure) {
     {
       const std::lock_guard hold(mutex_);

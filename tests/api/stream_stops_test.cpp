@@ -200,6 +200,30 @@ TYPED_TEST(stream_stops, C33ResultsThatNobodyReadDieWithTheReader) {
   blocker.wait();
 }
 
+TYPED_TEST(stream_stops, C16C22ASourceThatLeavesByTheCancelIsNoFailure) {
+  std::latch asked{1}, cancelled{1};
+  int given = 0;
+  auto source = generated([&]() -> std::optional<int> {
+    if (given < 2) return given++;
+    asked.count_down();
+    cancelled.wait();
+    throw coppice::cancelled{};
+  });
+  auto stream = this->pool().map(std::move(source), [](int i) { return i; }, {.ordered = true});
+  asked.wait();
+  EXPECT_TRUE(stream.cancel("enough"));
+  cancelled.count_down();
+  int read = 0;
+  while (const auto r = stream.next()) {
+    EXPECT_TRUE(r->ok());
+    ++read;
+  }
+  EXPECT_EQ(read, 2);
+  check_counts(stream.report());
+  EXPECT_EQ(stream.report().spawned, 2u);
+  EXPECT_EQ(stream.report().result, outcome::cancelled) << "there may have been more";
+}
+
 // A function whose destructor throws, once.
 struct throws_at_its_end {
   bool armed = true;

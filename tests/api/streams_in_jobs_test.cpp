@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <coppice/coppice.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <latch>
 #include <ranges>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -87,6 +89,30 @@ TEST_ON_WORKERS(streams_in_jobs, AFunctionMayForkAndItsErrorsKeepTheirPlace) {
       EXPECT_EQ(r.value(), 2 * static_cast<int>(r.index));
     }
   }
+}
+
+TEST_ON_WORKERS(streams_in_jobs, C04WhatAFunctionRecordsIsTheErrorOfItsInput) {
+  const auto io = std::make_error_code(std::errc::io_error);
+  auto stream = scheduler().map(numbers(10),
+                                [&](int i) {
+                                  if (i == 2) coppice::this_task::fail(io, "disk");
+                                  if (i == 4) {
+                                    coppice::this_task::fail(io, "first");
+                                    throw 4;
+                                  }
+                                  return i;
+                                },
+                                {.ordered = true, .name = "name"});
+  std::vector<std::size_t> failed;
+  while (const auto r = stream.next()) {
+    if (r->ok()) continue;
+    failed.push_back(r->index);
+    EXPECT_EQ(r->error().path, "root/" + std::to_string(r->index));
+    EXPECT_EQ(r->error().name, "name");
+    EXPECT_TRUE(r->error().message.starts_with(r->index == 2 ? "disk" : "first")) << r->error();
+  }
+  EXPECT_EQ(failed, (std::vector<std::size_t>{2, 4}));
+  EXPECT_EQ(stream.report().failed, 2u);
 }
 
 TEST_ON_WORKERS(streams_in_jobs, ThePathOfAnInputIsItsPlace) {

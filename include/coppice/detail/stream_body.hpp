@@ -104,8 +104,7 @@ class range_stream final : public stream_of<T> {
     try {
       how = pull(input);
     } catch (...) {
-      this->source_failed(node);
-      return pulled::failure;
+      return this->source_failed(node);
     }
     if (how == pulled::end) return how;
     item_scope scope;
@@ -121,7 +120,7 @@ class range_stream final : public stream_of<T> {
       this->item_failed(node);
     }
     input.reset();
-    this->item_over(scope);
+    this->item_over(scope, node);
     return how;
   }
   void dispose() noexcept override { end_parts(); }
@@ -174,9 +173,9 @@ class stage_stream final : public stream_of<T> {
     } catch (...) {
       this->item_failed(node);
     }
-    if (node.kept) node.kept->index = in.index;
     in.input.reset();
-    if (runs) this->item_over(scope);
+    if (runs) this->item_over(scope, node);
+    if (node.kept) node.kept->index = in.index;
     return pulled::item;
   }
 

@@ -44,8 +44,8 @@ class type_counts;
 
 enum class stream_stop : std::uint8_t { none, cancelled, deadline, failed };
 
-// What a pull found.
-enum class pulled : std::uint8_t { item, last_item, end, nothing, failure };
+// What a pull found. Stopped: the source left by the cancellation, and gave nothing.
+enum class pulled : std::uint8_t { item, last_item, end, nothing, failure, stopped };
 
 // Where an input's code runs, while it runs. The words are the pool's business.
 struct item_scope {
@@ -103,6 +103,8 @@ class stream_pool {
   virtual stream_stop stopped_from_above() const noexcept { return stream_stop::none; }
   // In a handler: the current exception as an error of that input.
   virtual task_error describe(std::uint64_t sequence) const = 0;
+  // Whether the input's code has recorded an error without throwing it, and which. Called after leave().
+  virtual bool take_recorded(kept_error&) noexcept { return false; }
 };
 
 class COPPICE_API stream_core {
@@ -152,10 +154,10 @@ class COPPICE_API stream_core {
   bool taken(stream_node& node, bool last) noexcept;
   // The same, and from here to item_over() its code runs.
   bool began(stream_node& node, item_scope& scope, bool last) noexcept;
-  void item_over(item_scope& scope) noexcept;
-  void item_failed(stream_node& node) noexcept;    // in a handler
-  void source_failed(stream_node& node) noexcept;  // in a handler
-  void destructor_failed() noexcept;               // in a handler
+  void item_over(item_scope& scope, stream_node& node) noexcept;
+  void item_failed(stream_node& node) noexcept;      // in a handler
+  pulled source_failed(stream_node& node) noexcept;  // in a handler
+  void destructor_failed() noexcept;                 // in a handler
 
  private:
   class outer_stop;
@@ -209,6 +211,7 @@ class COPPICE_API stream_core {
     // order(working): seq_cst; pairs with step().
     return options_.concurrency == 0 || working_.load(memory_order_seq_cst) < options_.concurrency;
   }
+  bool left_by_cancel() const noexcept;  // in a handler
   void count(const stream_node& node) noexcept;
   void keep_error(const stream_node& node) noexcept;
   bool can_stop() const noexcept;
