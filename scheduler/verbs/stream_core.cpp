@@ -1,8 +1,8 @@
 // A stream's life, and how it is stopped. stream_core.hpp holds the invariant; how inputs are taken is in
 // stream_steps.cpp, how results are read in stream_reading.cpp, errors and the report in stream_report.cpp.
+#include <coppice/detail/job_core.hpp>
 #include <coppice/detail/stream_core.hpp>
 #include <coppice/stop.hpp>
-#include <coppice/this_task.hpp>
 #include <new>
 #include <stdexcept>
 #include <stop_token>
@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "job/failure.hpp"
+#include "job/job_state.hpp"
 #include "platform/fork.hpp"
 
 namespace coppice {
@@ -18,15 +19,29 @@ namespace detail {
 
 class stream_core::outer_stop {
  public:
-  outer_stop(stream_core& core, std::stop_token token) : callback_(std::move(token), told{core}) {}
+  outer_stop(stream_core& core, job_core& job) : job_(job), callback_(job.stop_token(), told{core, job}) {}
 
  private:
+  // Not before the callback is gone.
+  struct held {
+    job_core& job;
+    explicit held(job_core& j) noexcept : job(j) { job.acquire(); }
+    held(const held&) = delete;
+    held& operator=(const held&) = delete;
+    ~held() { job.release(); }
+  };
   struct told {
     stream_core& core;
+    const job_core& job;
     void operator()() const noexcept {
-      core.stop_now(stream_stop::cancelled, "the job in which the stream was made was stopped");
+      if (job_state::of(job).reason() == stop_reason::deadline)
+        core.stop_now(stream_stop::deadline,
+                      "the deadline of the job in which the stream was made has passed");
+      else
+        core.stop_now(stream_stop::cancelled, "the job in which the stream was made was stopped");
     }
   };
+  const held job_;
   std::stop_callback<told> callback_;
 };
 
@@ -99,8 +114,7 @@ void stream_core::release() noexcept {
 
 void stream_core::start() {
   if (!options_.shield) {
-    const std::stop_token outer = this_task::stop_token();
-    if (outer.stop_possible()) outer_ = std::make_unique<outer_stop>(*this, outer);
+    if (job_core* const outer = current_job()) outer_ = std::make_unique<outer_stop>(*this, *outer);
   }
   own_ = make_node();
   unique_lock lock(mutex_);
@@ -192,6 +206,20 @@ void stream_core::stop_now(stream_stop why, const char* reason) noexcept {
     gate_.close();
     tell_of_stop(lock);
   }
+}
+
+// The step that runs here was stopped, or skipped: by its own code, or with the job in which the stream was
+// made, or with its pool.
+void stream_core::stop_as_above(stream_stop why) noexcept {
+  try {
+    if (const std::optional<cancel_record> record = pool_->stopped_by()) {
+      cancel(why, record->by, record->reason);
+      return;
+    }
+  } catch (const std::bad_alloc&) {
+    // Stopped with a record that needs less memory, or without.
+  }
+  stop_now(why, "its pool, or the job in which it was made, was stopped");
 }
 
 // With the mutex held, but not meanwhile. True: it was late.

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -137,6 +138,15 @@ class scheduler_stream final : public stream_pool {
     if (job == nullptr || !job->stopping()) return stream_stop::none;
     return job_state::of(*job).reason() == stop_reason::deadline ? stream_stop::deadline
                                                                  : stream_stop::cancelled;
+  }
+
+  std::optional<cancel_record> stopped_by() const override {
+    job_core* const job = current_job();
+    if (job == nullptr) return std::nullopt;
+    job_state& state = job_state::of(*job);
+    const std::lock_guard hold(state.lock);
+    const mishaps* const ill = state.ill();
+    return ill != nullptr ? ill->cancelled_by : std::nullopt;
   }
 
   task_error describe(std::uint64_t sequence) const override {

@@ -107,7 +107,7 @@ void stream_core::step_dropped() noexcept {
   if (late)
     stop_now(stream_stop::deadline, "its deadline has passed");
   else
-    stop_now(stream_stop::cancelled, "its pool, or the job in which it was made, was stopped");
+    stop_as_above(std::max(pool_->stopped_from_above(), stream_stop::cancelled));
 }
 
 void stream_core::source_ready() noexcept {
@@ -157,7 +157,7 @@ void stream_core::take_turn(turn& mine) noexcept {
     mine.has_input.store(true, memory_order_relaxed);
     const bool go_on = settle(mine, *node, run_one(*node));
     if (const stream_stop above = pool_->stopped_from_above(); above != stream_stop::none)
-      stop_now(above, "its pool, or the job in which it was made, was stopped");
+      stop_as_above(above);
     if (!go_on) return;
     if (++inputs < at_a_time) continue;
     const auto now = clock::now();

@@ -1,6 +1,7 @@
 // Streams that are made and read by tasks, and by workers of FIFO pools.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <coppice/coppice.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -89,6 +90,40 @@ TEST_ON_WORKERS(streams_in_jobs, AFunctionMayForkAndItsErrorsKeepTheirPlace) {
       EXPECT_EQ(r.value(), 2 * static_cast<int>(r.index));
     }
   }
+}
+
+TEST_ON_WORKERS(streams_in_jobs, C17WhoCancelsInAStreamIsItsInputWithItsReason) {
+  auto stream = scheduler().map(std::views::iota(0),
+                                [](int i) {
+                                  if (i == 2) coppice::this_task::cancel_job("found it");
+                                  return i;
+                                },
+                                {.capacity = 8});
+  while (stream.next()) continue;
+  ASSERT_TRUE(stream.report().cancel);
+  EXPECT_EQ(stream.report().cancel->by, "root/2");
+  EXPECT_EQ(stream.report().cancel->reason, "found it");
+}
+
+TEST_ON_WORKERS(streams_in_jobs, C21TheDeadlineOfTheJobIsThatOfItsStreams) {
+  auto& s = scheduler();
+  coppice::fifo_pool other({.workers = 1});
+  const auto read_all = [](auto& pool) {
+    auto stream = pool.map(std::views::iota(0), [](int i) { return i; }, {.capacity = 4});
+    while (stream.next()) continue;
+    return stream.report().result;
+  };
+  outcome own{}, others{};
+  auto job = s.submit(
+      [&] {
+        others = read_all(other);
+        own = read_all(s);
+      },
+      {.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(5)});
+  job.wait();
+  if (job.wait().succeeded == 0) return;  // it never began
+  EXPECT_EQ(others, outcome::deadline_exceeded);
+  EXPECT_EQ(own, outcome::deadline_exceeded);
 }
 
 TEST_ON_WORKERS(streams_in_jobs, C04WhatAFunctionRecordsIsTheErrorOfItsInput) {

@@ -101,6 +101,8 @@ class stream_pool {
   virtual void leave(item_scope&) noexcept {}
   // Whether the running step itself is being stopped, and why.
   virtual stream_stop stopped_from_above() const noexcept { return stream_stop::none; }
+  // If so: who did it, and with what reason, where that is known.
+  virtual std::optional<cancel_record> stopped_by() const { return std::nullopt; }
   // In a handler: the current exception as an error of that input.
   virtual task_error describe(std::uint64_t sequence) const = 0;
   // Whether the input's code has recorded an error without throwing it, and which. Called after leave().
@@ -220,6 +222,7 @@ class COPPICE_API stream_core {
   void after_change(unique_lock& lock, bool post) noexcept;
   void tell_of_stop(unique_lock& lock) noexcept;
   void stop_now(stream_stop why, const char* reason) noexcept;
+  void stop_as_above(stream_stop why) noexcept;
   void post_step() noexcept;
   void source_ready() noexcept;
   void call_for_help() noexcept;
