@@ -163,14 +163,18 @@ class scheduler_stream final : public stream_pool {
     const task_frame* const t = current_task();
     task_extra* const extra = t != nullptr ? t->get_extra() : nullptr;
     if (extra == nullptr) return false;
-    error_set left(options_.keep_errors);
+    // What is not kept dies under no lock.
+    error_set unwaited(0), secondary(0);
+    std::optional<failure> recorded;
     {
       const std::lock_guard hold(job_state::of(*t->job).lock);
-      if (extra->recorded) left.add(std::move(*extra->recorded));
-      extra->recorded.reset();
-      left.merge(std::exchange(extra->unwaited, error_set(options_.keep_errors)), false);
-      extra->secondary = error_set(options_.keep_errors);
+      std::swap(recorded, extra->recorded);
+      unwaited = extra->unwaited.take();
+      secondary = extra->secondary.take();
     }
+    error_set left(options_.keep_errors);
+    if (recorded) left.add(*recorded);
+    left.merge(unwaited, false);
     if (left.total() == 0) return false;
     try {
       task_error error = detail::describe(left.take_first());
