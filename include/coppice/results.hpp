@@ -121,13 +121,17 @@ class results {
   ///
   /// Blocks: until there is one. On a worker of the same scheduler it works on the stream meanwhile; on a
   /// worker of the same fifo_pool fifo_options::on_recursion holds.
-  /// Throws: would_deadlock inside the stream's own function, and as fifo_options::on_recursion says.
+  /// Throws: would_deadlock inside the stream's own function, on the thread that runs the input, and as
+  /// fifo_options::on_recursion says. Other waits that cannot end are not seen and do not end: a source that
+  /// reads its own stream, a function that does so in a branch, child or job that another thread took, two
+  /// streams whose functions read each other.
   ///
   /// Cost: no lock and no allocation where results are ready, but two locks for a quarter of the window. A
   /// reader that waits is woken by the first result; one whose waits are short eight times in a row, with a
   /// window of 256 or more, lets results gather meanwhile: for 150 us, or until half a window is there, or
   /// the end.
   std::optional<result<T>> next() {
+    if (core_ != nullptr && core_->current != nullptr) core_->set_apart();
     auto* const node = core_ != nullptr ? core_->next_node() : nullptr;
     if (node == nullptr) return std::nullopt;
     struct after {
@@ -138,9 +142,12 @@ class results {
     return std::optional<result<T>>(std::in_place, std::move(*node->kept));
   }
 
+  /// At the result at which a loop was left, if nothing was read since, else at the next one. While a loop
+  /// stands at a result, next() reads on behind it, and the loop goes on behind what that has read.
+  ///
   /// Blocks: as next().
   iterator begin() {
-    if (core_ != nullptr && core_->current == nullptr) advance(*core_);
+    if (core_ != nullptr && (core_->current == nullptr || core_->is_apart())) advance(*core_);
     return iterator(core_);
   }
   std::default_sentinel_t end() const noexcept { return {}; }

@@ -87,6 +87,7 @@ stream_core::~stream_core() {
     while (all != nullptr) delete std::exchange(all, all->next);
   for (stream_node* const node : ahead_) delete node;
   delete own_;
+  delete apart_;
 }
 
 bool stream_core::inherited_over_fork() const noexcept { return forks_ != platform::forks(); }
@@ -160,6 +161,7 @@ stream_core::unread stream_core::take_unread() noexcept {
       if (node->how == item_end::failed) ++errors_unread_;
   all.ahead = std::exchange(ahead_, {});
   all.looked_at = std::exchange(own_, nullptr);
+  all.apart = std::exchange(apart_, nullptr);
   return all;
 }
 
@@ -168,6 +170,7 @@ void stream_core::unread::drop() noexcept {
     while (list != nullptr) delete std::exchange(list, list->next);
   for (stream_node* const node : ahead) delete node;
   delete looked_at;
+  delete apart;
 }
 
 // ---- stopping ----------------------------------------------------------------------------------

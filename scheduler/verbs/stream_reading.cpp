@@ -102,6 +102,17 @@ stream_node* stream_core::take() {
   return node;
 }
 
+void stream_core::give_back(stream_node* read) noexcept {
+  if (read == apart_)
+    delete std::exchange(apart_, nullptr);
+  else
+    clear(*read);
+}
+
+void stream_core::set_apart() {
+  if (apart_ == nullptr) apart_ = std::exchange(own_, make_node());
+}
+
 // With the mutex held, which it releases; something is ready.
 void stream_core::fetch(unique_lock& lock) noexcept {
   if (napped_ && unread_ < worth_a_nap) short_waits_ = 0;

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <compare>
 #include <coppice/coppice.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <latch>
@@ -357,6 +359,77 @@ TYPED_TEST(streams, ASourceThatThrowsIsTheLastResultAndItsError) {
     EXPECT_EQ(errors, 1);
     EXPECT_EQ(stream.report().result, outcome::failed);
   }
+}
+
+TYPED_TEST(streams, C33AnInputIsNotLostToTheSearchForTheNextOne) {
+  const auto ten = numbers(10);
+  std::latch first_ran{1};
+  auto some = ten | std::views::filter([&](int i) {
+                if (i == 1) first_ran.wait();  // an input is handed on before the next one is looked for
+                if (i == 5) throw std::runtime_error("five");
+                return true;
+              });
+  auto stream = this->pool().map(some,
+                                 [&](int i) {
+                                   if (i == 0) first_ran.count_down();
+                                   return i;
+                                 },
+                                 {.ordered = true});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(stream.next()->value(), i);
+  EXPECT_EQ(stream.next()->error().message, "five");
+  EXPECT_FALSE(stream.next());
+}
+
+// A number whose increment throws at three.
+struct throws_at_three {
+  using value_type = int;
+  using difference_type = std::ptrdiff_t;
+  int at = 0;
+  int operator*() const { return at; }
+  int operator[](difference_type n) const { return at + static_cast<int>(n); }
+  throws_at_three& operator++() {
+    if (at == 3) throw std::runtime_error("three");
+    ++at;
+    return *this;
+  }
+  throws_at_three operator++(int) { return {std::exchange(at, at + 1)}; }
+  throws_at_three& operator--() { return *this += -1; }
+  throws_at_three operator--(int) { return {std::exchange(at, at - 1)}; }
+  throws_at_three& operator+=(difference_type n) {
+    at += static_cast<int>(n);
+    return *this;
+  }
+  throws_at_three& operator-=(difference_type n) { return *this += -n; }
+  friend throws_at_three operator+(throws_at_three i, difference_type n) { return i += n; }
+  friend throws_at_three operator+(difference_type n, throws_at_three i) { return i += n; }
+  friend throws_at_three operator-(throws_at_three i, difference_type n) { return i -= n; }
+  friend difference_type operator-(throws_at_three a, throws_at_three b) { return a.at - b.at; }
+  friend auto operator<=>(throws_at_three, throws_at_three) = default;
+};
+
+TYPED_TEST(streams, C33AnInputIsNotLostToAnIteratorThatThrowsBehindIt) {
+  const std::ranges::subrange all(throws_at_three{0}, throws_at_three{9});
+  static_assert(std::ranges::random_access_range<decltype(all)>);
+  auto stream = this->pool().map(all, [](int i) { return i; }, {.ordered = true});
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(stream.next()->value(), i);
+  EXPECT_EQ(stream.next()->error().message, "three");
+  EXPECT_FALSE(stream.next());
+}
+
+// The result at which a loop stands stays what it is while others are read.
+TYPED_TEST(streams, NextWithinALoopReadsOn) {
+  auto stream = this->pool().map(numbers(1000), [](int i) { return std::to_string(i); },
+                                 {.capacity = 4, .ordered = true});
+  int read = 0;
+  for (auto& r : stream) {
+    EXPECT_EQ(r.value(), std::to_string(read++));
+    for (int i = 0; i < 3 && read < 999; ++i) EXPECT_EQ(stream.next()->value(), std::to_string(read++));
+    EXPECT_EQ(r.value(), std::to_string(r.index));
+    if (read >= 900) break;
+  }
+  while (stream.next()) ++read;
+  EXPECT_EQ(read, 1000);
+  EXPECT_EQ(stream.begin(), stream.end()) << "it has ended";
 }
 
 TYPED_TEST(streams, FailFastStopsTheStreamAtTheFirstError) {

@@ -74,27 +74,41 @@ class range_stream final : public stream_of<T> {
     V view;
     F f;
     std::optional<std::ranges::iterator_t<V>> at;  // after the view, so that it dies before
+    std::exception_ptr ahead_failed;               // to be thrown by the next pull
   };
   using held = std::conditional_t<stays<V>, std::remove_reference_t<std::ranges::range_reference_t<V>>*,
                                   std::ranges::range_value_t<V>>;
 
+  // Whether its end is at hand, so that asking does not wait: a filter's is not, nor a generator's.
+  static constexpr bool looks_ahead = std::ranges::random_access_range<V>;
+
   pulled pull(std::optional<held>& input) {
     parts& p = parts_.made;
+    if (p.ahead_failed != nullptr) std::rethrow_exception(std::exchange(p.ahead_failed, nullptr));
     if (!p.at)
       p.at.emplace(std::ranges::begin(p.view));
-    else if constexpr (!std::ranges::forward_range<V>)
+    else if constexpr (!looks_ahead)
       ++*p.at;
     if (*p.at == std::ranges::end(p.view)) return pulled::end;
     if constexpr (stays<V>)
       input.emplace(std::addressof(**p.at));
     else
       input.emplace(**p.at);
-    // Only a source that shows its elements more than once surely has its end at hand: asking does not wait.
-    if constexpr (std::ranges::forward_range<V>) {
-      ++*p.at;
-      if (*p.at == std::ranges::end(p.view)) return pulled::last_item;
+    if constexpr (looks_ahead) {
+      if (ends_here(p)) return pulled::last_item;
     }
     return pulled::item;
+  }
+
+  // The input that was taken is not lost to what comes after it: that fails when it is asked for.
+  static bool ends_here(parts& p) noexcept {
+    try {
+      ++*p.at;
+      return *p.at == std::ranges::end(p.view);
+    } catch (...) {
+      p.ahead_failed = std::current_exception();
+      return false;
+    }
   }
 
   pulled run_one(stream_node& base) noexcept override {

@@ -118,7 +118,9 @@ class COPPICE_API stream_core {
   void start();
   stream_node* next();                                      // null: the end
   stream_node* try_next(stream_core& reader, bool& ended);  // null and not ended: the reader is told later
-  void give_back(stream_node* read) noexcept { clear(*read); }
+  void give_back(stream_node* read) noexcept;
+  void set_apart();  // what the reader looks at stays while it reads others
+  bool is_apart() const noexcept { return apart_ != nullptr; }
   bool cancel(stream_stop why, std::string by, std::string reason);
   const job_report& report();
   bool ended();
@@ -174,7 +176,7 @@ class COPPICE_API stream_core {
   struct unread {
     stream_node* lists[2] = {};
     std::vector<stream_node*> ahead;
-    stream_node* looked_at = nullptr;
+    stream_node *looked_at = nullptr, *apart = nullptr;
     void drop() noexcept;
   };
   struct placed_error {
@@ -243,6 +245,7 @@ class COPPICE_API stream_core {
   // and not said to be.
   alignas(cache_line) stream_node* fetched_ = nullptr;
   stream_node* own_ = nullptr;
+  stream_node* apart_ = nullptr;  // that was its own, while it is looked at beside others
   stream_node *read_ = nullptr, *last_read_ = nullptr;
   std::size_t taken_ = 0;  // of those, how many
   stream_trail given_back_;
