@@ -65,7 +65,7 @@ class range_stream final : public stream_of<T> {
     ::new (static_cast<void*>(&parts_.made)) parts(std::forward<W>(view), std::forward<G>(f));
     has_parts_ = true;
   }
-  ~range_stream() override { end_parts(); }
+  ~range_stream() noexcept override { end_parts(); }
 
  private:
   struct parts {
@@ -170,7 +170,7 @@ class stage_stream final : public stream_of<T> {
     has_f_ = true;
     source_ = std::move(source);
   }
-  ~stage_stream() override { end_f(); }
+  ~stage_stream() noexcept override { end_f(); }
 
  private:
   pulled run_one(stream_node& base) noexcept override {
