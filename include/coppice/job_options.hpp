@@ -21,7 +21,7 @@ struct job_options {
   /// than it.
   std::optional<std::chrono::steady_clock::time_point> deadline = std::nullopt;
   std::size_t keep_errors = 64;  ///< errors kept in full; all are counted
-  bool shield = false;           ///< not cancelled with the job it is submitted from
+  bool shield = false;           ///< not cancelled with the job it is submitted from; has its deadline
   /// Times tasks and stolen branches for job_report::stats. Cost: when false one load for each spawned task,
   /// nothing for a join; when true two reads of the clock and a few read-modify-writes for each task and
   /// stolen branch.

@@ -77,7 +77,7 @@ inline constexpr std::uint64_t leaves_per_loop = 1024;
 /// Threads: any. Calls may run on any worker at the same time: body must be safe for that.
 /// Blocks: until all calls have ended.
 /// Throws: as join; when a call throws, later ones may not be made.
-/// Stop: a cancelled job makes no further call after those that run (checked at forks, see this_task).
+/// Stop: a cancelled job forks no further; each worker ends the part of at most a 1024th that it is in.
 /// Cost: at most 2048 forks, whatever the length.
 template <class I, class F>
 void parallel_for(I first, I last, F body) {
