@@ -12,6 +12,7 @@
 #include "job/failure.hpp"
 #include "job/job_state.hpp"
 #include "platform/fork.hpp"
+#include "worker/loans.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -133,9 +134,12 @@ void stream_core::abandon() noexcept {
     release();
     return;
   }
-  ++waiting_;
-  while (inside_ != 0) moved_.wait(lock);
-  --waiting_;
+  if (inside_ != 0) {
+    ++waiting_;
+    const lent_core meanwhile(this_worker);
+    while (inside_ != 0) moved_.wait(lock);
+    --waiting_;
+  }
   unread all = take_unread();
   const bool tell = errors_unread_ != 0 && !report_;
   stream_core* const downstream = std::exchange(downstream_, nullptr);

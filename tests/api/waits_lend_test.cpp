@@ -6,6 +6,7 @@
 #include <chrono>
 #include <coppice/coppice.hpp>
 #include <latch>
+#include <ranges>
 #include <thread>
 #include <vector>
 
@@ -228,6 +229,21 @@ TEST_F(waits_lend, C36TheEndOfAnotherSchedulerWhoseJobComesBack) {
     coppice::scheduler inner({.workers = 1, .name = "inner"});
     inner.submit([&] { s.one.run([] {}); }).detach();
   });
+}
+
+TEST_F(waits_lend, TheEndOfAStream) {
+  some_schedulers s;
+  std::atomic<bool> begun{false};
+  auto job = s.one.submit([&] {
+    const auto stream = s.other.map(std::views::iota(0, 10), [&](int) {
+      begun = true;
+      s.release.wait();
+    });
+    while (!begun) std::this_thread::yield();
+  });
+  while (!begun) std::this_thread::yield();
+  s.one.run([&] { s.release.count_down(); });
+  job.get();
 }
 
 }  // namespace
