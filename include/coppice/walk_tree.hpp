@@ -113,7 +113,7 @@ void walk_serially(Node&& root, Children& children, Visit& visit) {
 /// node. Depth is limited by memory, not by the stack.
 template <class Node, class Children, class Visit>
 void walk_tree(Node root, Children children, Visit visit) {
-  if (detail::this_worker == nullptr)
+  if (detail::forking_worker == nullptr)
     detail::walk_serially(std::move(root), children, visit);
   else
     detail::walk<Node, Children, Visit>(children, visit).run(std::move(root));
