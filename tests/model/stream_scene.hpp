@@ -134,18 +134,34 @@ class pool_of_stream final : public stream_pool {
   stream_core& core_;
 };
 
-// Gives its places in order, and runs nothing but what a program puts in. Its source is plain memory: two who
-// ask it at once are a race.
-class numbers : public stream_core {
+// Of numbers, none of which fails.
+class stream_of_numbers : public stream_core {
  public:
   struct node final : stream_node {
     unsigned value = 0;
   };
+  void run_posted() { pool_.run(*this); }
+  std::function<void()> first;
+
+ protected:
+  stream_of_numbers(pool& p, stream_options options, bool fed_by_stage)
+      : stream_core(std::make_unique<pool_of_stream>(p, *this), std::move(options), fed_by_stage), pool_(p) {}
+  stream_node* make_node() override { return new node; }
+  void set_error(stream_node&, kept_error) noexcept override {}
+  kept_error error_in(const stream_node&) const noexcept override { return nullptr; }
+  void clear(stream_node&) noexcept override {}
+  void dispose() noexcept override {}
+
+ private:
+  pool& pool_;
+};
+
+// Gives its places in order, and runs nothing but what a program puts in. Its source is plain memory: two who
+// ask it at once are a race.
+class numbers : public stream_of_numbers {
+ public:
   numbers(pool& p, unsigned n, stream_options options)
-      : stream_core(std::make_unique<pool_of_stream>(p, *this), std::move(options), false),
-        runs(n),
-        pool_(p),
-        n_(n) {}
+      : stream_of_numbers(p, std::move(options), false), runs(n), n_(n) {}
   // Null: the end.
   node* read() {
     asked_for_.enter(0);
@@ -176,8 +192,6 @@ class numbers : public stream_core {
   void (*in_source)(unsigned, numbers&) = nullptr;
   void (*in_input)(unsigned, numbers&) = nullptr;
   flag one;
-  std::function<void()> first;
-  void run_posted() { pool_.run(*this); }
   unsigned at_work = 0;
 
  protected:
@@ -192,14 +206,8 @@ class numbers : public stream_core {
     runs.enter(value);
     return pulled::item;
   }
-  stream_node* make_node() override { return new node; }
-  void set_error(stream_node&, kept_error) noexcept override {}
-  kept_error error_in(const stream_node&) const noexcept override { return nullptr; }
-  void clear(stream_node&) noexcept override {}
-  void dispose() noexcept override {}
 
  private:
-  pool& pool_;
   const unsigned n_;
   unsigned given_ = 0, read_ = 0;
   model::ledger asked_for_{1};
@@ -224,21 +232,16 @@ class started {
 };
 
 // A stage that passes on the numbers of another stream.
-class stage : public stream_core {
+class stage : public stream_of_numbers {
  public:
   stage(pool& p, numbers& from, unsigned n, stream_options options)
-      : stream_core(std::make_unique<pool_of_stream>(p, *this), std::move(options), true),
-        source(from),
-        pool_(p),
-        runs_(n) {}
-  void run_posted() { pool_.run(*this); }
+      : stream_of_numbers(p, std::move(options), true), source(from), runs_(n) {}
   void read_to_the_end() {
     while (stream_node* const got = next()) give_back(got);
     runs_.check_exactly_once();
   }
 
   void (*in_input)(unsigned value, stage& self) = nullptr;
-  std::function<void()> first;
   numbers& source;
 
  protected:
@@ -252,14 +255,8 @@ class stage : public stream_core {
     runs_.enter(value);
     return pulled::item;
   }
-  stream_node* make_node() override { return new numbers::node; }
-  void set_error(stream_node&, kept_error) noexcept override {}
-  kept_error error_in(const stream_node&) const noexcept override { return nullptr; }
-  void clear(stream_node&) noexcept override {}
-  void dispose() noexcept override {}
 
  private:
-  pool& pool_;
   model::ledger runs_;
 };
 
