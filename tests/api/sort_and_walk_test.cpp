@@ -125,7 +125,6 @@ class short_iterator {
   short_iterator operator++(int) { return short_iterator(at_++); }
   short_iterator operator--(int) { return short_iterator(at_--); }
   friend short_iterator operator+(short_iterator i, short n) { return i += n; }
-  friend short_iterator operator+(short n, short_iterator i) { return i += n; }
   friend short_iterator operator-(short_iterator i, short n) { return i -= n; }
   friend short operator-(short_iterator a, short_iterator b) { return static_cast<short>(a.at_ - b.at_); }
   friend auto operator<=>(short_iterator, short_iterator) = default;
@@ -155,6 +154,12 @@ TEST(sorting_serially, OutsideOfATaskItSortsHere) {
 
 using tree = std::vector<std::vector<std::size_t>>;
 
+template <class Visit>
+void walk_all_of(const tree& t, Visit visit) {
+  coppice::walk_tree(
+      std::size_t{0}, [&t](std::size_t node) -> const std::vector<std::size_t>& { return t[node]; }, visit);
+}
+
 // Each node's parent is a random earlier one.
 tree random_tree(std::size_t n, std::mt19937_64& random) {
   tree t(n);
@@ -176,15 +181,13 @@ void expect_full_walk(coppice::scheduler& s, const tree& t) {
   support::ledger book(t.size());
   std::vector<char> visited(t.size());
   s.run([&] {
-    coppice::walk_tree(
-        std::size_t{0}, [&](std::size_t node) -> const std::vector<std::size_t>& { return t[node]; },
-        [&](std::size_t node) {
-          book.enter(node);
-          if (node != 0) {
-            EXPECT_EQ(visited[parent[node]], 1) << "a node before its children";
-          }
-          visited[node] = 1;
-        });
+    walk_all_of(t, [&](std::size_t node) {
+      book.enter(node);
+      if (node != 0) {
+        EXPECT_EQ(visited[parent[node]], 1) << "a node before its children";
+      }
+      visited[node] = 1;
+    });
     EXPECT_TRUE(book.exactly_once());
   });
 }
@@ -215,12 +218,10 @@ TEST_ON_WORKERS(walking, TheLeftmostFailureComesOut) {
   const auto report = support::report_of(
       scheduler(),
       [&] {
-        coppice::walk_tree(
-            std::size_t{0}, [&](std::size_t node) -> const std::vector<std::size_t>& { return t[node]; },
-            [&](std::size_t node) {
-              if (!t[node].empty() || node == 0) return;
-              throw failure(node);
-            });
+        walk_all_of(t, [&](std::size_t node) {
+          if (!t[node].empty() || node == 0) return;
+          throw failure(node);
+        });
       },
       support::collecting());
   // The leaf that a serial walk reaches first.
@@ -244,17 +245,14 @@ TEST_ON_WORKERS(walking, C10C25AFailureDeepBelowTheLeftIsNotLostToAShallowOneOnT
   const tree t = chain_beside_a_leaf(length);
   for (const auto& policy : {coppice::error_policy::collect_all(), coppice::error_policy::serial_first()}) {
     std::atomic<std::size_t> visited{0};
-    const auto report = support::report_of(
-        scheduler(),
-        [&] {
-          coppice::walk_tree(
-              std::size_t{0}, [&](std::size_t node) -> const std::vector<std::size_t>& { return t[node]; },
-              [&](std::size_t node) {
-                ++visited;
-                if (node == deep || node == length) throw failure(node);
-              });
-        },
-        {.errors = policy});
+    const auto report = support::report_of(scheduler(),
+                                           [&] {
+                                             walk_all_of(t, [&](std::size_t node) {
+                                               ++visited;
+                                               if (node == deep || node == length) throw failure(node);
+                                             });
+                                           },
+                                           {.errors = policy});
     ASSERT_FALSE(report.errors.empty());
     EXPECT_EQ(report.errors.front().message, std::to_string(deep));
     EXPECT_FALSE(report.errors.front().secondary);
@@ -270,12 +268,10 @@ TEST_ON_WORKERS(walking, UnderCollectAllEverythingIsVisitedThatIsNotBelowAFailur
   const auto report = support::report_of(
       scheduler(),
       [&] {
-        coppice::walk_tree(
-            std::size_t{0}, [&](std::size_t node) -> const std::vector<std::size_t>& { return t[node]; },
-            [&](std::size_t node) {
-              ++visited;
-              if (node == length) throw failure(node);
-            });
+        walk_all_of(t, [&](std::size_t node) {
+          ++visited;
+          if (node == length) throw failure(node);
+        });
       },
       support::collecting());
   EXPECT_EQ(report.errors_total, 1U);
