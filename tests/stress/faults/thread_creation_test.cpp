@@ -177,16 +177,18 @@ class slow_creator {
     auto first = s_.submit([this] { begin(); });
     auto second = s_.submit([this] { begin(); });
     while (s_.stats().standing != 1) std::this_thread::yield();
-    auto holds_core = s_.submit([this] { wait_until(over_); });
-    while (s_.stats().spares != 1) std::this_thread::yield();
+    auto holds_core = s_.submit([this] { hold_core(); });
+    wait_until(is_held_);
     comes_back_ = true;
     while (s_.stats().standing != 0) std::this_thread::yield();
     const std::size_t threads = support::threads_now();
     s_.resize(1);
     leaves_ = true;
-    support::threads_settled(threads - 1);
+    EXPECT_EQ(support::threads_settled(threads - 1), threads - 1);
     before_return = [this] { give_it_the_first_core(); };
     s_.resize(2);
+    EXPECT_FALSE(before_return) << "no thread was made";
+    before_return = nullptr;
     over_ = true;
     first.get();
     second.get();
@@ -203,6 +205,13 @@ class slow_creator {
     if (coppice::this_task::worker() == 0) return lend_first_core();
     coppice::blocking([this] { wait_until(comes_back_); });
     wait_until(leaves_);
+  }
+
+  // The spare worker: before the other comes back, or that one would be alone there, and take this on too.
+  void hold_core() {
+    EXPECT_EQ(s_.stats().spares, 1U);
+    is_held_ = true;
+    wait_until(over_);
   }
 
   void lend_first_core() {
@@ -223,7 +232,7 @@ class slow_creator {
   }
 
   std::latch both_run_{2};
-  std::atomic<bool> comes_back_{false}, leaves_{false}, over_{false};
+  std::atomic<bool> is_held_{false}, comes_back_{false}, leaves_{false}, over_{false};
   std::atomic<unsigned> lends_{0};
   coppice::scheduler s_{{.workers = 2, .max_spare_workers = 1}};
 };
