@@ -6,6 +6,7 @@
 #include <coppice/detail/task_frame.hpp>
 
 #include "worker/bundle.hpp"
+#include "worker/frame_links.hpp"
 #include "worker/worker_thread.hpp"
 
 namespace coppice {
@@ -14,7 +15,7 @@ namespace detail {
 
 namespace {
 
-// Frames that are out of the deque, the oldest first; each one's state word holds the next one's address.
+// Frames that are out of the deque, the oldest first.
 class line {
  public:
   void add_older(frame& f) noexcept {
@@ -34,16 +35,12 @@ class line {
   frame* take_oldest() noexcept {
     frame* const f = first_;
     if (f == nullptr) return nullptr;
-    first_ = reinterpret_cast<frame*>(f->state.exchange(frame::loose, memory_order_relaxed));  // NOLINT
+    first_ = unlink(*f);
     if (first_ == nullptr) last_ = nullptr;
     return f;
   }
 
  private:
-  static void link(frame& f, frame* next) noexcept {
-    f.state.store(reinterpret_cast<std::uintptr_t>(next), memory_order_relaxed);
-  }
-
   frame *first_ = nullptr, *last_ = nullptr;
 };
 

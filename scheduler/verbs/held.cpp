@@ -4,6 +4,7 @@
 #include <coppice/detail/job_core.hpp>
 #include <utility>
 
+#include "worker/frame_links.hpp"
 #include "worker/worker_thread.hpp"
 
 namespace coppice {
@@ -11,13 +12,12 @@ inline namespace v0 {
 namespace detail {
 
 void add_held(task_frame*& list, task_frame& child) noexcept {
-  child.state.store(reinterpret_cast<std::uintptr_t>(list), memory_order_relaxed);
+  link(child, list);
   list = &child;
 }
 
 task_frame* take_held(task_frame*& list) noexcept {
-  const std::uintptr_t next = list->state.exchange(frame::loose, memory_order_relaxed);
-  return std::exchange(list, reinterpret_cast<task_frame*>(next));  // NOLINT(performance-no-int-to-ptr)
+  return std::exchange(list, static_cast<task_frame*>(unlink(*list)));
 }
 
 namespace {

@@ -3,6 +3,8 @@
 #include <coppice/detail/slab.hpp>
 #include <new>
 
+#include "worker/frame_links.hpp"
+
 namespace coppice {
 inline namespace v0 {
 namespace detail {
@@ -10,25 +12,16 @@ namespace detail {
 namespace {
 
 struct bundle : frame {
-  frame* first;  // the newest; each one's state word holds the next older one's address
+  frame* first;  // the newest, linked to the older ones
   std::uint32_t size;
 };
 static_assert(sizeof(bundle) <= slab::smallest_node && bundle_size > 1);
 constexpr std::uint32_t list_of_bundles = slab::list_of(sizeof(bundle));
 
-frame* next_older(const frame& member) noexcept {
-  return reinterpret_cast<frame*>(
-      member.state.load(memory_order_relaxed));  // NOLINT(performance-no-int-to-ptr)
-}
-void link(frame& member, frame* next) noexcept {
-  member.state.store(reinterpret_cast<std::uintptr_t>(next), memory_order_relaxed);
-}
-
 frame& take_newest(bundle& b) noexcept {
   frame& member = *b.first;
-  b.first = next_older(member);
+  b.first = unlink(member);
   --b.size;
-  member.state.store(frame::loose, memory_order_relaxed);
   return member;
 }
 
