@@ -6,6 +6,7 @@ import os
 import pathlib
 import pty
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -35,7 +36,9 @@ class Test(unittest.TestCase):
 
     def walk(self, top, mode=(), **options):
         """The JSON of a walk. Errors are counted, listed, and the exit status tells."""
-        done = examples.run_any("tree_walk", top, *mode, "--json", **options)
+        return self.printed(examples.run_any("tree_walk", top, *mode, "--json", **options), mode)
+
+    def printed(self, done, mode):
         self.assertIn(done.returncode, (0, 1), examples.printable(done.stderr))
         self.assertEqual(done.stderr, b"")
         printed = json.loads(done.stdout.decode())
@@ -283,7 +286,7 @@ class Test(unittest.TestCase):
         os.chmod(at, 0o755)
         os.close(at)
 
-    def test_a_tree_that_changes_is_walked_and_what_vanishes_is_an_error(self):
+    def test_a_tree_that_changes_is_walked(self):
         steady = self.scratch / "steady"
         for i in range(50):
             (steady / f"{i}").mkdir(parents=True)
@@ -291,23 +294,37 @@ class Test(unittest.TestCase):
         # Bounded in time and in size; a process, because python's threads do not run at the same time.
         with subprocess.Popen([sys.executable, "-c", CHURN, str(self.scratch), "90"]) as churn:
             self.addCleanup(churn.kill)
-            vanished = collections.Counter()
-            give_up = time.monotonic() + 80
-            walks = 0
-            while time.monotonic() < give_up and (walks < 10 or not all(vanished[m] for m in MODES)):
-                walks += 1
-                for mode in MODES:
-                    printed = self.walk(self.scratch, mode)
-                    self.assertGreaterEqual(printed["directories"], 52)
-                    self.assertGreaterEqual(printed["files"], 50)
-                    for error in printed["error_list"]:
-                        self.assertNotIn("/steady", error["disk_path"])
-                        self.assertIn(error["message"], ("No such file or directory", "Not a directory",
-                                                         "Too many levels of symbolic links"))
-                        vanished[mode] += 1
+            for mode in MODES * 10:
+                printed = self.walk(self.scratch, mode)
+                self.assertGreaterEqual(printed["directories"], 52)
+                self.assertGreaterEqual(printed["files"], 50)
+                for error in printed["error_list"]:
+                    self.assertNotIn("/steady", error["disk_path"])
+                    self.assertIn(error["message"], ("No such file or directory", "Not a directory",
+                                                     "Too many levels of symbolic links"))
             churn.kill()
+
+    def test_what_vanishes_before_it_is_opened_is_an_error(self):
         for mode in MODES:
-            self.assertGreater(vanished[mode], 0, f"nothing vanished in {walks} walks: {mode}")
+            give_up = time.monotonic() + 60
+            while not (errors := self.errors_of_a_walk_of_what_vanishes(mode)):
+                self.assertLess(time.monotonic(), give_up, f"no walk was ever met at work: {mode}")
+            self.assertEqual({e["message"] for e in errors}, {"No such file or directory"})
+
+    def errors_of_a_walk_of_what_vanishes(self, mode):
+        """The walk is stopped within what it has listed, and goes on when all of it is gone."""
+        top = self.in_memory() / "top"
+        for i in range(2000):
+            (top / f"{i}").mkdir(parents=True)
+        command = [str(examples.PROGRAMS / "tree_walk"), str(top), *mode, "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as walk:
+            while walk.poll() is None and not has_open_below(walk.pid, top):
+                pass
+            walk.send_signal(signal.SIGSTOP)
+            remove(top)
+            walk.send_signal(signal.SIGCONT)
+            out, err = walk.communicate()
+        return self.printed(subprocess.CompletedProcess(command, walk.returncode, out, err), mode)["error_list"]
 
     def test_many_workers_and_few_agree(self):
         once = self.totals("/usr/include", ("--workers", "1"))
@@ -371,6 +388,14 @@ while time.monotonic() < end:
     except OSError:
         pass
 """
+
+
+def has_open_below(process, top):
+    folder = f"/proc/{process}/fd"
+    try:
+        return any(os.readlink(f"{folder}/{fd}").startswith(f"{top}/") for fd in os.listdir(folder))
+    except OSError:  # one is closed again, or the process has ended
+        return False
 
 
 def remove(path):
