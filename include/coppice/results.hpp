@@ -120,7 +120,7 @@ class results {
   /// The next result; empty at the end, for ever.
   ///
   /// Blocks: until there is one. On a worker of the same scheduler it works on the stream meanwhile; on a
-  /// worker of the same fifo_pool fifo_options::on_recursion holds.
+  /// worker of a fifo_pool in which one of the stream's stages runs fifo_options::on_recursion holds.
   /// Throws: would_deadlock inside the stream's own function, on the thread that runs the input, and as
   /// fifo_options::on_recursion says. Other waits that cannot end are not seen and do not end: a source that
   /// reads its own stream, a function that does so in a branch, child or job that another thread took, two

@@ -23,16 +23,20 @@ class fifo_stream_pool final : public stream_pool {
     return accepted;
   }
 
+  const void* fifo() const noexcept override { return &pool_; }
+  bool stands_here() const noexcept override { return fifo_pool::own_seat(&pool_) != nullptr; }
+
   // A reader that is a worker of the pool stands still like one that waits for a task.
   void stand(stream_core& core, detail::unique_lock& lock) override {
-    if (fifo_pool::own_seat(&pool_) == nullptr) return core.sleep(lock);
-    lock.unlock();
-    {
-      next_result next(core);
-      std::unique_lock hold(pool_.mutex_);
-      pool_.stand(hold, next);
-    }
-    lock.lock();
+    if (!stands_here()) return core.sleep(lock);
+    struct without {
+      detail::unique_lock& held;
+      explicit without(detail::unique_lock& l) : held(l) { held.unlock(); }
+      ~without() { held.lock(); }
+    } const meanwhile(lock);
+    next_result next(core, pool_);
+    std::unique_lock hold(pool_.mutex_);
+    pool_.stand(hold, next);
   }
   void something_moved() noexcept override {
     if (const inside_door inside(*door_); inside) pool_.something_moved();
@@ -46,15 +50,19 @@ class fifo_stream_pool final : public stream_pool {
  private:
   class next_result final : public fifo_pool::awaited {
    public:
-    explicit next_result(stream_core& core) noexcept : core_(core) {}
+    next_result(stream_core& core, const fifo_pool& pool) noexcept : core_(core), pool_(pool) {}
     bool over() const noexcept override { return core_.may_go_on(); }
     std::string text() const override {
       return "a result of stream \"" + core_.options().name + "\", whose inputs need a worker";
     }
-    bool may_come_from_outside() const noexcept override { return core_.fed_by_stage(); }
+    bool may_come_from_outside() const noexcept override {
+      return core_.may_come_without(&pool_, pool_.options_.on_recursion == recursion::help);
+    }
+    fifo_pool::time_point until() const noexcept override { return core_.wakes_at(); }
 
    private:
     stream_core& core_;
+    const fifo_pool& pool_;
   };
 
   fifo_pool& pool_;

@@ -21,6 +21,8 @@ class fifo_pool::awaited {
   virtual const detail::fifo_node* task() const noexcept { return nullptr; }
   // Whether it can come about without a worker of this pool.
   virtual bool may_come_from_outside() const noexcept { return false; }
+  // When the wait is over in any case.
+  virtual time_point until() const noexcept { return for_ever; }
 
  protected:
   ~awaited() = default;

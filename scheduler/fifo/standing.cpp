@@ -58,7 +58,10 @@ void fifo_pool::stand(std::unique_lock<std::mutex>& lock, awaited& what) {
       if (what.over()) return;
       if (options_.on_recursion == recursion::help && head_) continue;
     }
-    moved_.wait(lock);
+    if (const time_point until = what.until(); until == for_ever)
+      moved_.wait(lock);
+    else if (moved_.wait_until(lock, until) == std::cv_status::timeout)
+      return;
   }
 }
 

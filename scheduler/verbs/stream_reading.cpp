@@ -36,11 +36,48 @@ bool stream_core::may_go_on() {
   return ready() || no_more();
 }
 
+bool stream_core::has_more() noexcept {
+  const std::lock_guard hold(mutex_);
+  gather();
+  return first_ != nullptr || no_more();
+}
+
+// Asked while a reader stands. From the first stage on: what one has given on by then the next one is seen to
+// have, and what has come to rest stays so.
+bool stream_core::may_come_without(const void* fifo, bool helps) noexcept {
+  const bool here = pool_->fifo() == fifo;
+  if (here && !helps) return false;
+  if (stream_core* const before = source();
+      before != nullptr && (before->may_come_without(fifo, helps) || before->has_more()))
+    return true;
+  if (here) return false;  // what is posted here is what helping runs
+  const std::lock_guard hold(mutex_);
+  return working_.load(memory_order_relaxed) != 0 || !gate_.nobody_comes();
+}
+
+bool stream_core::help_here() {
+  if (pool_->help()) return true;
+  stream_core* const before = source();
+  return before != nullptr && before->help_here();
+}
+
+std::chrono::steady_clock::time_point stream_core::wakes_at() const noexcept {
+  const std::lock_guard hold(mutex_);
+  return options_.deadline && stop_ == stream_stop::none ? *options_.deadline : clock::time_point::max();
+}
+
 void stream_core::sleep(unique_lock& lock) {
   if (options_.deadline && stop_ == stream_stop::none)
     moved_.wait_until(lock, *options_.deadline);
   else
     moved_.wait(lock);
+}
+
+// A worker of a FIFO pool stands in its own, so that it runs what the stream needs, or is told.
+stream_pool& stream_core::pool_to_stand_in() noexcept {
+  for (const stream_core* at = this; at != nullptr; at = at->source())
+    if (at->pool_->stands_here()) return *at->pool_;
+  return *pool_;
 }
 
 // With the mutex held: what is ready, in the order in which it is to be read.
@@ -179,10 +216,16 @@ void stream_core::wait(unique_lock& lock) {
       counted(unsigned& n, bool counts) : count(n), one(counts ? 1 : 0) { count += one; }
       ~counted() { count -= one; }
     };
+    struct stood_in {
+      stream_pool*& in;
+      stood_in(stream_pool*& i, stream_pool& pool) noexcept : in(i) { in = &pool; }
+      ~stood_in() { in = nullptr; }
+    };
     const counted reader(waiting_, true);
     const counted helper(helpers_, this_task::worker() >= 0);
+    const stood_in here(stands_in_, pool_to_stand_in());
     const lent_core meanwhile(detail::this_worker);  // nothing of this stream needs it
-    pool_->stand(*this, lock);
+    stands_in_->stand(*this, lock);
   }
   if (clock::now() - since < short_wait)
     ++short_waits_;

@@ -98,11 +98,13 @@ pulled stream_core::source_failed(stream_node& node) noexcept {
 // The source has ended. A stage that was stopped gave less than there was: then so does this one.
 bool stream_core::follow_source() noexcept {
   try {
-    const job_report* const above = source_report();
-    if (above == nullptr || !above->cancel || above->result == outcome::completed) return true;
-    const bool late = above->result == outcome::deadline_exceeded;
-    cancel(late ? stream_stop::deadline : stream_stop::cancelled, above->cancel->by,
-           "stage \"" + above->name + "\": " + above->cancel->reason);
+    stream_core* const before = source();
+    if (before == nullptr) return true;
+    const job_report& above = before->report();
+    if (!above.cancel || above.result == outcome::completed) return true;
+    const bool late = above.result == outcome::deadline_exceeded;
+    cancel(late ? stream_stop::deadline : stream_stop::cancelled, above.cancel->by,
+           "stage \"" + above.name + "\": " + above.cancel->reason);
   } catch (...) {
     stop_now(stream_stop::cancelled, "the stage that feeds it was stopped");
   }

@@ -51,10 +51,11 @@ void stream_core::after_change(unique_lock& lock, bool post) noexcept {
     return;
   }
   ++inside_;
+  stream_pool* const stands_in = stands_in_;
   lock.unlock();
   if (wake) {
     moved_.notify_all();
-    pool_->something_moved();
+    if (stands_in != nullptr) stands_in->something_moved();
   }
   if (downstream != nullptr) {
     downstream->source_ready();
@@ -92,6 +93,26 @@ void stream_core::call_for_help() noexcept {
   if (wake) moved_.notify_all();
   if (downstream == nullptr) return;
   downstream->call_for_help();
+  downstream->release();
+}
+
+// A stage has no step any more. A reader in another pool may rely on that one, and looks again.
+void stream_core::came_to_rest() noexcept {
+  unique_lock lock(mutex_);
+  stream_pool* const stands_in = stands_in_;
+  stream_core* const downstream = downstream_;
+  if (downstream != nullptr) downstream->acquire();
+  if (stands_in != nullptr) {
+    ++inside_;
+    lock.unlock();
+    stands_in->something_moved();
+    lock.lock();
+    --inside_;
+    if (waiting_ != 0) moved_.notify_all();
+  }
+  lock.unlock();
+  if (downstream == nullptr) return;
+  downstream->came_to_rest();
   downstream->release();
 }
 
@@ -139,10 +160,14 @@ void stream_core::step() noexcept {
     // order(working): seq_cst; pairs with may_work_more().
     working_.fetch_sub(1, memory_order_seq_cst);
   }
-  after_change(lock, wants_step());
+  const bool more = wants_step();
+  after_change(lock, more);
   lock.lock();
   --inside_;
   if (waiting_ != 0) moved_.notify_all();
+  const bool feeds = downstream_ != nullptr;
+  lock.unlock();
+  if (feeds && !more) came_to_rest();
 }
 
 void stream_core::take_turn(turn& mine) noexcept {

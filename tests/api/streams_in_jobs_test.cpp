@@ -1,4 +1,4 @@
-// Streams that are made and read by tasks, and by workers of FIFO pools.
+// Streams that are made and read by tasks.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -195,36 +195,6 @@ TEST_ON_WORKERS(streams_in_jobs, C14ACancelReachesTheCodeThatRuns) {
   EXPECT_FALSE(stream.next());
   EXPECT_EQ(stream.report().cancelled, 1u);
   EXPECT_EQ(stream.report().result, outcome::cancelled);
-}
-
-TEST(streams_of_fifo, C32AWorkerThatReadsAStreamOfItsOwnPoolIsTold) {
-  coppice::fifo_pool pool({.workers = 1});
-  std::string told;
-  pool.submit([&] {
-        auto stream = pool.map(numbers(3), [](int i) { return i; }, {.name = "inner"});
-        try {
-          (void)stream.next();
-        } catch (const coppice::would_deadlock& e) {
-          told = e.what();
-        }
-      })
-      .get();
-  EXPECT_NE(told.find("worker 0 runs task 0 and waits for a result of stream \"inner\""), std::string::npos)
-      << told;
-}
-
-TEST(streams_of_fifo, C32HelpingReadsAStreamOfTheOwnPool) {
-  for (const unsigned workers : {1u, 2u, 8u}) {
-    coppice::fifo_pool pool({.workers = workers, .on_recursion = coppice::recursion::help});
-    const int sum = pool.submit([&pool] {
-                          int total = 0;
-                          for (auto& r : pool.map(numbers(300), [](int i) { return i; }, {.capacity = 4}))
-                            total += r.value();
-                          return total;
-                        })
-                        .get();
-    EXPECT_EQ(sum, 44850);
-  }
 }
 
 }  // namespace

@@ -231,16 +231,13 @@ class stage_stream final : public stream_of<T> {
     }
   }
 
-  bool help_source() override { return source_.core_ != nullptr && source_.core_->help_here(); }
+  stream_core* source() const noexcept override { return source_.core_; }
   void stop_source() noexcept override {
     try {
       source_.cancel("the stage that reads it was stopped");
     } catch (const std::bad_alloc&) {
       // It is destroyed with this stage's reader at the latest.
     }
-  }
-  const job_report* source_report() override {
-    return source_.core_ != nullptr ? &source_.core_->report() : nullptr;
   }
   void dispose() noexcept override {
     source_ = results<U>();

@@ -93,6 +93,10 @@ class stream_pool {
   virtual void cancel_steps(stream_stop) noexcept {}
   // In a worker of this pool: runs the posted step here if nobody has begun it. False: nothing was done.
   virtual bool help() { return false; }
+  // Which FIFO pool it is; null: none.
+  virtual const void* fifo() const noexcept { return nullptr; }
+  // Whether a reader on this thread stands still in this pool, whichever stage of its stream runs there.
+  virtual bool stands_here() const noexcept { return false; }
   // A reader has nothing to read and nothing to do. The lock is the stream's and held; may return early.
   virtual void stand(stream_core& core, unique_lock& lock) = 0;
   // What a reader stands for may have come about.
@@ -124,14 +128,17 @@ class COPPICE_API stream_core {
   bool cancel(stream_stop why, std::string by, std::string reason);
   const job_report& report();
   bool ended();
-  bool help_here() { return pool_->help() || help_source(); }
+  bool help_here();
   void abandon() noexcept;
 
   // The pool's side.
   void step() noexcept;
   void step_dropped() noexcept;
   bool may_go_on();
-  bool fed_by_stage() const noexcept { return fed_by_stage_; }
+  // Whether results may come though no worker of that FIFO pool takes anything, or only who helps.
+  bool may_come_without(const void* fifo, bool helps) noexcept;
+  // Until when a reader may sleep.
+  std::chrono::steady_clock::time_point wakes_at() const noexcept;
   void sleep(unique_lock& lock);  // until something moves, or the deadline
   const stream_options& options() const noexcept { return options_; }
 
@@ -150,9 +157,8 @@ class COPPICE_API stream_core {
   virtual void clear(stream_node& node) noexcept = 0;
   virtual void dispose() noexcept = 0;  // source and function die, on the reader's thread
   // Of the stage that feeds this one.
-  virtual bool help_source() { return false; }
+  virtual stream_core* source() const noexcept { return nullptr; }
   virtual void stop_source() noexcept {}
-  virtual const job_report* source_report() { return nullptr; }
 
   // The input is taken, the next one may be. False: the stream was stopped, it is not to run.
   bool taken(stream_node& node, bool last) noexcept;
@@ -196,6 +202,8 @@ class COPPICE_API stream_core {
   void gather() noexcept;
   bool ready() noexcept;
   void let_go_of_read() noexcept;
+  bool has_more() noexcept;
+  stream_pool& pool_to_stand_in() noexcept;
   void wait(unique_lock& lock);
   void nap(unique_lock& lock);
   void append(stream_node& node) noexcept;
@@ -228,6 +236,7 @@ class COPPICE_API stream_core {
   void post_step() noexcept;
   void source_ready() noexcept;
   void call_for_help() noexcept;
+  void came_to_rest() noexcept;
   bool follow_source() noexcept;  // false: there was more
   kept_error stop_error(std::uint64_t sequence, bool started) const noexcept;
   void make_report();
@@ -276,7 +285,9 @@ class COPPICE_API stream_core {
   bool napping_ = false;       // one more, until there is enough to read
   unsigned helpers_ = 0;       // of them, who are workers and can run steps
   std::uint64_t calls_ = 0;    // for them: a step was posted, here or in a stage before
-  std::size_t unread_ = 0;     // of what was gathered
+  // Where a reader stands: the pool of this stream or of a stage before.
+  stream_pool* stands_in_ = nullptr;
+  std::size_t unread_ = 0;  // of what was gathered
   std::uint64_t read_in_all_ = 0;
 
   stream_node *first_ = nullptr, *last_ = nullptr;  // ready, for the reader to fetch
