@@ -23,7 +23,8 @@ struct stream_options {
 
   std::string name = {};  ///< of the stage: in errors and reports
   /// collect_all: an error is one input's result, the others go on. fail_fast: it cancels the stream; after,
-  /// fraction and when, if they say so, where each input counts as a task. serial_first is refused.
+  /// fraction and when, if they say so, where each input counts as a task, and so does what the source
+  /// throws. serial_first is refused.
   error_policy errors = error_policy::collect_all();
   /// When the stream is cancelled by itself; never later than that of the job in which it was made.
   std::optional<std::chrono::steady_clock::time_point> deadline = std::nullopt;

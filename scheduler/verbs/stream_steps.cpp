@@ -302,14 +302,14 @@ bool stream_core::settle(turn& mine, stream_node& node, pulled how) noexcept {
     gate_.close();
     leave_gate(node);
   } else if (how == pulled::failure) {
+    node.sequence = accepted_++;
     {
       const std::lock_guard hold(mutex_);
-      node.sequence = accepted_++;
-      count(node);
       gate_.close();
       gate_.leave();
     }
-    deliver(node);
+    mine.has_input.store(false, memory_order_relaxed);
+    put_no_value(node, "the source failed");
   } else {
     mine.has_input.store(false, memory_order_relaxed);
     if (node.how == item_end::succeeded) {
@@ -318,11 +318,7 @@ bool stream_core::settle(turn& mine, stream_node& node, pulled how) noexcept {
       deliver(node);
       return true;
     }
-    const bool stops = not_a_value(node);
-    deliver(node);
-    if (!stops) return true;
-    unique_lock lock(mutex_);
-    tell_of_stop(lock);
+    put_no_value(node, "an input failed");
     return true;
   }
   mine.has_input.store(false, memory_order_relaxed);
@@ -338,19 +334,28 @@ bool stream_core::found_nothing(stream_node& unused) noexcept {
   return spoke;
 }
 
+void stream_core::put_no_value(stream_node& node, const char* failed) noexcept {
+  const bool stops = stops_stream(node, failed);
+  deliver(node);
+  if (!stops) return;
+  unique_lock lock(mutex_);
+  tell_of_stop(lock);
+}
+
 // True: this was what stops the stream, and nobody takes an input after it.
-bool stream_core::not_a_value(stream_node& node) noexcept {
+bool stream_core::stops_stream(stream_node& node, const char* failed) noexcept {
   unique_lock lock(mutex_);
   count(node);
   if (node.how != item_end::failed || options_.errors.collects_all() || !can_stop()) return false;
-  const char* const why = options_.errors.stops_at_failure()
-                              ? "an input failed, and the stream's policy is fail_fast"
-                              : "too many errors for the stream's policy";
   if (!stops_at(node, lock) || !can_stop()) return false;
   stop_ = stream_stop::failed;
   gate_.close();
   try {
-    cancelled_by_ = cancel_record{"root/" + std::to_string(node.sequence), why, clock::now(), running(), {}};
+    std::string why = options_.errors.stops_at_failure()
+                          ? failed + std::string(", and the stream's policy is fail_fast")
+                          : "too many errors for the stream's policy";
+    cancelled_by_ =
+        cancel_record{"root/" + std::to_string(node.sequence), std::move(why), clock::now(), running(), {}};
   } catch (const std::bad_alloc&) {
     // Stopped without a record.
   }

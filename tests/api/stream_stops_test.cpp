@@ -10,6 +10,7 @@
 #include <ranges>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -72,6 +73,59 @@ TYPED_TEST(stream_stops, A5C33ACancelLosesAndRepeatsNoInputThatWasTaken) {
     EXPECT_EQ(report.succeeded, static_cast<std::uint64_t>(ran));
     for (const unsigned times : seen) ASSERT_EQ(times, 1u);
   }
+}
+
+// The input waits for the stop.
+TEST(streams_that_stop, C17WhatTheSourceThrowsStopsInputsThatRunIfThePolicySaysSo) {
+  for (const auto& policy : {coppice::error_policy::fail_fast(), coppice::error_policy::after(1)}) {
+    std::latch running(1);
+    coppice::scheduler pool({.workers = 2});
+    bool given = false;
+    auto source = generated([&]() -> std::optional<int> {
+      if (!std::exchange(given, true)) return 0;
+      running.wait();
+      throw std::runtime_error("no more lines");
+    });
+    auto stream = pool.map(std::move(source),
+                           [&running](int i) {
+                             running.count_down();
+                             while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+                             coppice::this_task::throw_if_stopped();
+                             return i;
+                           },
+                           {.errors = policy});
+    while (stream.next()) {
+    }
+    const auto& report = stream.report();
+    check_counts(report);
+    EXPECT_EQ(report.cancelled, 1U);
+    EXPECT_EQ(report.failed, 1U);
+    EXPECT_EQ(report.result, outcome::failed);
+    ASSERT_TRUE(report.cancel);
+    EXPECT_EQ(report.cancel->by, "root/1");
+    EXPECT_NE(report.cancel->reason.find("policy"), std::string::npos) << report.cancel->reason;
+  }
+}
+
+TYPED_TEST(stream_stops, WhatTheSourceThrowsStopsNoInputUnderCollectAll) {
+  std::latch running(1), open(1);
+  auto& pool = this->pool(2);
+  bool given = false;
+  auto source = generated([&]() -> std::optional<int> {
+    if (!std::exchange(given, true)) return 0;
+    running.wait();
+    throw std::runtime_error("no more lines");
+  });
+  auto stream = pool.map(std::move(source), [&](int i) {
+    running.count_down();
+    open.wait();
+    return i;
+  });
+  EXPECT_EQ(stream.next()->error().message, "no more lines");
+  open.count_down();
+  EXPECT_EQ(stream.next()->value(), 0);
+  EXPECT_FALSE(stream.next());
+  EXPECT_FALSE(stream.report().cancel);
 }
 
 TYPED_TEST(stream_stops, C22ACancelThatComesTooLateLosesNothing) {

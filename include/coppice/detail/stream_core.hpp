@@ -216,7 +216,8 @@ class COPPICE_API stream_core {
   stream_node* new_node() noexcept;
   bool settle(turn& mine, stream_node& node, pulled how) noexcept;
   bool found_nothing(stream_node& unused) noexcept;
-  bool not_a_value(stream_node& node) noexcept;
+  void put_no_value(stream_node& node, const char* failed) noexcept;
+  bool stops_stream(stream_node& node, const char* failed) noexcept;
   void deliver(stream_node& node) noexcept;
   std::uint64_t running() const noexcept;
   bool may_work_more() const noexcept {
