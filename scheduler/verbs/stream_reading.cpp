@@ -63,12 +63,33 @@ bool stream_core::help_here() {
 
 std::chrono::steady_clock::time_point stream_core::wakes_at() const noexcept {
   const std::lock_guard hold(mutex_);
-  return options_.deadline && stop_ == stream_stop::none ? *options_.deadline : clock::time_point::max();
+  return next_deadline();
+}
+
+// With the mutex held, by the reader.
+std::chrono::steady_clock::time_point stream_core::next_deadline() const noexcept {
+  if (!options_.deadline || stop_ != stream_stop::none) return source_deadline_;
+  return std::min(*options_.deadline, source_deadline_);
+}
+
+// A stage that nobody asks has nobody to stop it when it is late: the reader of the last one does it for all.
+void stream_core::stop_late_sources() {
+  const auto now = clock::now();
+  source_deadline_ = clock::time_point::max();
+  for (stream_core* at = source(); at != nullptr; at = at->source()) {
+    if (!at->options_.deadline) continue;
+    if (now < *at->options_.deadline) {
+      source_deadline_ = std::min(source_deadline_, *at->options_.deadline);
+    } else {
+      unique_lock lock(at->mutex_);
+      at->stop_if_late(lock);
+    }
+  }
 }
 
 void stream_core::sleep(unique_lock& lock) {
-  if (options_.deadline && stop_ == stream_stop::none)
-    moved_.wait_until(lock, *options_.deadline);
+  if (const auto until = next_deadline(); until != clock::time_point::max())
+    moved_.wait_until(lock, until);
   else
     moved_.wait(lock);
 }
@@ -191,6 +212,7 @@ stream_node* stream_core::next() {
     const std::uint64_t calls = calls_;
     lock.unlock();
     if (help_here()) continue;
+    if (fed_by_stage_) stop_late_sources();
     lock.lock();
     if (ready() || no_more() || calls_ != calls) continue;
     wait(lock);

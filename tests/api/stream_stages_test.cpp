@@ -130,6 +130,35 @@ TYPED_TEST(stream_stages, D3AStageThatIsStoppedEndsTheStagesBelow) {
   EXPECT_NE(end.report().cancel->reason.find("stage \"late\""), std::string::npos);
 }
 
+// Nobody asks the first stage for anything: its pool is busy, and so is nobody else.
+TYPED_TEST(stream_stages, C21AStageWhoseStepIsQueuedMeetsItsDeadlineThoughTheReaderSleeps) {
+  auto& pool = this->pool(2);
+  std::latch busy(1), open(1);
+  coppice::fifo_pool slow({.workers = 1});
+  auto held = slow.submit([&] {
+    busy.count_down();
+    open.wait();
+  });
+  busy.wait();
+  const auto read_all = [&](auto& middle) {
+    const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+    const auto later = soon + std::chrono::hours(1);
+    const auto same = [](int i) { return i; };
+    auto first = slow.map(numbers(3), same, {.name = "late", .deadline = soon});
+    auto end = pool.map(middle.map(std::move(first), same), same, {.deadline = later});
+    EXPECT_FALSE(end.next());
+    EXPECT_EQ(end.report().result, outcome::deadline_exceeded);
+    EXPECT_NE(end.report().cancel->reason.find("stage \"late\""), std::string::npos);
+  };
+  read_all(pool);
+  pool.submit([&] { read_all(pool); }).get();
+  coppice::fifo_pool other({.workers = 2});
+  other.submit([&] { read_all(other); }).get();
+  coppice::scheduler trees({.workers = 1});
+  trees.submit([&] { read_all(trees); }).get();
+  open.count_down();
+}
+
 // Calls, once, from within its move: there a stage has taken an input and not yet given it a place.
 struct told_when_moved {
   static inline std::atomic<const std::function<void()>*> next{nullptr};

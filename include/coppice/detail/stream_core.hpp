@@ -203,6 +203,8 @@ class COPPICE_API stream_core {
   bool ready() noexcept;
   void let_go_of_read() noexcept;
   bool has_more() noexcept;
+  std::chrono::steady_clock::time_point next_deadline() const noexcept;
+  void stop_late_sources();
   stream_pool& pool_to_stand_in() noexcept;
   void wait(unique_lock& lock);
   void nap(unique_lock& lock);
@@ -261,6 +263,8 @@ class COPPICE_API stream_core {
   stream_trail given_back_;
   unsigned short_waits_ = 0;  // in a row
   bool napped_ = false;
+  // Of stages before: the next one, where its reader last looked.
+  std::chrono::steady_clock::time_point source_deadline_ = clock::time_point::max();
 
   // What each input touches.
   alignas(cache_line) stream_gate gate_;
