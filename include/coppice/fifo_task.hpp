@@ -26,6 +26,10 @@ namespace coppice::inline v0 {
 
 class fifo_pool;
 
+namespace platform {
+class party;
+}  // namespace platform
+
 namespace detail {
 class fifo_node;
 struct fifo_seat;
@@ -118,6 +122,7 @@ class COPPICE_API fifo_node {
   void wait();
   void drop() noexcept;
   bool settled() const noexcept;
+  void search_again() noexcept;  ///< who waits, and has counted on a worker that has left
 
   // Guarded by the pool's mutex.
   fifo_node* next = nullptr;
@@ -133,12 +138,14 @@ class COPPICE_API fifo_node {
   std::exception_ptr error_;  // the pool's until settled, then the handle's
 
  private:
-  void sleep_until_settled();
+  void wait_as(platform::party& me);
+  bool sleep_until_settled(bool searches);  // false: to search anew
 
   const unsigned forks_;  // before it was made; more of them: this is a child's copy
   mutable std::mutex mutex_;
   std::condition_variable has_settled_;
   bool settled_ = false, dropped_ = false;
+  bool search_again_ = false;
 };
 
 /// The part that the handle knows: a task with a result of type T.

@@ -61,18 +61,35 @@ void fifo_node::wait() {
         "(submit it again, to a pool that was made in the child)");
   }
   if (fifo_pool::own_seat(pool) != nullptr) return const_cast<fifo_pool*>(pool)->wait_as_worker(*this);
-  if (platform::party* const me = platform::running_party(); me != nullptr && !settled()) {
-    const fifo_task_party here(*this);
-    const platform::wait_elsewhere registered(me, here);
-    if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
-    return platform::stand_still([this] { sleep_until_settled(); });
-  }
-  sleep_until_settled();
+  if (platform::party* const me = platform::running_party(); me != nullptr && !settled()) return wait_as(*me);
+  sleep_until_settled(false);
 }
 
-void fifo_node::sleep_until_settled() {
+// A worker on which the search has counted may leave before it takes this task; then the wait that the search
+// has found to end may not.
+void fifo_node::wait_as(platform::party& me) {
+  const fifo_task_party here(*this);
+  for (bool over = false; !over;) {
+    {
+      const std::lock_guard lock(mutex_);
+      search_again_ = false;
+    }
+    const platform::wait_elsewhere registered(&me, here);
+    if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
+    platform::stand_still([&] { over = sleep_until_settled(true); });
+  }
+}
+
+bool fifo_node::sleep_until_settled(bool searches) {
   std::unique_lock lock(mutex_);
-  has_settled_.wait(lock, [this] { return settled_; });
+  has_settled_.wait(lock, [&] { return settled_ || (searches && search_again_); });
+  return settled_;
+}
+
+void fifo_node::search_again() noexcept {
+  const std::lock_guard lock(mutex_);
+  search_again_ = true;
+  has_settled_.notify_all();
 }
 
 void throw_empty_callable() {

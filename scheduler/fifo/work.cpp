@@ -95,6 +95,7 @@ void fifo_pool::leave(seat& own) noexcept {
   if (head_) not_empty_.notify_one();  // the call may have been for the task, and not for this worker
   moved_.notify_all();
   look_for_room_again();
+  for (detail::fifo_node* node = head_; node != nullptr; node = node->next) node->search_again();
 }
 
 }  // namespace coppice::inline v0

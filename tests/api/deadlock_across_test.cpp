@@ -192,6 +192,44 @@ TEST(across_fifo_pools, C30C32AWorkerThatLeavesMayCloseACircleOfWaitsForRoom) {
   }
 }
 
+// The same where they wait for tasks that are queued.
+TEST(across_fifo_pools, C30C32AWorkerThatLeavesMayCloseACircleOfWaitsForTasks) {
+  for (int round = 0; round < support::scaled(200); ++round) {
+    told deadlock;
+    std::latch in_a_runs(1), busy_runs(1), in_b_runs(1), known(1), about_to(2), leaves(1);
+    fifo_task<void> last_of_a, last_of_b;
+    fifo_pool a({.workers = 1, .name = "a"}), b({.workers = 1, .name = "b"});
+    const auto wait_for = [&](std::latch& runs, const fifo_task<void>& task) {
+      return [&] {
+        runs.count_down();
+        known.wait();
+        about_to.count_down();
+        deadlock.by([&] { task.wait(); });
+      };
+    };
+    auto in_a = a.submit(wait_for(in_a_runs, last_of_b));
+    in_a_runs.wait();
+    a.resize(2);
+    auto busy = a.submit([&] {
+      busy_runs.count_down();
+      leaves.wait();
+    });
+    auto in_b = b.submit(wait_for(in_b_runs, last_of_a));
+    busy_runs.wait();
+    in_b_runs.wait();
+    last_of_a = a.submit([] {});
+    last_of_b = b.submit([] {});
+    known.count_down();
+    a.resize(1);
+    about_to.wait();
+    for (int i = 0; i < round; ++i) std::this_thread::yield();  // both wait, or one, or none
+    leaves.count_down();
+    in_a.wait();
+    in_b.wait();
+    deadlock.once({"task 0", "fifo_pool 'a'", "fifo_pool 'b'"});
+  }
+}
+
 // Outsiders take the places that become free before those do whose search has counted on them.
 TEST(across_fifo_pools, C30C32WhoTakesTheLastPlaceMayCloseACircleOfWaitsForRoom) {
   const int tasks = support::scaled(5'000);
