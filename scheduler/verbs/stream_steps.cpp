@@ -77,8 +77,8 @@ void stream_core::post_step() noexcept {
     why = "there was no memory for its next step";  // what is finished can be read
   }
   if (accepted) return call_for_help();
-  gate_.turn_away();
   stop_now(stream_stop::cancelled, why);
+  gate_.turn_away();
 }
 
 // A reader on a worker may be the only one who can run a posted step, here or in a stage before: it stands
@@ -122,13 +122,14 @@ step_ticket::~step_ticket() {
   core_->release();
 }
 
+// Until the stream is stopped the step still seems to come: a reader that relies on it is not told meanwhile
+// that nobody does.
 void stream_core::step_dropped() noexcept {
-  const bool late = options_.deadline && clock::now() >= *options_.deadline;
-  gate_.turn_away();
-  if (late)
+  if (options_.deadline && clock::now() >= *options_.deadline)
     stop_now(stream_stop::deadline, "its deadline has passed");
   else
     stop_as_above(std::max(pool_->stopped_from_above(), stream_stop::cancelled));
+  gate_.turn_away();
 }
 
 void stream_core::source_ready() noexcept {
