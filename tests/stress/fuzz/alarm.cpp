@@ -1,19 +1,23 @@
-// A program that hangs is a failure like any other: it is the seed that is needed.
+#include "alarm.hpp"
+
 #include <unistd.h>
 #include <csignal>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
-
-#include "campaign.hpp"
+#include <cstring>
 
 namespace fuzz {
 
 namespace {
 
 std::atomic<std::uint64_t> seed_now{0};
+std::array<char, 8192> text_now{};
+std::atomic<std::size_t> text_length{0};
+fuzzer_name called{"fuzz", "programs"};
 unsigned workers_asked = 0;
 unsigned seconds_for_one = 0;
 
@@ -28,13 +32,13 @@ void write_number(std::uint64_t n) noexcept {
   static_cast<void>(!write(STDERR_FILENO, &digits[at], digits.size() - at));
 }
 
-template <std::size_t N>
-void write_text(const char (&text)[N]) noexcept {
-  static_cast<void>(!write(STDERR_FILENO, text, N - 1));
+void write_text(const char* text) noexcept {
+  static_cast<void>(!write(STDERR_FILENO, text, std::strlen(text)));
 }
 
 void tell_and_end(int signal) {
-  write_text("fuzz_trees: ");
+  write_text(called.program);
+  write_text(": ");
   if (signal == SIGALRM)
     write_text("the time is up");
   else if (signal == SIGTERM)
@@ -43,13 +47,18 @@ void tell_and_end(int signal) {
     write_text("the process breaks down");
   write_text(" while the program of seed ");
   write_number(seed_now.load(std::memory_order_relaxed));
-  write_text(" is running; repeat it with: fuzz_trees --trees 1 --repeat 1000 --seed ");
+  write_text(" is running; repeat it with: ");
+  write_text(called.program);
+  write_text(" --");
+  write_text(called.many);
+  write_text(" 1 --repeat 1000 --seed ");
   write_number(seed_now.load(std::memory_order_relaxed));
   if (workers_asked != 0) {
     write_text(" --workers ");
     write_number(workers_asked);
   }
   write_text(" (--print shows it)\n");
+  static_cast<void>(!write(STDERR_FILENO, text_now.data(), text_length.load(std::memory_order_relaxed)));
   if (signal == SIGTERM) _exit(3);
   // An abort leaves the stacks for a debugger.
   std::signal(SIGABRT, SIG_DFL);
@@ -58,12 +67,16 @@ void tell_and_end(int signal) {
 
 }  // namespace
 
-void running(std::uint64_t seed) noexcept {
+void running(std::uint64_t seed, const std::string& text) noexcept {
   seed_now.store(seed, std::memory_order_relaxed);
+  const std::size_t length = std::min(text.size(), text_now.size());
+  std::copy_n(text.begin(), length, text_now.begin());
+  text_length.store(length, std::memory_order_relaxed);
   if (seconds_for_one != 0) alarm(seconds_for_one);
 }
 
-void arm(unsigned seconds, unsigned workers) {
+void arm(fuzzer_name name, unsigned seconds, unsigned workers) {
+  called = name;
   workers_asked = workers;
   seconds_for_one = seconds;
   std::signal(SIGALRM, tell_and_end);

@@ -1,6 +1,5 @@
 #include "campaign.hpp"
 
-#include <algorithm>
 #include <ostream>
 #include <vector>
 
@@ -11,13 +10,6 @@
 namespace fuzz {
 
 namespace {
-
-using clock = std::chrono::steady_clock;
-
-// A failure may be rare: a smaller program is believed to be right only after so many runs, or so much time.
-constexpr int runs_to_believe = 300;
-constexpr std::chrono::milliseconds time_to_believe{1000};
-constexpr std::chrono::seconds time_to_shrink{60};
 
 void count(const program& p, const observation& seen, tally& t) {
   for_each(p, [&](const node& n) { t.kinds.insert(n.what); });
@@ -36,18 +28,16 @@ void print_failure(const program& failing, const std::vector<std::string>& wrong
   out << "repeat it with: fuzz_trees --seed " << failing.seed << " --trees 1 --repeat 1000";
   if (workers != 0) out << " --workers " << workers;
   out << '\n' << std::flush;
-  const auto end = clock::now() + time_to_shrink;
   std::vector<std::string> last = wrong;
+  const patience patient;
   const program small = shrink(failing, [&](const program& p) {
-    const auto believed = std::min(end, clock::now() + time_to_believe);
-    for (int i = 0; i < runs_to_believe && clock::now() < believed; ++i) {
+    return patient.fails([&] {
       running(p.seed);
       std::vector<std::string> now = complaints(p, run(p, on));
-      if (now.empty()) continue;
+      if (now.empty()) return true;
       last = std::move(now);
-      return true;
-    }
-    return false;
+      return false;
+    });
   });
   out << "made smaller, to " << number_of_nodes(small) << " nodes, it fails so:\n";
   for (const std::string& line : last) out << "  " << line << '\n';
@@ -59,27 +49,27 @@ void print_failure(const program& failing, const std::vector<std::string>& wrong
 tally run_campaign(const orders& o, std::ostream& out) {
   tally t;
   stage on;
-  for (std::uint64_t i = 0; o.trees == 0 || i < o.trees; ++i) {
-    if (o.until && clock::now() >= *o.until) break;
-    const program p = make_program(o.seed + i, o.workers);
+  const auto make = [&](std::uint64_t seed) {
+    program p = make_program(seed, o.workers);
+    if (is_exact(p)) ++t.exact;
+    return p;
+  };
+  const auto goes_well = [&](const program& p) {
     if (!is_valid(p)) {
       out << "fuzz_trees: the generator made an invalid program from seed " << p.seed << '\n';
       t.failed = true;
-      return t;
+      return false;
     }
-    for (unsigned k = 0; k < std::max(1U, o.repeat); ++k) {
-      running(p.seed);
-      const observation seen = run(p, on);
-      const std::vector<std::string> wrong = complaints(p, seen);
-      count(p, seen, t);
-      if (wrong.empty()) continue;
-      t.failed = true;
-      print_failure(p, wrong, o.workers, on, out);
-      return t;
-    }
-    ++t.trees;
-    if (is_exact(p)) ++t.exact;
-  }
+    running(p.seed);
+    const observation seen = run(p, on);
+    const std::vector<std::string> wrong = complaints(p, seen);
+    count(p, seen, t);
+    if (wrong.empty()) return true;
+    t.failed = true;
+    print_failure(p, wrong, o.workers, on, out);
+    return false;
+  };
+  t.trees = carry_out(o, make, goes_well);
   return t;
 }
 

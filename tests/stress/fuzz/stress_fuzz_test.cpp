@@ -17,12 +17,12 @@ constexpr unsigned seconds_for_one = 100;
 
 class random_trees : public testing::TestWithParam<unsigned> {
  protected:
-  void SetUp() override { fuzz::arm(seconds_for_one, GetParam()); }
-  void TearDown() override { fuzz::arm(0, 0); }
+  void SetUp() override { fuzz::arm(fuzz::trees_name, seconds_for_one, GetParam()); }
+  void TearDown() override { fuzz::arm(fuzz::trees_name, 0, 0); }
 
   fuzz::tally run(std::uint64_t seed, std::size_t trees) {
     const fuzz::tally done = fuzz::run_campaign(
-        {.seed = seed, .trees = static_cast<std::uint64_t>(support::scaled(trees)), .workers = GetParam()},
+        {.seed = seed, .programs = static_cast<std::uint64_t>(support::scaled(trees)), .workers = GetParam()},
         std::cout);
     std::cout << fuzz::summary(done, seed) << std::endl;
     EXPECT_EQ(support::tracked::live(), 0);
