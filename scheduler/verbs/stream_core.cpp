@@ -146,6 +146,10 @@ void stream_core::abandon() noexcept {
   lock.unlock();
   outer_.reset();
   if (tell) tell_of_unread();
+  lock.lock();
+  all.errors = std::exchange(errors_, {});
+  all.report = std::exchange(report_, std::nullopt);
+  lock.unlock();
   if (downstream != nullptr) downstream->release();
   all.drop();
   dispose();
@@ -175,6 +179,8 @@ void stream_core::unread::drop() noexcept {
   for (stream_node* const node : ahead) delete node;
   delete looked_at;
   delete apart;
+  errors.clear();
+  report.reset();
 }
 
 // ---- stopping ----------------------------------------------------------------------------------

@@ -178,16 +178,19 @@ class COPPICE_API stream_core {
     atomic<bool> has_input{false};       // read by who cancels
     stream_trail put;
   };
-  // What the reader has left: nodes that are in no list of the stream any more.
+  struct placed_error {
+    std::uint64_t sequence;
+    kept_error error;
+  };
+  // What the reader has left, nodes that are in no list of the stream any more, and what it could have asked
+  // for.
   struct unread {
     stream_node* lists[2] = {};
     std::vector<stream_node*> ahead;
     stream_node *looked_at = nullptr, *apart = nullptr;
+    std::vector<placed_error> errors;
+    std::optional<job_report> report;
     void drop() noexcept;
-  };
-  struct placed_error {
-    std::uint64_t sequence;
-    kept_error error;
   };
 
   bool runs_here() const noexcept;
