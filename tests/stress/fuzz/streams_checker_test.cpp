@@ -102,7 +102,7 @@ TEST_F(falsified_streams, AnErrorThatTheReportDoesNotKeepIsFoundOut) {
   EXPECT_TRUE(found_out());
 }
 TEST_F(falsified_streams, AnErrorThatIsKeptTwiceIsFoundOut) {
-  report().errors[1] = report().errors[0];
+  seen().kept[1] = seen().kept[0];
   EXPECT_TRUE(found_out());
 }
 TEST_F(falsified_streams, ErrorsOfAnotherKindAreFoundOut) {

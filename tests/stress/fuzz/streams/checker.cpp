@@ -5,8 +5,6 @@
 #include <numeric>
 #include <set>
 
-#include "observation.hpp"
-#include "streams/options.hpp"
 #include "streams/oracle.hpp"
 #include "streams/troubles.hpp"
 
@@ -122,14 +120,13 @@ class judge {
     std::multiset<fate> read;
     for (const seen_result& s : seen_.results)
       if (is_failure(s.end)) read.insert(s.end);
-    for (const coppice::task_error& e : r.errors) {
-      fate f = fate_of(e.exception);
-      f.name = e.name;
+    for (const fate& f : seen_.kept) {
       const auto at = read.find(f);
-      expect(at != read.end(), "the report has an error that nobody read: ", e);
+      expect(at != read.end(), "the report has an error that nobody read: ", text_of(f));
       if (at != read.end()) read.erase(at);
-      expect(e.path.starts_with("root/"), "the place of an error is ", e.path);
     }
+    for (const coppice::task_error& e : r.errors)
+      expect(e.path.starts_with("root/"), "the place of an error is ", e.path);
     if (plan_.stages.size() != 1) return;
     // The earliest are kept, and their places are those of their inputs.
     std::map<std::size_t, fate> by_place;

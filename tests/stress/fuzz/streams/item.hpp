@@ -1,14 +1,14 @@
-// What flows through the stages.
+// What flows through the stages: values and errors, which are counted.
 #pragma once
 
 #include <cstdint>
-#include <utility>
 
+#include "observation.hpp"
 #include "support/tracked.hpp"
 
 namespace fuzz::streams {
 
-/// Is counted, and can be moved only.
+/// Can be moved only.
 struct item {
   item(std::uint32_t i, std::uint64_t v) : input(i), value(v) {}
   item(item&&) noexcept = default;
@@ -20,6 +20,11 @@ struct item {
   std::uint32_t input;
   std::uint64_t value;
   support::tracked alive{1};  ///< not any more after a move
+};
+
+struct counted_error : node_error {
+  using node_error::node_error;
+  support::tracked alive{1};
 };
 
 }  // namespace fuzz::streams

@@ -17,6 +17,10 @@ class reader {
     wrong_.expect(from_.done() && !from_.next() && from_.begin() == from_.end(),
                   "an end that is none (C-33)");
     seen_.report = from_.report();
+    for (coppice::task_error& e : seen_.report->errors) {
+      seen_.kept.push_back(fate_of(std::exchange(e.exception, nullptr)));
+      seen_.kept.back().name = e.name;
+    }
   }
 
  private:

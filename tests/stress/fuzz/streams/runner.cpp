@@ -29,6 +29,7 @@ std::vector<coppice::job_report> told;
 void hear(const coppice::job_report& r) {
   const std::lock_guard hold(told_lock);
   told.push_back(r);
+  for (coppice::task_error& e : told.back().errors) e.exception = nullptr;
 }
 
 // One stream: makes it, and is what its functions work on.
@@ -106,7 +107,7 @@ class performance {
   }
   int asked(int i) const {
     const auto input = static_cast<std::uint32_t>(i);
-    if (input == plan_.throws_at) throw node_error(source_error(input));
+    if (input == plan_.throws_at) throw counted_error(source_error(input));
     return i;
   }
 

@@ -26,6 +26,7 @@ struct seen_result {
 
 struct seen_stream {
   std::vector<seen_result> results = {};       ///< as they were read
+  std::vector<fate> kept = {};                 ///< the report's errors, whose exceptions are let go
   std::optional<coppice::job_report> report;   ///< if it was read to its end
   bool cancelled_here = false;                 ///< the reader's cancel said true
   std::vector<std::vector<unsigned>> entered;  ///< by stage and input

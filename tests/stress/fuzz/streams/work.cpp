@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "observation.hpp"
+#include "streams/item.hpp"
 #include "streams/options.hpp"
 
 namespace fuzz::streams {
@@ -146,7 +147,7 @@ void work::stream(const action& a) {
 void work::perform(const action& a, place here, std::uint32_t number) {
   switch (a.what) {
     case act::raise:
-      throw node_error(number);
+      throw counted_error(number);
     case act::cancelled:
       throw coppice::cancelled();
     case act::fail:
