@@ -46,6 +46,11 @@ class generator {
       s.end = static_cast<stop>(1 + below(3));
       s.stop_at = below(s.inputs + 2);
     }
+    if (chance(6)) {
+      s.end = stop::none;
+      s.stages.push_back(stage_in_order(s));
+      return s;
+    }
     const std::uint32_t stages = 1 + below(3);
     const std::uint32_t busy_one = below(stages + 1);
     for (std::uint32_t k = 0; k < stages; ++k) s.stages.push_back(make_stage(s, k, stages, k == busy_one));
@@ -81,6 +86,20 @@ class generator {
     }
     const std::uint32_t count = busy ? 1 + below(4) : below(2);
     for (std::uint32_t i = 0; i < count; ++i) g.acts.push_back(make_action(g.where));
+    return g;
+  }
+
+  // One input at a time: it is known where the policy stops it.
+  stage stage_in_order(const stream& s) {
+    stage g = make_stage(s, 0, 1, true);
+    g.concurrency = 1;
+    g.deadline = limit::none;
+    g.errors = rule(5);
+    action a;
+    a.what = chance(2) ? act::raise : act::fail;
+    a.every = 1 + below(4);
+    a.phase = below(a.every);
+    g.acts.push_back(a);
     return g;
   }
 
