@@ -116,6 +116,7 @@ class generator {
       a.what = static_cast<act>(below(acts));
     } while (here == place::narrow && (a.what == act::job || a.what == act::task || a.what == act::stream));
     if (a.what == act::cancel_own && !stops_) a.what = act::join;
+    if (a.what == act::own_pool) a.every += 8;
     if (a.what == act::raise || a.what == act::cancelled) a.every += 2 + below(6);
     if (a.what == act::job) {
       // FIFO functions wait for FIFO tasks only.

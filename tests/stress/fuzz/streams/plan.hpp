@@ -35,10 +35,11 @@ enum class act : std::uint8_t {
   job,          ///< a job there: `amount` children, every third of which throws
   task,         ///< FIFO tasks there, some of which throw, and a handler
   stream,       ///< a stream there, which is read; with an odd `amount` not to its end
+  own_pool,     ///< a pool of its own, which ends before its stream is read
   blocking,     ///< stands still
   cancel_own,   ///< this_task::cancel_job, and goes on
 };
-inline constexpr std::size_t acts = 11;
+inline constexpr std::size_t acts = 12;
 
 /// Of inputs whose number is `phase` modulo `every`.
 struct action {

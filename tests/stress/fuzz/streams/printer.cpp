@@ -10,7 +10,7 @@ namespace {
 constexpr const char* places[] = {"outside", "home", "other", "fifo", "narrow"};
 constexpr const char* policies[] = {"collect_all", "fail_fast", "after", "fraction", "when", "serial_first"};
 constexpr const char* act_names[] = {"raise", "fail", "cancelled", "join",     "caught_join", "groups",
-                                     "job",   "task", "stream",    "blocking", "cancel_own"};
+                                     "job",   "task", "stream",    "own_pool", "blocking",    "cancel_own"};
 constexpr const char* sources[] = {"vector", "numbers", "generated", "filtered"};
 constexpr const char* readings[] = {"loop", "next", "both", "by_two"};
 constexpr const char* stops[] = {"none", "leave", "cancel", "cancel_job"};

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <mutex>
-#include <ranges>
 #include <system_error>
 #include <thread>
 
@@ -118,32 +117,6 @@ void work::tasks(const action& a) {
   }
 }
 
-void work::stream(const action& a) {
-  const std::uint32_t inputs = 2 * a.amount, until = a.amount % 2 == 1 ? a.amount : inputs + 1;
-  auto inner = on_.map(a.where, std::views::iota(0U, inputs),
-                       [](std::uint32_t i) {
-                         if (child_throws(i)) throw node_error(i);
-                         return i;
-                       },
-                       {.capacity = 1 + a.amount % 5, .ordered = a.every % 2 == 0, .name = "inner"});
-  std::uint64_t count = 0, sum = 0;
-  while (count < until) {
-    const auto r = inner.next();
-    if (!r) break;
-    ++count;
-    sum += r->index;
-    if (r->ok() ? r->value() != r->index
-                : fate_of(r->error().exception) != fate{fate::node_error, r->index}) {
-      this_task::throw_if_stopped();
-      wrong_.tell("an inner stream's result ", r->index, " is another's");
-    }
-  }
-  this_task::throw_if_stopped();  // it has lost its end then
-  const std::uint64_t n = std::min(until, inputs);
-  wrong_.expect(count == n, "an inner stream gave ", count, " of ", n, " results");
-  if (until > inputs) wrong_.expect(n == 0 || sum == n * (n - 1) / 2, "an inner stream gave others' indices");
-}
-
 void work::perform(const action& a, place here, std::uint32_t number) {
   switch (a.what) {
     case act::raise:
@@ -164,6 +137,8 @@ void work::perform(const action& a, place here, std::uint32_t number) {
       return tasks(a);
     case act::stream:
       return stream(a);
+    case act::own_pool:
+      return own_pool(a);
     case act::blocking:
       return stand(a.amount);
     case act::cancel_own:

@@ -26,6 +26,7 @@ class work {
   void job(const action& a);
   void tasks(const action& a);
   void stream(const action& a);
+  void own_pool(const action& a);
   void stand(std::uint32_t yields);
 
   world& on_;
