@@ -53,7 +53,7 @@ class generator {
     }
     const std::uint32_t stages = 1 + below(3);
     const std::uint32_t busy_one = below(stages + 1);
-    for (std::uint32_t k = 0; k < stages; ++k) s.stages.push_back(make_stage(s, k, stages, k == busy_one));
+    for (std::uint32_t k = 0; k < stages; ++k) s.stages.push_back(make_stage(s, k, k == busy_one));
     return s;
   }
 
@@ -65,12 +65,10 @@ class generator {
     }
   }
 
-  stage make_stage(const stream& s, std::uint32_t k, std::uint32_t stages, bool busy) {
+  stage make_stage(const stream& s, std::uint32_t k, bool busy) {
     constexpr std::array<std::size_t, 6> keeps{64, 64, 64, 1000, 3, 1};
     stage g;
-    // A FIFO worker that reads a pipeline with a stage on its own pool may wait for ever, as CHANGELOG.md
-    // says under what is not mended: it reads one stage there, or none.
-    g.where = within_reach(s.reader, stages == 1 && !functions_help_);
+    g.where = within_reach(s.reader, !functions_help_);
     g.capacity = chance(3) ? 1 + below(3) : chance(4) ? 1024 : 1 + below(40);
     g.ordered = chance(2);
     g.concurrency = chance(2) ? 1 + below(3) : 0;
@@ -91,7 +89,7 @@ class generator {
 
   // One input at a time: it is known where the policy stops it.
   stage stage_in_order(const stream& s) {
-    stage g = make_stage(s, 0, 1, true);
+    stage g = make_stage(s, 0, true);
     g.concurrency = 1;
     g.deadline = limit::none;
     g.errors = rule(5);
@@ -144,7 +142,6 @@ bool is_valid(const stream& s) {
   if (s.stages.empty() || s.stages[0].recovers) return false;
   for (const stage& g : s.stages) {
     if (!may_wait(s.reader, g.where)) return false;
-    if (g.where == s.reader && s.reader == place::fifo && s.stages.size() > 1) return false;
     if (g.capacity == 0 || g.errors.what == policy::serial_first) return false;
     for (const action& a : g.acts)
       if (waits(a) && !may_wait(g.where, a.where)) return false;
