@@ -61,8 +61,9 @@ class task_group {
   /// Threads: the one that made the group.
   /// Blocks: until all children have ended; meanwhile only they and their descendants run on this thread.
   /// Throws: the original exception of the failed child with the smallest path, the other failures becoming
-  /// secondary errors of the task; cancelled, if the job is cancelled; would_deadlock in a child of this
-  /// group, or below one; std::logic_error in any other task, or on another thread.
+  /// secondary errors of the task; cancelled, if none has failed and the job is cancelled or a child was
+  /// skipped; would_deadlock in a child of this group, or below one; std::logic_error in any other task, or
+  /// on another thread.
   void wait() { core_.wait(); }
 
  private:
