@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "checker.hpp"
+#include "first_failure.hpp"
 #include "printer.hpp"
 #include "shrinker.hpp"
 
@@ -21,27 +22,9 @@ void count(const program& p, const observation& seen, tally& t) {
   }
 }
 
-void print_failure(const program& failing, const std::vector<std::string>& wrong, unsigned workers, stage& on,
-                   std::ostream& out) {
-  out << "fuzz_trees: the program of seed " << failing.seed << " fails:\n";
-  for (const std::string& line : wrong) out << "  " << line << '\n';
-  out << "repeat it with: fuzz_trees --seed " << failing.seed << " --trees 1 --repeat 1000";
-  if (workers != 0) out << " --workers " << workers;
-  out << '\n' << std::flush;
-  std::vector<std::string> last = wrong;
-  const patience patient;
-  const program small = shrink(failing, [&](const program& p) {
-    return patient.fails([&] {
-      running(p.seed);
-      std::vector<std::string> now = complaints(p, run(p, on));
-      if (now.empty()) return true;
-      last = std::move(now);
-      return false;
-    });
-  });
-  out << "made smaller, to " << number_of_nodes(small) << " nodes, it fails so:\n";
-  for (const std::string& line : last) out << "  " << line << '\n';
-  out << "\n" << as_cpp(small) << std::flush;
+observation run_aloud(const program& p, stage& on) {
+  running(p.seed);
+  return run(p, on);
 }
 
 }  // namespace
@@ -60,13 +43,14 @@ tally run_campaign(const orders& o, std::ostream& out) {
       t.failed = true;
       return false;
     }
-    running(p.seed);
-    const observation seen = run(p, on);
+    const observation seen = run_aloud(p, on);
     const std::vector<std::string> wrong = complaints(p, seen);
     count(p, seen, t);
     if (wrong.empty()) return true;
     t.failed = true;
-    print_failure(p, wrong, o.workers, on, out);
+    tell_of_failure(
+        trees_name, o, p, wrong, [&](const program& now) { return complaints(now, run_aloud(now, on)); },
+        as_cpp, out);
     return false;
   };
   t.trees = carry_out(o, make, goes_well);

@@ -3,6 +3,7 @@
 #include <ostream>
 #include <vector>
 
+#include "first_failure.hpp"
 #include "streams/checker.hpp"
 #include "streams/oracle.hpp"
 #include "streams/runner.hpp"
@@ -34,31 +35,6 @@ void count(const plan& p, const observation& seen, tally& t) {
   }
 }
 
-void print_failure(const plan& failing, const std::vector<std::string>& wrong, const orders& o, worlds& on,
-                   std::ostream& out) {
-  const auto list = [&](const std::vector<std::string>& lines) {
-    for (const std::string& line : lines) out << "  " << line << '\n';
-  };
-  out << "fuzz_streams: the plan of seed " << failing.seed << " fails:\n";
-  list(wrong);
-  out << "repeat it with: fuzz_streams --seed " << failing.seed << " --plans 1 --repeat 1000";
-  if (o.workers != 0) out << " --workers " << o.workers;
-  out << '\n' << to_text(failing) << std::flush;
-  std::vector<std::string> last = wrong;
-  const patience patient;
-  const plan small = shrink(failing, [&](const plan& p) {
-    return patient.fails([&] {
-      std::vector<std::string> now = complaints(p, run_aloud(p, on));
-      if (now.empty()) return true;
-      last = std::move(now);
-      return false;
-    });
-  });
-  out << "made smaller, it fails so:\n";
-  list(last);
-  out << to_text(small) << std::flush;
-}
-
 }  // namespace
 
 tally run_campaign(const orders& o, std::ostream& out) {
@@ -75,7 +51,10 @@ tally run_campaign(const orders& o, std::ostream& out) {
     count(p, seen, t);
     if (wrong.empty()) return true;
     t.failed = true;
-    print_failure(p, wrong, o, on, out);
+    out << to_text(p);
+    tell_of_failure(
+        campaign_name, o, p, wrong, [&](const plan& now) { return complaints(now, run_aloud(now, on)); },
+        to_text, out);
     return false;
   };
   t.plans = carry_out(
