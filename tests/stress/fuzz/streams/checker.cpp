@@ -98,6 +98,7 @@ class judge {
            " errors, read were ", failed);
     expect(r.spawned == r.succeeded + r.failed + r.cancelled + r.skipped, "the sum of the ends (C-26)");
     errors(r);
+    cancels(r);
     using coppice::outcome;
     if (failed != 0)
       expect(r.result == outcome::failed, "the outcome with errors is ", r.result);
@@ -141,6 +142,16 @@ class judge {
     }
   }
 
+  // Whose cancel said true did it, and nobody else.
+  void cancels(const coppice::job_report& r) {
+    expect(!seen_.cancelled_here || !seen_.cancelled_outside, "two have cancelled it (C-17)");
+    if (!seen_.cancelled_here && !seen_.cancelled_outside) return;
+    const char* const wanted = seen_.cancelled_here ? readers_reason : bystanders_reason;
+    expect(r.cancel && r.cancel->reason == wanted && r.cancel->by == "outside", "it was cancelled because ",
+           wanted, ", and its report says ", r.cancel ? r.cancel->by + ", " + r.cancel->reason : "nothing",
+           " (C-17)");
+  }
+
   void exactly() {
     expect(seen_.report.has_value(), "it was not read to its end");
     expect(seen_.results.size() == wanted_.total, "it had ", seen_.results.size(), " results of ",
@@ -165,7 +176,9 @@ class judge {
       expect(seen_.results.size() <= plan_.stop_at, "more results than the reader wanted");
     else
       expect(seen_.report.has_value(), "it was not read to its end");
-    if (plan_.end == stop::none && plan_.stages.size() == 1 && seen_.report) policy_of_one(*seen_.report);
+    if (plan_.end == stop::none && plan_.cancelled_after == nothing && plan_.stages.size() == 1 &&
+        seen_.report)
+      policy_of_one(*seen_.report);
     // Inputs are taken in their order, and what is taken can be read.
     if (plan_.stages.size() == 1 && seen_.report)
       for (const seen_result& r : seen_.results)

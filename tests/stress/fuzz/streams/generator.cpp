@@ -25,6 +25,7 @@ class generator {
     functions_help_ = chance(2);
     const std::uint32_t count = chance(3) ? 2 + below(2) : 1;
     for (std::uint32_t i = 0; i < count; ++i) plan_.streams.push_back(make_stream());
+    if (chance(4)) make_resizes();
     return plan_;
   }
 
@@ -46,8 +47,10 @@ class generator {
       s.end = static_cast<stop>(1 + below(3));
       s.stop_at = below(s.inputs + 2);
     }
+    if (stops_ && chance(4)) s.cancelled_after = below(2 * s.inputs + 2);
     if (chance(6)) {
       s.end = stop::none;
+      s.cancelled_after = nothing;
       s.stages.push_back(stage_in_order(s));
       return s;
     }
@@ -55,6 +58,16 @@ class generator {
     const std::uint32_t busy_one = below(stages + 1);
     for (std::uint32_t k = 0; k < stages; ++k) s.stages.push_back(make_stage(s, k, k == busy_one));
     return s;
+  }
+
+  void make_resizes() {
+    const std::uint32_t count = 1 + below(6);
+    std::uint32_t after = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      after += below(20);
+      const auto where = static_cast<place>(1 + below(3));
+      plan_.resizes.push_back({after, where, chance(8) ? 16 : 1 + below(4)});
+    }
   }
 
   // One that code there may wait for.
@@ -162,6 +175,13 @@ bool keeps_readers_off_inputs(const plan& p) {
   return !(readers && inputs);
 }
 
+// `narrow` is of one worker.
+bool keeps_narrow(const plan& p) {
+  return std::all_of(p.resizes.begin(), p.resizes.end(), [](const resizing& r) {
+    return r.where != place::narrow && r.where != place::outside && r.workers != 0;
+  });
+}
+
 }  // namespace
 
 plan make_plan(std::uint64_t seed, unsigned workers) { return generator(seed).make(workers); }
@@ -169,7 +189,7 @@ plan make_plan(std::uint64_t seed, unsigned workers) { return generator(seed).ma
 bool may_wait(place from, place to) { return from <= to && from != place::narrow && to != place::outside; }
 
 bool is_valid(const plan& p) {
-  return !p.streams.empty() && keeps_readers_off_inputs(p) &&
+  return !p.streams.empty() && keeps_readers_off_inputs(p) && keeps_narrow(p) &&
          std::all_of(p.streams.begin(), p.streams.end(), [](const stream& s) { return is_valid(s); });
 }
 

@@ -55,7 +55,7 @@ bool stops_itself(const stream& s) {
     for (const action& a : g.acts)
       if (a.what == act::cancel_own && is_scheduler(g.where)) return true;
   }
-  if (s.end == stop::leave || s.end == stop::cancel) return true;
+  if (s.end == stop::leave || s.end == stop::cancel || s.cancelled_after != nothing) return true;
   return s.end == stop::cancel_job && is_scheduler(s.reader) && !s.made_outside &&
          std::any_of(s.stages.begin(), s.stages.end(), [](const stage& g) { return !g.shield; });
 }

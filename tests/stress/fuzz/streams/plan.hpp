@@ -68,6 +68,8 @@ struct stage {
 enum class source : std::uint8_t { vector, numbers, generated, filtered };
 enum class reading : std::uint8_t { loop, next, both, by_two };
 enum class stop : std::uint8_t { none, leave, cancel, cancel_job };
+inline constexpr const char* readers_reason = "the reader has enough";
+inline constexpr const char* bystanders_reason = "a bystander has enough";
 
 struct stream {
   std::uint32_t inputs = 10;
@@ -80,6 +82,16 @@ struct stream {
   reading how = reading::loop;
   stop end = stop::none;
   std::uint32_t stop_at = 0;  ///< after so many results
+  /// A bystander cancels it when its functions have begun so often, if it is being read then.
+  std::uint32_t cancelled_after = nothing;
+};
+
+/// A bystander gives a scheduler or pool another number of workers when so many functions of the plan have
+/// begun. The first ones come first.
+struct resizing {
+  std::uint32_t after = 0;
+  place where = place::home;
+  unsigned workers = 1;
 };
 
 struct plan {
@@ -88,6 +100,7 @@ struct plan {
   unsigned spares = 256;
   std::size_t queue = 4;  ///< of both FIFO pools
   std::vector<stream> streams = {};
+  std::vector<resizing> resizes = {};
 };
 
 /// The plan of a seed.

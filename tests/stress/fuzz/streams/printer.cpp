@@ -54,6 +54,7 @@ void print(std::ostream& out, const stream& s) {
   out << "; read " << name(places, s.reader) << (s.made_outside ? ", made outside" : "") << ", by "
       << name(readings, s.how);
   if (s.end != stop::none) out << ", " << name(stops, s.end) << " after " << s.stop_at;
+  if (s.cancelled_after != nothing) out << ", cancelled by a bystander after " << s.cancelled_after;
   out << '\n';
   for (const stage& g : s.stages) print(out, g);
 }
@@ -65,6 +66,8 @@ std::string to_text(const plan& p) {
   out << "plan of seed " << p.seed << ": " << p.workers << '+' << p.other_workers << " workers, " << p.spares
       << " spares, queues of " << p.queue << '\n';
   for (const stream& s : p.streams) print(out, s);
+  for (const resizing& r : p.resizes)
+    out << "after " << r.after << ' ' << name(places, r.where) << " has " << r.workers << " workers\n";
   return out.str();
 }
 

@@ -8,8 +8,14 @@ namespace {
 
 class reader {
  public:
-  reader(coppice::results<item> from, const stream& s, seen_stream& seen, troubles& wrong)
-      : from_(std::move(from)), plan_(s), seen_(seen), wrong_(wrong) {}
+  reader(coppice::results<item> from, const stream& s, std::uint32_t number, bystander& near,
+         seen_stream& seen, troubles& wrong)
+      : from_(std::move(from)), plan_(s), number_(number), near_(near), seen_(seen), wrong_(wrong) {
+    near_.offer(number_, from_);
+  }
+  ~reader() { near_.withdraw(number_); }
+  reader(const reader&) = delete;
+  reader& operator=(const reader&) = delete;
 
   void run() {
     if (!heed_stop()) return;
@@ -27,8 +33,8 @@ class reader {
   // False: the reader leaves.
   bool heed_stop() {
     if (plan_.end == stop::none || seen_.results.size() != plan_.stop_at) return true;
-    if (plan_.end == stop::cancel) seen_.cancelled_here = from_.cancel("the reader has enough");
-    if (plan_.end == stop::cancel_job) coppice::this_task::cancel_job("the reader has enough");
+    if (plan_.end == stop::cancel) seen_.cancelled_here = from_.cancel(readers_reason);
+    if (plan_.end == stop::cancel_job) coppice::this_task::cancel_job(readers_reason);
     return plan_.end != stop::leave;
   }
   bool take(const coppice::result<item>& r) {
@@ -76,8 +82,10 @@ class reader {
       if (!take(r)) return false;
       if (seen_.results.size() == 1 + plan_.inputs / 2) break;
     }
+    near_.withdraw(number_);
     coppice::results<item> moved = std::move(from_);
     from_ = std::move(moved);
+    near_.offer(number_, from_);
     auto at = from_.begin();
     if (at == from_.end()) return true;
     wrong_.expect(!seen_.results.empty() && at->index == seen_.results.back().index,
@@ -89,6 +97,8 @@ class reader {
 
   coppice::results<item> from_;
   const stream& plan_;
+  const std::uint32_t number_;
+  bystander& near_;
   seen_stream& seen_;
   troubles& wrong_;
 };
@@ -106,8 +116,9 @@ fate fate_of(const coppice::result<item>& r) {
   return {fate::value, value.value};
 }
 
-void read(coppice::results<item> from, const stream& s, seen_stream& seen, troubles& wrong) {
-  reader(std::move(from), s, seen, wrong).run();
+void read(coppice::results<item> from, const stream& s, std::uint32_t number, bystander& near,
+          seen_stream& seen, troubles& wrong) {
+  reader(std::move(from), s, number, near, seen, wrong).run();
 }
 
 }  // namespace fuzz::streams

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "observation.hpp"
+#include "streams/bystander.hpp"
 #include "streams/item.hpp"
 #include "streams/options.hpp"
 #include "streams/oracle.hpp"
@@ -35,8 +36,16 @@ void hear(const coppice::job_report& r) {
 // One stream: makes it, and is what its functions work on.
 class performance {
  public:
-  performance(const stream& s, std::uint32_t number, world& on, seen_stream& seen, troubles& wrong)
-      : plan_(s), number_(number), on_(on), seen_(seen), wrong_(wrong), work_(on, wrong), inputs_(s.inputs) {
+  performance(const stream& s, std::uint32_t number, world& on, bystander& near, seen_stream& seen,
+              troubles& wrong)
+      : plan_(s),
+        number_(number),
+        on_(on),
+        near_(near),
+        seen_(seen),
+        wrong_(wrong),
+        work_(on, wrong),
+        inputs_(s.inputs) {
     std::iota(inputs_.begin(), inputs_.end(), 0);
     for (std::size_t k = 0; k < s.stages.size(); ++k)
       entered_.push_back(std::make_unique<support::ledger>(s.inputs + 1));
@@ -45,9 +54,9 @@ class performance {
   void perform() {
     if (plan_.made_outside) {
       results<item> made = make();
-      on_.run(plan_.reader, [&] { read(std::move(made), plan_, seen_, wrong_); });
+      on_.run(plan_.reader, [&] { read(std::move(made), plan_, number_, near_, seen_, wrong_); });
     } else {
-      on_.run(plan_.reader, [&] { read(make(), plan_, seen_, wrong_); });
+      on_.run(plan_.reader, [&] { read(make(), plan_, number_, near_, seen_, wrong_); });
     }
     for (const auto& ledger : entered_) {
       std::vector<unsigned>& times = seen_.entered.emplace_back();
@@ -129,6 +138,7 @@ class performance {
   item pass(std::uint32_t k, item in) {
     const stage& g = plan_.stages[k];
     entered_[k]->enter(in.input);
+    near_.function_begins(number_);
     for (std::uint32_t a = 0; a < g.acts.size(); ++a) {
       if (!g.acts[a].concerns(in.input)) continue;
       work_.perform(g.acts[a], g.where, error_of(k, a, in.input));
@@ -140,6 +150,7 @@ class performance {
   const stream& plan_;
   const std::uint32_t number_;
   world& on_;
+  bystander& near_;
   seen_stream& seen_;
   troubles& wrong_;
   work work_;
@@ -154,9 +165,10 @@ observation run(const plan& p, world& on) {
   seen.streams.resize(p.streams.size());
   troubles wrong;
   coppice::set_unobserved_error_handler(hear);
+  auto near = std::make_unique<bystander>(p, on, seen);
   const auto one = [&](std::uint32_t i) {
     try {
-      performance(p.streams[i], i, on, seen.streams[i], wrong).perform();
+      performance(p.streams[i], i, on, *near, seen.streams[i], wrong).perform();
     } catch (const std::exception& e) {
       wrong.tell("stream ", i, " could not be read: ", e.what());
     }
@@ -166,6 +178,7 @@ observation run(const plan& p, world& on) {
     for (std::uint32_t i = 1; i < p.streams.size(); ++i) others.emplace_back(one, i);
     one(0);
   }
+  near.reset();
   seen.values_left = support::tracked::live();
   coppice::set_unobserved_error_handler(nullptr);
   seen.trouble = wrong.take();

@@ -29,6 +29,7 @@ struct seen_stream {
   std::vector<fate> kept = {};                 ///< the report's errors, whose exceptions are let go
   std::optional<coppice::job_report> report;   ///< if it was read to its end
   bool cancelled_here = false;                 ///< the reader's cancel said true
+  bool cancelled_outside = false;              ///< the bystander's did
   std::vector<std::vector<unsigned>> entered;  ///< by stage and input
   std::vector<coppice::job_report> told;       ///< what the handler of unobserved errors heard of its stages
 };

@@ -38,6 +38,7 @@ class steps {
     if (from_.spares != 256) with([&](plan& p) { p.spares = 256; });
     if (from_.queue != 8) with([&](plan& p) { p.queue = 8; });
     for (std::size_t i = 0; i < from_.streams.size(); ++i) simpler_stream(i);
+    for (std::size_t i = 0; i < from_.resizes.size(); ++i) with([&](plan& p) { erase(p.resizes, i); });
   }
 
   void simpler_stream(std::size_t i) {
@@ -59,6 +60,7 @@ class steps {
     set(s.how != reading::next, [](stream& x) { x.how = reading::next; });
     set(s.end != stop::none, [](stream& x) { x.end = stop::none; });
     set(s.stop_at > 0, [](stream& x) { x.stop_at /= 2; });
+    set(s.cancelled_after != nothing, [](stream& x) { x.cancelled_after = nothing; });
   }
 
   void simpler_stage(std::size_t i, std::size_t k) {

@@ -29,6 +29,17 @@ struct world {
   coppice::scheduler& scheduler(place p) { return p == place::other ? other : home; }
   coppice::fifo_pool& pool(place p) { return p == place::narrow ? narrow : fifo; }
 
+  /// How many workers a plan gives it at the beginning.
+  static unsigned workers_of(place p, const plan& of) {
+    return p == place::home ? of.workers : p == place::narrow ? 1 : of.other_workers;
+  }
+  void resize(place p, unsigned workers) {
+    if (is_scheduler(p))
+      scheduler(p).resize(workers);
+    else
+      pool(p).resize(workers);
+  }
+
   template <class Range, class F>
   auto map(place where, Range&& inputs, F f, coppice::stream_options options) {
     if (is_scheduler(where))
