@@ -24,11 +24,17 @@ std::string kernel() {
   return uname(&u) == 0 ? std::string(u.sysname) + ' ' + u.release + ' ' + u.machine : "unknown";
 }
 
+// A virtual machine may say "AMD EPYC" of processors of several years: then with the family.
 std::string processor() {
   std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "unknown";
+  std::string family, name;
+  for (std::string line; std::getline(info, line) && (family.empty() || name.empty());) {
+    if (line.starts_with("cpu family")) family = line.substr(line.find(':') + 2);
+    if (line.starts_with("model name")) name = line.substr(line.find(':') + 2);
+  }
+  if (name.empty()) return "unknown";
+  const bool says_which = name.find_first_of("0123456789") != std::string::npos;
+  return says_which || family.empty() ? name : name + ", family " + family;
 }
 
 // The main thread is a worker of oneTBB and of OpenMP, and needs as much stack as any. It has what the limit

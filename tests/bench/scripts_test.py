@@ -188,6 +188,7 @@ class Test(unittest.TestCase):
         name = bench_report.machine_name
         self.assertEqual(name("Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", 40), "xeon-gold-6248-40-cores")
         self.assertEqual(name("AMD EPYC 7763 64-Core Processor", 1), "amd-epyc-7763-1-core")
+        self.assertEqual(name("AMD EPYC, family 25", 2), "amd-epyc-family-25-2-cores")
         self.assertEqual(name("", 2), "unknown-2-cores")
 
     def bench(self, *arguments, **environment):
