@@ -204,6 +204,7 @@ class COPPICE_API fifo_pool {
 
   stop_report stop(stop_mode mode, const time_point* until);
   void await_end(const time_point* until);
+  void cancel_all(std::unique_lock<std::mutex>& lock);
   void cancel_queued(std::unique_lock<std::mutex>& lock);
   void insist_on_conservation() const noexcept;
   void join();

@@ -58,8 +58,6 @@ class stream_of : public stream_core {
   }
 };
 
-template <class V, class F, class T>
-class range_stream;
 template <class U, class F, class T>
 class stage_stream;
 
@@ -127,6 +125,7 @@ class results {
   /// streams whose functions read each other.
   ///
   /// Cost: no lock and no allocation where results are ready, but two locks for a quarter of the window. A
+  /// worker that reads and has to run inputs itself runs one at a time, in some 0.5 us beside the input's. A
   /// reader that waits is woken by the first result; one whose waits are short eight times in a row, with a
   /// window of 256 or more, lets results gather meanwhile: for 150 us, or until half a window is there, or
   /// the end.
@@ -176,8 +175,6 @@ class results {
  private:
   template <class, class, class>
   friend class detail::stage_stream;
-  template <class, class, class>
-  friend class detail::range_stream;
   friend class scheduler;
   friend class fifo_pool;
 

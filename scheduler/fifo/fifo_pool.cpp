@@ -139,7 +139,7 @@ stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
                              "stop it from another thread");
   }
   std::unique_lock lock(mutex_);
-  if (mode == stop_mode::cancel) cancel_queued(lock);
+  if (mode == stop_mode::cancel) cancel_all(lock);
   if (!stopping_) {
     stopping_ = true;
     ran_before_stop_ = ran();
@@ -150,6 +150,7 @@ stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
   moved_.notify_all();
   lock.unlock();
   platform::stand_still([&] { await_end(until); });
+  streams_->stop_streams();
   lock.lock();
   insist_on_conservation();
   return {ran() - ran_before_stop_, skipped_, rejected_ - rejected_before_stop_, still_running_};
@@ -159,7 +160,7 @@ void fifo_pool::await_end(const time_point* until) {
   {
     std::unique_lock lock(mutex_);
     const auto all_left = [this] { return present_ == 0; };
-    if (until && !left_.wait_until(lock, *until, all_left)) cancel_queued(lock);
+    if (until && !left_.wait_until(lock, *until, all_left)) cancel_all(lock);
     left_.wait(lock, all_left);
   }
   join();
@@ -175,6 +176,14 @@ void fifo_pool::insist_on_conservation() const noexcept {
       "of the library (please report it), the program ends\n",
       options_.name.c_str(), static_cast<unsigned long long>(submitted_), ended);
   std::abort();
+}
+
+// With the mutex held, but not meanwhile.
+void fifo_pool::cancel_all(std::unique_lock<std::mutex>& lock) {
+  cancel_queued(lock);
+  lock.unlock();
+  streams_->stop_streams();
+  lock.lock();
 }
 
 // With the mutex held, but not while closures die.

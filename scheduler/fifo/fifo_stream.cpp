@@ -17,23 +17,24 @@ class fifo_stream_pool final : public stream_pool {
   bool post(stream_core& core) override {
     auto& node = *new fifo_closure<step_ticket>(step_ticket(core));
     const inside_door inside(*door_);
-    const bool accepted = inside && pool_.post(node);
-    if (!accepted) node.skip();
+    if (!inside || !pool_.post(node)) node.skip();  // its ticket tells the stream
     node.drop();
-    return accepted;
+    return true;
   }
 
+  stream_door* door() const noexcept override { return door_.get(); }
   const void* fifo() const noexcept override { return &pool_; }
   bool stands_here() const noexcept override { return fifo_pool::own_seat(&pool_) != nullptr; }
 
   // A reader that is a worker of the pool stands still like one that waits for a task.
-  void stand(stream_core& core, detail::unique_lock& lock) override {
+  void stand(stream_core& core, unique_lock& lock) override {
     if (!stands_here()) return core.sleep(lock);
     struct without {
-      detail::unique_lock& held;
-      explicit without(detail::unique_lock& l) : held(l) { held.unlock(); }
+      unique_lock& held;
+      explicit without(unique_lock& l) : held(l) { held.unlock(); }
       ~without() { held.lock(); }
     } const meanwhile(lock);
+    const step_for_reader steps;
     next_result next(core, pool_);
     std::unique_lock hold(pool_.mutex_);
     pool_.stand(hold, next);

@@ -82,6 +82,7 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
     changed_.wait(hold, [this] { return door_.nobody(); });
     hold.unlock();
     cancel_all();
+    streams->stop_streams();
     hold.lock();
   }
   changed_.wait(hold, all_quiet);
@@ -91,6 +92,7 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
     join_workers();
     timer.stop();
     watchdog.stop();
+    streams->stop_streams();
     hold.lock();
     const injection_queue::state after = team.injection.now();
     report_.ran = after.ran - ran_before_stop_;

@@ -63,6 +63,40 @@ void stream_door::shut() noexcept {
   left_.wait(lock, [this] { return inside_ == 0; });
 }
 
+void stream_door::add(stream_core& stream) noexcept {
+  const std::lock_guard hold(mutex_);
+  stream.next_of_pool_ = streams_;
+  if (streams_ != nullptr) streams_->before_of_pool_ = &stream;
+  streams_ = &stream;
+  stream.at_door_ = true;
+}
+
+void stream_door::remove(stream_core& stream) noexcept {
+  const std::lock_guard hold(mutex_);
+  if (stream.at_door_) take_out(stream);
+}
+
+// With the mutex held.
+void stream_door::take_out(stream_core& stream) noexcept {
+  stream_core *const next = stream.next_of_pool_, *const before = stream.before_of_pool_;
+  (before != nullptr ? before->next_of_pool_ : streams_) = next;
+  if (next != nullptr) next->before_of_pool_ = before;
+  stream.next_of_pool_ = stream.before_of_pool_ = nullptr;
+  stream.at_door_ = false;
+}
+
+void stream_door::stop_streams() noexcept {
+  unique_lock lock(mutex_);
+  while (stream_core* const stream = streams_) {
+    take_out(*stream);
+    stream->acquire();  // its reader takes it out before he lets go
+    lock.unlock();
+    stream->stop_now(stream_stop::cancelled, stream_core::pool_takes_no_more);
+    stream->release();
+    lock.lock();
+  }
+}
+
 // ---- life --------------------------------------------------------------------------------------
 
 stream_core::stream_core(std::unique_ptr<stream_pool> pool, stream_options&& options, bool fed_by_stage)
@@ -119,19 +153,21 @@ void stream_core::start() {
     if (job_core* const outer = current_job()) outer_ = std::make_unique<outer_stop>(*this, *outer);
   }
   own_ = make_node();
+  if (stream_door* const door = pool_->door()) door->add(*this);
   unique_lock lock(mutex_);
   after_change(lock, wants_step());
 }
 
 // The reader goes. Steps may use the source and the function until they have left; one that is posted and has
 // not begun keeps nobody waiting: it finds the stream closed.
-void stream_core::abandon() noexcept {
+void stream_core::abandon(bool waits) noexcept {
   if (inherited_over_fork()) return;
+  if (stream_door* const door = pool_->door()) door->remove(*this);
   stop_now(stream_stop::cancelled, "its reader was destroyed");
   unique_lock lock(mutex_);
-  if (runs_here()) {  // an input that destroys the reader of its own stream: who lets go last cleans up
-    lock.unlock();
-    release();
+  // An input that destroys the reader of its own stream would wait for itself.
+  if (inside_ != 0 && (!waits || runs_here())) {
+    left_behind_ = true;
     return;
   }
   if (inside_ != 0) {
@@ -140,6 +176,23 @@ void stream_core::abandon() noexcept {
     while (inside_ != 0) moved_.wait(lock);
     --waiting_;
   }
+  clean_up(lock, waits);
+}
+
+// With the mutex held, which it releases: who has used source, function or pool does not any more. A stream
+// whose reader could not wait for that is cleaned up by who leaves last, and may be gone then.
+void stream_core::leave(unique_lock& lock) noexcept {
+  --inside_;
+  if (waiting_ != 0) moved_.notify_all();
+  if (inside_ == 0 && std::exchange(left_behind_, false))
+    clean_up(lock, false);
+  else
+    lock.unlock();
+}
+
+// With the mutex held, which it releases; nobody is inside. All that the reader could have asked for goes,
+// and the reader's reference. So a stream that dies has no source any more.
+void stream_core::clean_up(unique_lock& lock, bool waits) noexcept {
   unread all = take_unread();
   const bool tell = errors_unread_ != 0 && !report_;
   stream_core* const downstream = std::exchange(downstream_, nullptr);
@@ -152,7 +205,7 @@ void stream_core::abandon() noexcept {
   lock.unlock();
   if (downstream != nullptr) downstream->release();
   all.drop();
-  dispose();
+  dispose(waits);
   release();
 }
 
@@ -204,9 +257,7 @@ void stream_core::tell_of_stop(unique_lock& lock) noexcept {
   pool_->cancel_steps(why);
   stop_source();
   lock.lock();
-  --inside_;
-  if (waiting_ != 0) moved_.notify_all();
-  lock.unlock();
+  leave(lock);
 }
 
 // As cancel; without memory for the record, without the record.
@@ -237,13 +288,15 @@ void stream_core::stop_as_above(stream_stop why) noexcept {
 
 // With the mutex held, but not meanwhile. True: it was late.
 bool stream_core::stop_if_late(unique_lock& lock) {
-  if (!options_.deadline || stop_ != stream_stop::none || no_more() || clock::now() < *options_.deadline)
-    return false;
+  if (stop_ != stream_stop::none || no_more() || !is_late()) return false;
   lock.unlock();
-  stop_now(stream_stop::deadline, "its deadline has passed");
+  stop_late();
   lock.lock();
   return true;
 }
+
+bool stream_core::is_late() const noexcept { return options_.deadline && clock::now() >= *options_.deadline; }
+void stream_core::stop_late() noexcept { stop_now(stream_stop::deadline, "its deadline has passed"); }
 
 }  // namespace detail
 }  // namespace v0

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "worker/loans.hpp"
+#include "worker/worker_thread.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -19,6 +20,11 @@ namespace {
 constexpr std::chrono::microseconds short_wait{50}, short_nap{150};
 constexpr unsigned many_short_waits = 8;
 constexpr std::size_t window_for_naps = 256, worth_a_nap = 32;
+
+// What a task waits for its stream is no work of the task.
+measured_wait not_work() noexcept {
+  return measured_wait(this_worker != nullptr ? worker_thread::of(*this_worker).running : nullptr);
+}
 
 bool is_later(const stream_node* a, const stream_node* b) noexcept { return a->sequence > b->sequence; }
 
@@ -53,6 +59,12 @@ bool stream_core::may_come_without(const void* fifo, bool helps) noexcept {
   if (here) return false;  // what is posted here is what helping runs
   const std::lock_guard hold(mutex_);
   return working_.load(memory_order_relaxed) != 0 || !gate_.nobody_comes();
+}
+
+bool stream_core::helps() {
+  const measured_wait timed = not_work();
+  const step_for_reader steps;
+  return help_here();
 }
 
 bool stream_core::help_here() {
@@ -211,7 +223,7 @@ stream_node* stream_core::next() {
     }
     const std::uint64_t calls = calls_;
     lock.unlock();
-    if (help_here()) continue;
+    if (helps()) continue;
     if (fed_by_stage_) stop_late_sources();
     lock.lock();
     if (ready() || no_more() || calls_ != calls) continue;
@@ -222,10 +234,13 @@ stream_node* stream_core::next() {
 // With the mutex held, but not meanwhile.
 //
 // To wake a thread costs more than a short input. So a reader that has waited shortly several times in a row
-// lets results gather for a moment in which nobody wakes it; if few came, it goes back to being woken.
+// lets results gather for a moment in which nobody wakes it; if few came, it goes back to being woken. Not
+// one that may run the steps itself while it stands.
 void stream_core::wait(unique_lock& lock) {
+  stream_pool& pool = pool_to_stand_in();
   if (napped_) short_waits_ = 0;  // nothing has come
-  napped_ = short_waits_ >= many_short_waits && options_.capacity >= window_for_naps;
+  napped_ = short_waits_ >= many_short_waits && options_.capacity >= window_for_naps && !pool.stands_here();
+  const measured_wait timed = not_work();
   if (napped_) {
     nap(lock);
     return;
@@ -245,7 +260,7 @@ void stream_core::wait(unique_lock& lock) {
     };
     const counted reader(waiting_, true);
     const counted helper(helpers_, this_task::worker() >= 0);
-    const stood_in here(stands_in_, pool_to_stand_in());
+    const stood_in here(stands_in_, pool);
     const lent_core meanwhile(detail::this_worker);  // nothing of this stream needs it
     stands_in_->stand(*this, lock);
   }

@@ -46,21 +46,22 @@ const task_error& error_of(const kept_error* error) {
   return *error != nullptr ? **error : unkept;
 }
 
-// In a handler: the current exception is `cancelled`, and the stream is being stopped.
-bool stream_core::left_by_cancel() const noexcept {
-  const std::type_info* const type = abi::__cxa_current_exception_type();
-  if (type == nullptr || *type != typeid(cancelled)) return false;
-  if (pool_->stopped_from_above() != stream_stop::none) return true;
+bool stream_core::is_stopped() const noexcept {
   const std::lock_guard hold(mutex_);
   return stop_ != stream_stop::none;
 }
 
+// In a handler: the current exception is `cancelled`, and the stream is being stopped.
+bool stream_core::left_by_cancel(bool stopped) const noexcept {
+  const std::type_info* const type = abi::__cxa_current_exception_type();
+  if (type == nullptr || *type != typeid(cancelled)) return false;
+  return stopped || pool_->stopped_from_above() != stream_stop::none;
+}
+
 // In a handler.
 void stream_core::item_failed(stream_node& node) noexcept {
-  unique_lock lock(mutex_);
-  const bool stopping = stop_ != stream_stop::none;
-  lock.unlock();
-  if (left_by_cancel()) {
+  const bool stopped = is_stopped();
+  if (left_by_cancel(stopped)) {
     node.how = item_end::cancelled;
     set_error(node, stop_error(node.sequence, true));
     return;
@@ -69,7 +70,7 @@ void stream_core::item_failed(stream_node& node) noexcept {
   try {
     auto error = std::make_shared<task_error>(pool_->describe(node.sequence));
     if (error->name.empty()) error->name = options_.name;
-    error->after_cancel = error->after_cancel || stopping;
+    error->after_cancel = error->after_cancel || stopped;
     set_error(node, std::move(error));
   } catch (...) {
     set_error(node, nullptr);
@@ -79,11 +80,9 @@ void stream_core::item_failed(stream_node& node) noexcept {
 // In a handler: the source threw. That takes the place of the input that it did not give; if it left by the
 // cancellation there was none.
 pulled stream_core::source_failed(stream_node& node) noexcept {
-  if (left_by_cancel()) return pulled::stopped;
+  if (left_by_cancel(is_stopped())) return pulled::stopped;
   node.how = item_end::failed;
-  unique_lock lock(mutex_);
-  node.sequence = accepted_;
-  lock.unlock();
+  node.sequence = accepted_++;
   try {
     auto error = std::make_shared<task_error>(pool_->describe(node.sequence));
     error->path = place_text(node.sequence);
@@ -136,18 +135,19 @@ kept_error stream_core::stop_error(std::uint64_t sequence, bool started) const n
   }
 }
 
-// With the mutex held.
-void stream_core::count(const stream_node& node) noexcept {
+// With the mutex held. What it gives is an error that is not kept any more: with it the user's exception may
+// die, whose destructor may come by here.
+kept_error stream_core::count(const stream_node& node) noexcept {
   switch (node.how) {
     case item_end::succeeded:
       ++succeeded_;
-      return;
+      return nullptr;
     case item_end::cancelled:
       ++cancelled_;
-      return;
+      return nullptr;
     case item_end::skipped:
       ++skipped_;
-      return;
+      return nullptr;
     case item_end::failed:
       ++failed_;
       break;
@@ -159,17 +159,19 @@ void stream_core::count(const stream_node& node) noexcept {
   } catch (const std::bad_alloc&) {
     // Counted, but not by its type.
   }
-  if (options_.keep_errors != 0) keep_error(node);
+  return options_.keep_errors != 0 ? keep_error(node) : nullptr;
 }
 
 // With the mutex held.
-void stream_core::keep_error(const stream_node& node) noexcept {
+kept_error stream_core::keep_error(const stream_node& node) noexcept {
   const auto is_earlier_place = [](const placed_error& a, const placed_error& b) {
     return a.sequence < b.sequence;
   };
+  kept_error displaced;
   if (errors_.size() == options_.keep_errors) {
-    if (errors_.front().sequence < node.sequence) return;
+    if (errors_.front().sequence < node.sequence) return nullptr;
     std::pop_heap(errors_.begin(), errors_.end(), is_earlier_place);
+    displaced = std::move(errors_.back().error);
     errors_.pop_back();
   }
   try {
@@ -178,6 +180,7 @@ void stream_core::keep_error(const stream_node& node) noexcept {
   } catch (const std::bad_alloc&) {
     // Counted, not kept.
   }
+  return displaced;
 }
 
 // With the mutex held.

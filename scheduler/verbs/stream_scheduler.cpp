@@ -34,8 +34,8 @@ class scheduler_stream final : public stream_pool {
                  options.shield} {
     if (this_worker != nullptr && this_worker->attention.is_below_limit(stack_address_here()))
       refuse_recursion();
+    if (options.deadline) home_.timer.start();  // may throw
     if (outer_ != nullptr) outer_->acquire();
-    if (options.deadline) home_.timer.start();
   }
   ~scheduler_stream() override {
     if (outer_ != nullptr) outer_->release();
@@ -65,6 +65,8 @@ class scheduler_stream final : public stream_pool {
     home_.launch_step(*made, outer_);
     return true;
   }
+
+  stream_door* door() const noexcept override { return door_.get(); }
 
   void cancel_steps(stream_stop why) noexcept override {
     for (;;) {

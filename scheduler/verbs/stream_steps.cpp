@@ -20,7 +20,13 @@ constexpr std::chrono::microseconds eight_short_inputs{20};
 // The innermost input that runs on this thread.
 thread_local item_scope* running_input = nullptr;
 
+// Whether a step that begins on this thread is run by a reader, for itself.
+thread_local bool reader_runs_steps = false;
+
 }  // namespace
+
+step_for_reader::step_for_reader() noexcept : outer_(std::exchange(reader_runs_steps, true)) {}
+step_for_reader::~step_for_reader() { reader_runs_steps = outer_; }
 
 bool stream_core::runs_here() const noexcept {
   for (const item_scope* s = running_input; s != nullptr; s = s->outer)
@@ -63,14 +69,12 @@ void stream_core::after_change(unique_lock& lock, bool post) noexcept {
   }
   if (post) post_step();
   lock.lock();
-  --inside_;
-  if (waiting_ != 0) moved_.notify_all();
-  lock.unlock();
+  leave(lock);
 }
 
 void stream_core::post_step() noexcept {
   bool accepted = false;
-  const char* why = "its pool takes no more work";
+  const char* why = pool_takes_no_more;
   try {
     accepted = pool_->post(*this);
   } catch (const std::exception&) {
@@ -107,10 +111,10 @@ void stream_core::came_to_rest() noexcept {
     lock.unlock();
     stands_in->something_moved();
     lock.lock();
-    --inside_;
-    if (waiting_ != 0) moved_.notify_all();
+    leave(lock);
+  } else {
+    lock.unlock();
   }
-  lock.unlock();
   if (downstream == nullptr) return;
   downstream->came_to_rest();
   downstream->release();
@@ -125,8 +129,8 @@ step_ticket::~step_ticket() {
 // Until the stream is stopped the step still seems to come: a reader that relies on it is not told meanwhile
 // that nobody does.
 void stream_core::step_dropped() noexcept {
-  if (options_.deadline && clock::now() >= *options_.deadline)
-    stop_now(stream_stop::deadline, "its deadline has passed");
+  if (is_late())
+    stop_late();
   else
     stop_as_above(std::max(pool_->stopped_from_above(), stream_stop::cancelled));
   gate_.turn_away();
@@ -153,7 +157,9 @@ void stream_core::step() noexcept {
     // order(working): seq_cst; pairs with may_work_more().
     working_.fetch_add(1, memory_order_seq_cst);
     lock.unlock();
-    take_turn(mine);
+    const bool for_reader = std::exchange(reader_runs_steps, false);  // not those that begin in its inputs
+    take_turn(mine, for_reader);
+    reader_runs_steps = for_reader;
     lock.lock();
     (mine.before != nullptr ? mine.before->next : turns_) = mine.next;
     if (mine.next != nullptr) mine.next->before = mine.before;
@@ -164,27 +170,24 @@ void stream_core::step() noexcept {
   const bool more = wants_step();
   after_change(lock, more);
   lock.lock();
-  --inside_;
-  if (waiting_ != 0) moved_.notify_all();
   const bool feeds = downstream_ != nullptr;
-  lock.unlock();
+  leave(lock);
   if (feeds && !more) came_to_rest();
 }
 
-void stream_core::take_turn(turn& mine) noexcept {
+void stream_core::take_turn(turn& mine, bool for_reader) noexcept {
   const auto since = clock::now();
   auto looked = since;
   unsigned inputs = 0, at_a_time = 1;
   for (;;) {
-    if (options_.deadline && clock::now() >= *options_.deadline)
-      stop_now(stream_stop::deadline, "its deadline has passed");
+    if (is_late()) stop_late();
     stream_node* const node = claim();
     if (node == nullptr) return;
     mine.has_input.store(true, memory_order_relaxed);
     const bool go_on = settle(mine, *node, run_one(*node));
     if (const stream_stop above = pool_->stopped_from_above(); above != stream_stop::none)
       stop_as_above(above);
-    if (!go_on) return;
+    if (!go_on || for_reader) return;
     if (++inputs < at_a_time) continue;
     const auto now = clock::now();
     if (now - since >= step_time) return;
@@ -303,7 +306,6 @@ bool stream_core::settle(turn& mine, stream_node& node, pulled how) noexcept {
     gate_.close();
     leave_gate(node);
   } else if (how == pulled::failure) {
-    node.sequence = accepted_++;
     {
       const std::lock_guard hold(mutex_);
       gate_.close();
@@ -345,8 +347,9 @@ void stream_core::put_no_value(stream_node& node, const char* failed) noexcept {
 
 // True: this was what stops the stream, and nobody takes an input after it.
 bool stream_core::stops_stream(stream_node& node, const char* failed) noexcept {
+  kept_error displaced;  // dies when the mutex is free
   unique_lock lock(mutex_);
-  count(node);
+  displaced = count(node);
   if (node.how != item_end::failed || options_.errors.collects_all() || !can_stop()) return false;
   if (!stops_at(node, lock) || !can_stop()) return false;
   stop_ = stream_stop::failed;

@@ -21,6 +21,7 @@ namespace {
 
 using coppice::outcome;
 using coppice::result;
+using coppice::results;
 using support::check_counts;
 using support::generated;
 using support::numbers;
@@ -308,6 +309,53 @@ TEST(streams_of_stages, C20ACancelOfTheEndReachesTheCodeThatRunsInTheFirstStage)
   while (end.next()) {
   }
   EXPECT_EQ(end.report().result, outcome::cancelled);
+}
+
+// The first stage has taken something, and its source waits; the second one waits for it, without a step.
+TYPED_TEST(stream_stages, C33AStageThatHasNothingToDoEndsWithItsPool) {
+  for (const auto how : {coppice::stop_mode::drain, coppice::stop_mode::cancel}) {
+    TypeParam own({.workers = 1});
+    std::latch never{1};
+    auto first = this->pool().map(generated([&]() -> std::optional<int> {
+                                    never.wait();
+                                    return std::nullopt;
+                                  }),
+                                  [](int i) { return i; });
+    auto stream = own.map(std::move(first), [](int i) { return i; }, {.name = "second"});
+    own.submit([] {}).wait();  // behind the step that asked in vain
+    own.stop(how);
+    EXPECT_FALSE(stream.next());
+    EXPECT_EQ(stream.report().result, outcome::cancelled);
+    EXPECT_EQ(stream.report().cancel->by, "outside");
+    never.count_down();
+  }
+}
+
+// The first stage's last input runs while an input of the second one destroys the reader. Nobody else keeps
+// the second one then but the first, which was to tell it.
+TEST(streams_of_stages, C33AnInputOfAStageMayDestroyTheReaderWhileTheStageBeforeWorks) {
+  coppice::fifo_pool pool({.workers = 3});
+  std::optional<results<int>> last;
+  std::latch made{1}, gone{1}, late{1};
+  last = pool.map(pool.map(numbers(2),
+                           [&](int i) {
+                             if (i == 1) late.wait();
+                             return i;
+                           }),
+                  [&](int i) {
+                    made.wait();
+                    // The step that was posted for the next input has asked in vain, and ended.
+                    while (pool.stats().queued != 0 || pool.stats().running != 2) std::this_thread::yield();
+                    last.reset();
+                    gone.count_down();
+                    return i;
+                  });
+  made.count_down();
+  gone.wait();
+  while (pool.stats().running != 1) std::this_thread::yield();
+  late.count_down();
+  pool.stop();
+  EXPECT_FALSE(last);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <coppice/coppice.hpp>
 #include <cstdint>
 #include <latch>
+#include <memory>
 #include <optional>
 #include <ranges>
 #include <stdexcept>
@@ -333,6 +334,77 @@ TYPED_TEST(stream_stops, C30ReadingAStreamInItsOwnFunctionIsTold) {
   auto r = own.next();
   ASSERT_TRUE(r && !r->ok());
   EXPECT_NE(r->error().message.find("stream \"self\""), std::string::npos) << r->error().message;
+}
+
+// The reader goes within an input, after two errors that nobody read.
+TYPED_TEST(stream_stops, C27ErrorsGoToTheHandlerAlsoIfAnInputDestroysTheReader) {
+  static std::atomic<int> heard;
+  heard = 0;
+  coppice::set_unobserved_error_handler(
+      [](const coppice::job_report& report) { heard += static_cast<int>(report.errors_total); });
+  std::latch made{1}, gone{1};
+  std::optional<results<int>> stream;
+  stream = this->pool(1).map(numbers(3), [&](int i) {
+    made.wait();
+    if (i < 2) throw std::runtime_error("unread");
+    stream.reset();
+    gone.count_down();
+    return i;
+  });
+  made.count_down();
+  gone.wait();
+  this->close();
+  coppice::set_unobserved_error_handler(nullptr);
+  EXPECT_EQ(heard, 2);
+}
+
+TYPED_TEST(stream_stops, C33AnInputOfTheFirstStageMayDestroyTheReaderOfTheLast) {
+  auto& pool = this->pool(2);
+  std::latch made{1}, gone{1};
+  std::optional<results<int>> last;
+  last = pool.map(pool.map(numbers(9),
+                           [&, alive = support::tracked(1)](int i) {
+                             made.wait();
+                             if (i == 3) {
+                               last.reset();
+                               gone.count_down();
+                             }
+                             return i;
+                           }),
+                  [alive = support::tracked(1)](int i) { return i; });
+  made.count_down();
+  gone.wait();
+  this->close();
+  EXPECT_EQ(support::tracked::live(), 0);
+}
+
+// As it dies it cancels the stream that has kept it, once.
+struct cancels_as_it_dies {
+  std::shared_ptr<void> end;
+};
+
+TYPED_TEST(stream_stops, C19AnErrorThatIsKeptNoLongerCancelsItsStreamAsItDies) {
+  auto& pool = this->pool(2);
+  std::optional<results<int>> stream;
+  std::latch read{1};
+  int cancelled = 0;
+  stream =
+      pool.map(numbers(2),
+               [&](int i) -> int {
+                 if (i == 1)
+                   throw cancels_as_it_dies{{&cancelled, [&](int* n) { *n += stream->cancel() ? 1 : 0; }}};
+                 read.wait();
+                 throw std::runtime_error("earlier");
+               },
+               {.concurrency = 2, .keep_errors = 1});
+  EXPECT_EQ(stream->next()->index, 1u);
+  read.count_down();
+  EXPECT_EQ(stream->next()->index, 0u);
+  EXPECT_FALSE(stream->next());
+  EXPECT_EQ(cancelled, 1);
+  ASSERT_EQ(stream->report().errors.size(), 1u);
+  EXPECT_EQ(stream->report().errors[0].path, "root/0");
+  EXPECT_EQ(stream->report().errors_total, 2u);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <latch>
+#include <optional>
 #include <ranges>
 #include <stdexcept>
 #include <string>
@@ -20,6 +21,7 @@
 namespace {
 
 using coppice::outcome;
+using support::generated;
 using support::numbers;
 
 class streams_in_jobs : public support::on_workers {};
@@ -195,6 +197,67 @@ TEST_ON_WORKERS(streams_in_jobs, C14ACancelReachesTheCodeThatRuns) {
   EXPECT_FALSE(stream.next());
   EXPECT_EQ(stream.report().cancelled, 1u);
   EXPECT_EQ(stream.report().result, outcome::cancelled);
+}
+
+// Who reads runs steps of the stream while there is nothing to read. The source waits until the first result
+// has been read.
+TEST_ON_WORKERS(streams_in_jobs, C33ASourceThatBlocksHoldsNothingUpForAReaderThatHelps) {
+  auto& s = scheduler();
+  s.run([&s] {
+    for (const unsigned stages : {1U, 2U}) {
+      std::latch open{1};
+      int given = 0;
+      auto stream = s.map(generated([&]() -> std::optional<int> {
+                            if (given == 1) open.wait();
+                            return given < 3 ? std::optional(given++) : std::nullopt;
+                          }),
+                          [](int i) { return i; });
+      if (stages == 2) stream = s.map(std::move(stream), [](int i) { return i; });
+      ASSERT_EQ(stream.next()->value(), 0);
+      open.count_down();
+      int rest = 0;
+      while (stream.next()) ++rest;
+      ASSERT_EQ(rest, 2);
+    }
+  });
+}
+
+TEST_ON_WORKERS(streams_in_jobs, C33AnInputThatWaitsForItsReaderHoldsNothingUpForOneThatHelps) {
+  auto& s = scheduler();
+  s.run([&s] {
+    std::latch open{1};
+    auto stream = s.map(numbers(3), [&](int i) {
+      if (i == 1) open.wait();
+      return i;
+    });
+    ASSERT_EQ(stream.next()->value(), 0);
+    open.count_down();
+    int rest = 0;
+    while (stream.next()) ++rest;
+    ASSERT_EQ(rest, 2);
+  });
+}
+
+// The input ends some time after the reader has begun to wait for it.
+TEST_ON_WORKERS(streams_in_jobs, WaitingForAResultIsNoWork) {
+  auto& s = scheduler();
+  coppice::fifo_pool other({.workers = 1});
+  constexpr std::chrono::milliseconds some_time{20};
+  auto job = s.submit(
+      [&] {
+        auto stream = other.map(numbers(1), [&](int i) {
+          while (s.stats().standing == 0) std::this_thread::yield();
+          for (const auto since = std::chrono::steady_clock::now();
+               std::chrono::steady_clock::now() - since < some_time;)
+            std::this_thread::yield();
+          return i;
+        });
+        while (stream.next()) continue;
+      },
+      {.stats = true});
+  const coppice::job_report& report = job.wait();
+  ASSERT_TRUE(report.stats);
+  EXPECT_LE(report.stats->work + some_time, report.elapsed) << report;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <coppice/coppice.hpp>
 #include <functional>
 #include <latch>
+#include <optional>
 #include <ranges>
 #include <string>
 #include <thread>
@@ -190,6 +191,27 @@ TEST(streams_of_fifo, C21AReaderThatStandsInItsOwnPoolMeetsTheDeadline) {
     EXPECT_EQ(r.told, "");
   }
   open.count_down();
+}
+
+// Helping, the reader runs the steps of its stream; the source waits until the first result has been read.
+TEST(streams_of_fifo, C33ASourceThatBlocksHoldsNothingUpForAReaderThatHelps) {
+  fifo_pool pool({.workers = 1, .on_recursion = recursion::help});
+  const int rest = pool.submit([&] {
+                         std::latch open{1};
+                         int given = 0;
+                         auto stream = pool.map(support::generated([&]() -> std::optional<int> {
+                                                  if (given == 1) open.wait();
+                                                  return given < 3 ? std::optional(given++) : std::nullopt;
+                                                }),
+                                                same);
+                         EXPECT_EQ(stream.next()->value(), 0);
+                         open.count_down();
+                         int n = 0;
+                         while (stream.next()) ++n;
+                         return n;
+                       })
+                       .get();
+  EXPECT_EQ(rest, 2);
 }
 
 }  // namespace

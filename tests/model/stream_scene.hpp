@@ -150,7 +150,7 @@ class stream_of_numbers : public stream_core {
   void set_error(stream_node&, kept_error) noexcept override {}
   kept_error error_in(const stream_node&) const noexcept override { return nullptr; }
   void clear(stream_node&) noexcept override {}
-  void dispose() noexcept override {}
+  void dispose(bool) noexcept override {}
 
  private:
   pool& pool_;

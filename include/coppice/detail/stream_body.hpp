@@ -137,7 +137,7 @@ class range_stream final : public stream_of<T> {
     this->item_over(scope, node);
     return how;
   }
-  void dispose() noexcept override { end_parts(); }
+  void dispose(bool) noexcept override { end_parts(); }
   void end_parts() noexcept {
     if (!std::exchange(has_parts_, false)) return;
     try {
@@ -239,8 +239,8 @@ class stage_stream final : public stream_of<T> {
       // It is destroyed with this stage's reader at the latest.
     }
   }
-  void dispose() noexcept override {
-    source_ = results<U>();
+  void dispose(bool waits) noexcept override {
+    if (source_.core_ != nullptr) std::exchange(source_.core_, nullptr)->abandon(waits);
     end_f();
   }
   void end_f() noexcept {

@@ -8,8 +8,9 @@
 //
 // Who writes what: an input goes through the gate and the outbox, without a lock (stream_gate.hpp,
 // stream_outbox.hpp); what is marked so belongs to who is inside the gate; everything else is under `mutex_`,
-// which a step takes when it begins, ends, or has something to tell. No user code, and no pool, is called
-// with it held. Why nothing is lost between the two: scheduler/verbs/streams.md.
+// which a step takes when it begins, ends, or has something to tell. No user code is called with it held, and
+// none dies; no pool is called, but that a reader lends its core. Why nothing is lost between the two:
+// scheduler/verbs/streams.md.
 //
 // Invariant: inputs taken and not read, plus one while somebody is inside the gate, have a place each, and
 // there are at most `capacity` places. Steps come from whoever makes the next input possible: a step that has
@@ -62,11 +63,20 @@ class COPPICE_API stream_door {
   void leave() noexcept;
   void shut() noexcept;  // returns when nobody is inside
 
+  // The streams whose readers have not gone. The pool runs no more steps: a stage that waits for its source
+  // posts none, and would not hear of that.
+  void add(stream_core& stream) noexcept;
+  void remove(stream_core& stream) noexcept;
+  void stop_streams() noexcept;
+
  private:
+  void take_out(stream_core& stream) noexcept;
+
   mutex mutex_;
   condition_variable left_;
   std::uint64_t inside_ = 0;
   bool shut_ = false;
+  stream_core* streams_ = nullptr;
 };
 
 class inside_door {
@@ -87,12 +97,14 @@ class inside_door {
 class stream_pool {
  public:
   virtual ~stream_pool() = default;
-  // Has a worker run a step_ticket(core) soon. False: the pool takes no more.
+  // Has a worker run a step_ticket(core) soon. False: the pool takes no more, and nobody has told the stream.
   virtual bool post(stream_core& core) = 0;
   // Tells the code of running steps that it is not wanted any more.
   virtual void cancel_steps(stream_stop) noexcept {}
   // In a worker of this pool: runs the posted step here if nobody has begun it. False: nothing was done.
   virtual bool help() { return false; }
+  // Where the pool finds its streams; null: it stops none.
+  virtual stream_door* door() const noexcept { return nullptr; }
   // Which FIFO pool it is; null: none.
   virtual const void* fifo() const noexcept { return nullptr; }
   // Whether a reader on this thread stands still in this pool, whichever stage of its stream runs there.
@@ -128,8 +140,9 @@ class COPPICE_API stream_core {
   bool cancel(stream_stop why, std::string by, std::string reason);
   const job_report& report();
   bool ended();
+  bool helps();
   bool help_here();
-  void abandon() noexcept;
+  void abandon(bool waits = true) noexcept;
 
   // The pool's side.
   void step() noexcept;
@@ -155,7 +168,8 @@ class COPPICE_API stream_core {
   virtual void set_error(stream_node& node, kept_error error) noexcept = 0;
   virtual kept_error error_in(const stream_node& node) const noexcept = 0;
   virtual void clear(stream_node& node) noexcept = 0;
-  virtual void dispose() noexcept = 0;  // source and function die, on the reader's thread
+  // Source and function die, on the reader's thread if it waits for who uses them.
+  virtual void dispose(bool waits) noexcept = 0;
   // Of the stage that feeds this one.
   virtual stream_core* source() const noexcept { return nullptr; }
   virtual void stop_source() noexcept {}
@@ -170,6 +184,7 @@ class COPPICE_API stream_core {
   void destructor_failed() noexcept;                 // in a handler
 
  private:
+  friend class stream_door;
   class outer_stop;
   // One step at work, on its worker's stack.
   struct turn {
@@ -193,13 +208,16 @@ class COPPICE_API stream_core {
     void drop() noexcept;
   };
 
+  static constexpr const char* pool_takes_no_more = "its pool takes no more work";
+
   bool runs_here() const noexcept;
   bool inherited_over_fork() const noexcept;
   void refuse_inherited() const;  // where the lock may be held for ever
   bool no_more() const noexcept { return gate_.closed() && working_.load(memory_order_relaxed) == 0; }
   bool wants_step() const noexcept;
   bool stop_if_late(unique_lock& lock);
-  bool late() const noexcept;
+  bool is_late() const noexcept;
+  void stop_late() noexcept;
   stream_node* take();
   void fetch(unique_lock& lock) noexcept;
   void gather() noexcept;
@@ -213,8 +231,10 @@ class COPPICE_API stream_core {
   void nap(unique_lock& lock);
   void append(stream_node& node) noexcept;
   unread take_unread() noexcept;
+  void leave(unique_lock& lock) noexcept;
+  void clean_up(unique_lock& lock, bool waits) noexcept;
 
-  void take_turn(turn& mine) noexcept;
+  void take_turn(turn& mine, bool for_reader) noexcept;
   bool enter_gate() noexcept;
   void leave_gate(stream_node& unused) noexcept;
   stream_node* claim() noexcept;
@@ -229,9 +249,10 @@ class COPPICE_API stream_core {
     // order(working): seq_cst; pairs with step().
     return options_.concurrency == 0 || working_.load(memory_order_seq_cst) < options_.concurrency;
   }
-  bool left_by_cancel() const noexcept;  // in a handler
-  void count(const stream_node& node) noexcept;
-  void keep_error(const stream_node& node) noexcept;
+  bool is_stopped() const noexcept;
+  bool left_by_cancel(bool stopped) const noexcept;  // in a handler
+  kept_error count(const stream_node& node) noexcept;
+  kept_error keep_error(const stream_node& node) noexcept;
   bool can_stop() const noexcept;
   bool stops_at(const stream_node& node, unique_lock& lock) noexcept;
   error_count errors_so_far() const noexcept;
@@ -254,6 +275,9 @@ class COPPICE_API stream_core {
   const unsigned forks_;  // before it was made; more of them: this is a child's copy
   const std::chrono::steady_clock::time_point started_ = clock::now();
   std::unique_ptr<outer_stop> outer_;  // the job in which the stream was made takes it along
+  // Of its pool's door.
+  stream_core *next_of_pool_ = nullptr, *before_of_pool_ = nullptr;
+  bool at_door_ = false;
 
   // The reader's own, under no lock: what it has fetched; one node more than the window has, which is what it
   // looks at, so that the place of a result is free as soon as it is taken; nodes for places that are free
@@ -289,6 +313,7 @@ class COPPICE_API stream_core {
   bool source_ended_ = false;  // and none was left
   turn* turns_ = nullptr;      // of the steps at work
   unsigned inside_ = 0;        // who uses source, function or pool
+  bool left_behind_ = false;   // its reader has gone, and could not wait for them
   unsigned waiting_ = 0;       // readers
   bool napping_ = false;       // one more, until there is enough to read
   unsigned helpers_ = 0;       // of them, who are workers and can run steps
@@ -312,6 +337,19 @@ class COPPICE_API stream_core {
   std::unique_ptr<type_counts> kinds_;
   std::uint64_t errors_unread_ = 0;
   std::optional<job_report> report_;
+};
+
+// While it lives a reader on this thread runs steps because it has nothing to read: each takes one input.
+// What that makes may be what the reader waits for, and to ask the source again may take for ever.
+class step_for_reader {
+ public:
+  step_for_reader() noexcept;
+  ~step_for_reader();
+  step_for_reader(const step_for_reader&) = delete;
+  step_for_reader& operator=(const step_for_reader&) = delete;
+
+ private:
+  const bool outer_;
 };
 
 // In a handler: the current exception as an error at that place of a stream.
