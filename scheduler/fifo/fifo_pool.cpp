@@ -150,7 +150,7 @@ stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
   moved_.notify_all();
   lock.unlock();
   platform::stand_still([&] { await_end(until); });
-  streams_->stop_streams();
+  streams_->stop_streams("its pool was stopped");
   lock.lock();
   insist_on_conservation();
   return {ran() - ran_before_stop_, skipped_, rejected_ - rejected_before_stop_, still_running_};
@@ -182,7 +182,7 @@ void fifo_pool::insist_on_conservation() const noexcept {
 void fifo_pool::cancel_all(std::unique_lock<std::mutex>& lock) {
   cancel_queued(lock);
   lock.unlock();
-  streams_->stop_streams();
+  streams_->stop_streams("its pool was stopped");
   lock.lock();
 }
 

@@ -15,7 +15,7 @@ class fifo_stream_pool final : public stream_pool {
       : pool_(pool), door_(std::move(door)) {}
 
   bool post(stream_core& core) override {
-    auto& node = *new fifo_closure<step_ticket>(step_ticket(core));
+    auto& node = *new fifo_closure<step>(step(step_ticket(core)));
     const inside_door inside(*door_);
     if (!inside || !pool_.post(node)) node.skip();  // its ticket tells the stream
     node.drop();
@@ -34,9 +34,13 @@ class fifo_stream_pool final : public stream_pool {
       explicit without(unique_lock& l) : held(l) { held.unlock(); }
       ~without() { held.lock(); }
     } const meanwhile(lock);
-    const step_for_reader steps;
     next_result next(core, pool_);
     std::unique_lock hold(pool_.mutex_);
+    const bool outer = std::exchange(reader_helps, true);
+    struct after {
+      const bool outer;
+      ~after() { reader_helps = outer; }
+    } const restore{outer};
     pool_.stand(hold, next);
   }
   void something_moved() noexcept override {
@@ -49,6 +53,19 @@ class fifo_stream_pool final : public stream_pool {
   }
 
  private:
+  // Whether a reader on this thread runs what is queued, and no step yet.
+  static thread_local bool reader_helps;
+
+  struct step {
+    step_ticket ticket;
+    explicit step(step_ticket&& t) noexcept : ticket(std::move(t)) {}
+    void operator()() noexcept {
+      const bool for_reader = std::exchange(reader_helps, false);
+      ticket(for_reader);
+      reader_helps = for_reader;
+    }
+  };
+
   class next_result final : public fifo_pool::awaited {
    public:
     next_result(stream_core& core, const fifo_pool& pool) noexcept : core_(core), pool_(pool) {}
@@ -69,6 +86,8 @@ class fifo_stream_pool final : public stream_pool {
   fifo_pool& pool_;
   const std::shared_ptr<stream_door> door_;
 };
+
+thread_local bool fifo_stream_pool::reader_helps = false;
 
 }  // namespace detail
 

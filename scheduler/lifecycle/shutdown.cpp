@@ -1,6 +1,7 @@
 // The way down: close the door, let the jobs end or cancel them, then let the workers leave. shutdown.md
 // holds the states.
 #include <chrono>
+#include <coppice/detail/stream_core.hpp>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,8 @@ inline namespace v0 {
 namespace detail {
 
 namespace {
+
+constexpr const char* was_stopped = "the scheduler was stopped";
 
 std::uint64_t ran(const task_counts& n) noexcept { return n.succeeded + n.failed + n.cancelled; }
 
@@ -45,8 +48,7 @@ void scheduler_core::cancel_all() {
     });
     report_.still_running = std::move(running);
   }
-  for (job_core* const job : jobs.all)
-    job_state::of(*job).stop_now(stop_reason::cancelled, "the scheduler was stopped");
+  for (job_core* const job : jobs.all) job_state::of(*job).stop_now(stop_reason::cancelled, was_stopped);
 }
 
 stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock::time_point* when) {
@@ -82,7 +84,7 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
     changed_.wait(hold, [this] { return door_.nobody(); });
     hold.unlock();
     cancel_all();
-    streams->stop_streams();
+    streams->stop_streams(was_stopped);
     hold.lock();
   }
   changed_.wait(hold, all_quiet);
@@ -92,7 +94,7 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
     join_workers();
     timer.stop();
     watchdog.stop();
-    streams->stop_streams();
+    streams->stop_streams(was_stopped);
     hold.lock();
     const injection_queue::state after = team.injection.now();
     report_.ran = after.ran - ran_before_stop_;

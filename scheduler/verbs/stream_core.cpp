@@ -85,13 +85,16 @@ void stream_door::take_out(stream_core& stream) noexcept {
   stream.at_door_ = false;
 }
 
-void stream_door::stop_streams() noexcept {
+void stream_door::stop_streams(const char* why) noexcept {
   unique_lock lock(mutex_);
   while (stream_core* const stream = streams_) {
     take_out(*stream);
     stream->acquire();  // its reader takes it out before he lets go
     lock.unlock();
-    stream->stop_now(stream_stop::cancelled, stream_core::pool_takes_no_more);
+    if (stream->is_late())
+      stream->stop_late();
+    else
+      stream->stop_now(stream_stop::cancelled, why);
     stream->release();
     lock.lock();
   }
@@ -165,8 +168,9 @@ void stream_core::abandon(bool waits) noexcept {
   if (stream_door* const door = pool_->door()) door->remove(*this);
   stop_now(stream_stop::cancelled, "its reader was destroyed");
   unique_lock lock(mutex_);
-  // An input that destroys the reader of its own stream would wait for itself.
-  if (inside_ != 0 && (!waits || runs_here())) {
+  // An input that destroys the reader of its own stream would wait for itself; or the source, or what else
+  // runs.
+  if (inside_ != 0 && (!waits || uses_here())) {
     left_behind_ = true;
     return;
   }
@@ -266,7 +270,8 @@ void stream_core::stop_now(stream_stop why, const char* reason) noexcept {
     cancel(why, "outside", reason);
   } catch (const std::bad_alloc&) {
     unique_lock lock(mutex_);
-    if (stop_ == stream_stop::none) stop_ = why;
+    if (stop_ != stream_stop::none || no_more()) return;
+    stop_ = why;
     gate_.close();
     tell_of_stop(lock);
   }

@@ -63,12 +63,11 @@ bool stream_core::may_come_without(const void* fifo, bool helps) noexcept {
 
 bool stream_core::helps() {
   const measured_wait timed = not_work();
-  const step_for_reader steps;
   return help_here();
 }
 
 bool stream_core::help_here() {
-  if (pool_->help()) return true;
+  if (pool_->help(*this)) return true;
   stream_core* const before = source();
   return before != nullptr && before->help_here();
 }
@@ -235,11 +234,12 @@ stream_node* stream_core::next() {
 //
 // To wake a thread costs more than a short input. So a reader that has waited shortly several times in a row
 // lets results gather for a moment in which nobody wakes it; if few came, it goes back to being woken. Not
-// one that may run the steps itself while it stands.
+// one that would be the only one to run the steps.
 void stream_core::wait(unique_lock& lock) {
   stream_pool& pool = pool_to_stand_in();
   if (napped_) short_waits_ = 0;  // nothing has come
-  napped_ = short_waits_ >= many_short_waits && options_.capacity >= window_for_naps && !pool.stands_here();
+  napped_ = short_waits_ >= many_short_waits && options_.capacity >= window_for_naps &&
+            (works() || !pool.stands_here());
   const measured_wait timed = not_work();
   if (napped_) {
     nap(lock);

@@ -85,16 +85,18 @@ class scheduler_stream final : public stream_pool {
     }
   }
 
-  bool help() override {
+  bool help(const stream_core& core) override {
     const inside_door inside(*door_);
     if (!inside || this_worker == nullptr || !home_.runs_on_this_thread()) return false;
     worker& w = *this_worker;
     worker_thread& me = worker_thread::of(w);
     job_core* job = nullptr;
     {
+      // Whoever was at work when this step was posted is counted; beside him its first input may be the one
+      // that waits for the reader.
       const std::lock_guard hold(lock_);
-      if (posted_ != nullptr && home_.team.injection.remove(job_state::of(*posted_)))
-        job = std::exchange(posted_, nullptr);
+      if (posted_ != nullptr && !core.works() && home_.team.injection.remove(job_state::of(*posted_)))
+        job = helped_ = std::exchange(posted_, nullptr);
       if (job != nullptr) job->acquire();
     }
     if (job == nullptr) {
@@ -200,14 +202,16 @@ class scheduler_stream final : public stream_pool {
       if (ticket.valid()) pool.step_over();
     }
     void operator()() noexcept {
-      pool.step_begins();
-      ticket();
+      const bool for_reader = pool.step_begins();
+      ticket(for_reader);
     }
   };
 
-  void step_begins() noexcept {
+  // True: a reader runs it.
+  bool step_begins() noexcept {
     const std::lock_guard hold(lock_);
     if (posted_ == current_job()) posted_ = nullptr;
+    return std::exchange(helped_, nullptr) == current_job();
   }
   // On the worker that runs the step's job, or skips it.
   void step_over() noexcept {
@@ -215,6 +219,7 @@ class scheduler_stream final : public stream_pool {
     {
       const std::lock_guard hold(lock_);
       if (posted_ == job) posted_ = nullptr;
+      if (helped_ == job) helped_ = nullptr;
       const auto mine = std::find(steps_.begin(), steps_.end(), job);
       if (mine == steps_.end()) return;
       steps_.erase(mine);
@@ -229,6 +234,7 @@ class scheduler_stream final : public stream_pool {
   mutex lock_;
   std::vector<job_core*> steps_;  // that have not ended, each with a reference
   job_core* posted_ = nullptr;    // the one that nobody has begun
+  job_core* helped_ = nullptr;    // the one that a reader is about to run
 };
 
 }  // namespace

@@ -17,19 +17,24 @@ namespace {
 // a time; of inputs that suddenly take long a step takes seven more at most.
 constexpr std::chrono::microseconds eight_short_inputs{20};
 
-// The innermost input that runs on this thread.
-thread_local item_scope* running_input = nullptr;
-
-// Whether a step that begins on this thread is run by a reader, for itself.
-thread_local bool reader_runs_steps = false;
+// The innermost one on this thread.
+thread_local const item_scope* user_code = nullptr;
 
 }  // namespace
 
-step_for_reader::step_for_reader() noexcept : outer_(std::exchange(reader_runs_steps, true)) {}
-step_for_reader::~step_for_reader() { reader_runs_steps = outer_; }
+item_scope::item_scope(const stream_core& c) noexcept : core(&c), outer(std::exchange(user_code, this)) {}
+item_scope::~item_scope() { user_code = outer; }
 
+// Whether an input of this stream runs on this thread.
 bool stream_core::runs_here() const noexcept {
-  for (const item_scope* s = running_input; s != nullptr; s = s->outer)
+  for (const item_scope* s = user_code; s != nullptr; s = s->outer)
+    if (s->core == this && s->runs_input) return true;
+  return false;
+}
+
+// Whether this thread is inside, in code of the user.
+bool stream_core::uses_here() const noexcept {
+  for (const item_scope* s = user_code; s != nullptr; s = s->outer)
     if (s->core == this) return true;
   return false;
 }
@@ -74,13 +79,16 @@ void stream_core::after_change(unique_lock& lock, bool post) noexcept {
 
 void stream_core::post_step() noexcept {
   bool accepted = false;
-  const char* why = pool_takes_no_more;
+  const char* why = "its pool takes no more work";
   try {
     accepted = pool_->post(*this);
   } catch (const std::exception&) {
     why = "there was no memory for its next step";  // what is finished can be read
   }
-  if (accepted) return call_for_help();
+  if (accepted) {
+    if (!works()) call_for_help();
+    return;
+  }
   stop_now(stream_stop::cancelled, why);
   gate_.turn_away();
 }
@@ -145,7 +153,7 @@ void stream_core::source_ready() noexcept {
 
 // ---- one step ----------------------------------------------------------------------------------
 
-void stream_core::step() noexcept {
+void stream_core::step(bool for_reader) noexcept {
   unique_lock lock(mutex_);
   gate_.turn_away();  // it comes back if it may
   ++inside_;
@@ -157,9 +165,7 @@ void stream_core::step() noexcept {
     // order(working): seq_cst; pairs with may_work_more().
     working_.fetch_add(1, memory_order_seq_cst);
     lock.unlock();
-    const bool for_reader = std::exchange(reader_runs_steps, false);  // not those that begin in its inputs
     take_turn(mine, for_reader);
-    reader_runs_steps = for_reader;
     lock.lock();
     (mine.before != nullptr ? mine.before->next : turns_) = mine.next;
     if (mine.next != nullptr) mine.next->before = mine.before;
@@ -168,10 +174,12 @@ void stream_core::step() noexcept {
     working_.fetch_sub(1, memory_order_seq_cst);
   }
   const bool more = wants_step();
+  const bool another = !more && !works() && !gate_.nobody_comes();
   after_change(lock, more);
   lock.lock();
   const bool feeds = downstream_ != nullptr;
   leave(lock);
+  if (another) call_for_help();  // was posted before: a reader may run it now
   if (feeds && !more) came_to_rest();
 }
 
@@ -274,15 +282,14 @@ bool stream_core::taken(stream_node& node, bool last) noexcept {
 
 bool stream_core::began(stream_node& node, item_scope& scope, bool last) noexcept {
   if (!taken(node, last)) return false;
-  scope.core = this;
-  scope.outer = std::exchange(running_input, &scope);
+  scope.runs_input = true;
   pool_->enter(scope, node.sequence);
   return true;
 }
 
 void stream_core::item_over(item_scope& scope, stream_node& node) noexcept {
   pool_->leave(scope);
-  running_input = scope.outer;
+  scope.runs_input = false;
   kept_error recorded;
   if (pool_->take_recorded(recorded)) {
     node.how = item_end::failed;
@@ -338,7 +345,12 @@ bool stream_core::found_nothing(stream_node& unused) noexcept {
 }
 
 void stream_core::put_no_value(stream_node& node, const char* failed) noexcept {
-  const bool stops = stops_stream(node, failed);
+  kept_error displaced;
+  const bool stops = stops_stream(node, failed, displaced);
+  if (displaced != nullptr) {  // with it an exception of the user may die
+    const item_scope here(*this);
+    displaced = nullptr;
+  }
   deliver(node);
   if (!stops) return;
   unique_lock lock(mutex_);
@@ -346,8 +358,7 @@ void stream_core::put_no_value(stream_node& node, const char* failed) noexcept {
 }
 
 // True: this was what stops the stream, and nobody takes an input after it.
-bool stream_core::stops_stream(stream_node& node, const char* failed) noexcept {
-  kept_error displaced;  // dies when the mutex is free
+bool stream_core::stops_stream(stream_node& node, const char* failed, kept_error& displaced) noexcept {
   unique_lock lock(mutex_);
   displaced = count(node);
   if (node.how != item_end::failed || options_.errors.collects_all() || !can_stop()) return false;
@@ -376,8 +387,12 @@ bool stream_core::stops_at(const stream_node& node, unique_lock& lock) noexcept 
   if (options_.errors.stops_at_failure()) return true;
   const error_count so_far = errors_so_far();
   lock.unlock();
-  const kept_error error = error_in(node);
-  const bool stops = options_.errors.stops(error != nullptr ? *error : task_error{}, so_far);
+  bool stops = false;
+  {
+    const item_scope here(*this);
+    const kept_error error = error_in(node);
+    stops = options_.errors.stops(error != nullptr ? *error : task_error{}, so_far);
+  }
   lock.lock();
   return stops;
 }

@@ -378,6 +378,25 @@ TYPED_TEST(stream_stops, C33AnInputOfTheFirstStageMayDestroyTheReaderOfTheLast) 
   EXPECT_EQ(support::tracked::live(), 0);
 }
 
+TYPED_TEST(stream_stops, C33ASourceMayDestroyTheReader) {
+  std::latch made{1}, gone{1};
+  std::optional<results<int>> stream;
+  int given = 0;
+  stream = this->pool(2).map(generated([&, alive = support::tracked(1)]() -> std::optional<int> {
+                               made.wait();
+                               if (given == 3) {
+                                 stream.reset();
+                                 gone.count_down();
+                               }
+                               return given++;
+                             }),
+                             [alive = support::tracked(1)](int i) { return i; });
+  made.count_down();
+  gone.wait();
+  this->close();
+  EXPECT_EQ(support::tracked::live(), 0);
+}
+
 // As it dies it cancels the stream that has kept it, once.
 struct cancels_as_it_dies {
   std::shared_ptr<void> end;

@@ -113,6 +113,7 @@ class range_stream final : public stream_of<T> {
 
   pulled run_one(stream_node& base) noexcept override {
     auto& node = static_cast<result_node<T>&>(base);
+    item_scope scope(*this);
     std::optional<held> input;
     pulled how{};
     try {
@@ -121,7 +122,6 @@ class range_stream final : public stream_of<T> {
       return this->source_failed(node);
     }
     if (how == pulled::end) return how;
-    item_scope scope;
     if (!this->began(node, scope, how == pulled::last_item)) return how;
     try {
       keep_result<T>(node, node.sequence, [&]() -> decltype(auto) {
@@ -175,12 +175,12 @@ class stage_stream final : public stream_of<T> {
  private:
   pulled run_one(stream_node& base) noexcept override {
     auto& node = static_cast<result_node<T>&>(base);
+    item_scope scope(*this);
     bool ended = source_.core_ == nullptr;
     auto* const read = ended ? nullptr : static_cast<result_node<U>*>(source_.core_->try_next(*this, ended));
     if (read == nullptr) return ended ? pulled::end : pulled::nothing;
     handed in(*read);
     source_.core_->give_back(read);
-    item_scope scope;
     const bool runs = this->began(node, scope, false);
     try {
       if (runs || in.passes_by()) run(node, in);

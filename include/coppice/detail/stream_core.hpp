@@ -48,10 +48,17 @@ enum class stream_stop : std::uint8_t { none, cancelled, deadline, failed };
 // What a pull found. Stopped: the source left by the cancellation, and gave nothing.
 enum class pulled : std::uint8_t { item, last_item, end, nothing, failure, stopped };
 
-// Where an input's code runs, while it runs. The words are the pool's business.
-struct item_scope {
-  const stream_core* core = nullptr;
-  item_scope* outer = nullptr;
+// While it lives a stream's step runs code of its user on this thread: of the source, or of an input. The
+// words are the pool's business.
+struct COPPICE_API item_scope {
+  explicit item_scope(const stream_core& c) noexcept;
+  ~item_scope();
+  item_scope(const item_scope&) = delete;
+  item_scope& operator=(const item_scope&) = delete;
+
+  const stream_core* const core;
+  const item_scope* const outer;
+  bool runs_input = false;
   void* words[5] = {};
 };
 
@@ -67,7 +74,7 @@ class COPPICE_API stream_door {
   // posts none, and would not hear of that.
   void add(stream_core& stream) noexcept;
   void remove(stream_core& stream) noexcept;
-  void stop_streams() noexcept;
+  void stop_streams(const char* why) noexcept;
 
  private:
   void take_out(stream_core& stream) noexcept;
@@ -101,8 +108,9 @@ class stream_pool {
   virtual bool post(stream_core& core) = 0;
   // Tells the code of running steps that it is not wanted any more.
   virtual void cancel_steps(stream_stop) noexcept {}
-  // In a worker of this pool: runs the posted step here if nobody has begun it. False: nothing was done.
-  virtual bool help() { return false; }
+  // In a worker of this pool: runs the posted step here if nobody has begun it and none is at work. False:
+  // nothing was done.
+  virtual bool help(const stream_core&) { return false; }
   // Where the pool finds its streams; null: it stops none.
   virtual stream_door* door() const noexcept { return nullptr; }
   // Which FIFO pool it is; null: none.
@@ -144,10 +152,12 @@ class COPPICE_API stream_core {
   bool help_here();
   void abandon(bool waits = true) noexcept;
 
-  // The pool's side.
-  void step() noexcept;
+  // The pool's side. For a reader that runs it, a step takes one input: what that makes may be what the
+  // reader waits for, and to ask the source again, or to run the next input, may take for ever.
+  void step(bool for_reader) noexcept;
   void step_dropped() noexcept;
   bool may_go_on();
+  bool works() const noexcept { return working_.load(memory_order_relaxed) != 0; }
   // Whether results may come though no worker of that FIFO pool takes anything, or only who helps.
   bool may_come_without(const void* fifo, bool helps) noexcept;
   // Until when a reader may sleep.
@@ -208,9 +218,8 @@ class COPPICE_API stream_core {
     void drop() noexcept;
   };
 
-  static constexpr const char* pool_takes_no_more = "its pool takes no more work";
-
   bool runs_here() const noexcept;
+  bool uses_here() const noexcept;
   bool inherited_over_fork() const noexcept;
   void refuse_inherited() const;  // where the lock may be held for ever
   bool no_more() const noexcept { return gate_.closed() && working_.load(memory_order_relaxed) == 0; }
@@ -242,7 +251,7 @@ class COPPICE_API stream_core {
   bool settle(turn& mine, stream_node& node, pulled how) noexcept;
   bool found_nothing(stream_node& unused) noexcept;
   void put_no_value(stream_node& node, const char* failed) noexcept;
-  bool stops_stream(stream_node& node, const char* failed) noexcept;
+  bool stops_stream(stream_node& node, const char* failed, kept_error& displaced) noexcept;
   void deliver(stream_node& node) noexcept;
   std::uint64_t running() const noexcept;
   bool may_work_more() const noexcept {
@@ -339,19 +348,6 @@ class COPPICE_API stream_core {
   std::optional<job_report> report_;
 };
 
-// While it lives a reader on this thread runs steps because it has nothing to read: each takes one input.
-// What that makes may be what the reader waits for, and to ask the source again may take for ever.
-class step_for_reader {
- public:
-  step_for_reader() noexcept;
-  ~step_for_reader();
-  step_for_reader(const step_for_reader&) = delete;
-  step_for_reader& operator=(const step_for_reader&) = delete;
-
- private:
-  const bool outer_;
-};
-
 // In a handler: the current exception as an error at that place of a stream.
 COPPICE_API task_error describe_current(std::uint64_t sequence, unsigned worker);
 
@@ -363,9 +359,9 @@ class COPPICE_API step_ticket {
   step_ticket& operator=(step_ticket&&) = delete;
   ~step_ticket();
   bool valid() const noexcept { return core_ != nullptr; }
-  void operator()() noexcept {
+  void operator()(bool for_reader = false) noexcept {
     ran_ = true;
-    core_->step();
+    core_->step(for_reader);
   }
 
  private:
