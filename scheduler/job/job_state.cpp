@@ -54,49 +54,38 @@ task_extra& job_state::extra_of(task_frame& t) {
   return *extra;
 }
 
-// Under the lock: nobody else changes these bits.
+// Under the lock, of a job that is not closed: nobody else changes these bits, and as long as the lock is
+// held the job does not end, which may be what its scheduler waits for before it goes.
 void job_state::set_stopped(stop_reason why) noexcept {
   const auto change = static_cast<std::uint32_t>(reason()) ^ static_cast<std::uint32_t>(why);
   // order(stop): seq_cst; pairs with the acquire in unmarked() and stop_seen(). The record is complete.
   job.marks_.fetch_xor(change, memory_order_seq_cst);
-}
-
-void job_state::tell_workers() noexcept {
   // order(attention): seq_cst; pairs with the take in answer_quietly(): who sees the bit sees the stop.
   home.team.each_worker(
       [](worker_thread& w) { w.attention.fetch_or(attention_bit::look, memory_order_seq_cst); });
 }
 
-// Tells the workers, then the callbacks of users: those under no lock.
-void job_state::signal_stop(std::stop_source& source) noexcept {
-  tell_workers();
-  source.request_stop();
-}
-
 // A worker that is left of the failure drops its `look` bit at its next fork. It needs it again only when it
 // comes to the right of a branch that was stolen from it, where take_back_or_wait() sets it.
 void job_state::stop_right_of(const task_path& failed) noexcept {
-  {
-    const std::lock_guard hold(lock);
-    if (job.stopping() || closed) return;
-    mishaps& mine = what_happens();
-    if (mine.first_failure && !is_earlier(failed, *mine.first_failure)) return;
-    try {
-      if (!mine.cancelled_by) {
-        cancel_record record;
-        record.reason = "a task failed, and the job's policy is serial_first: what comes later is not run";
-        record.when = clock::now();
-        record.running = job.counts.counts().running();
-        mine.cancelled_by = std::move(record);
-      }
-      mine.cancelled_by->by = to_text(failed);
-      mine.first_failure = failed;
-    } catch (const std::bad_alloc&) {
-      return;  // stops later, or not at all: every error is met all the same
+  const std::lock_guard hold(lock);
+  if (job.stopping() || closed) return;
+  mishaps& mine = what_happens();
+  if (mine.first_failure && !is_earlier(failed, *mine.first_failure)) return;
+  try {
+    if (!mine.cancelled_by) {
+      cancel_record record;
+      record.reason = "a task failed, and the job's policy is serial_first: what comes later is not run";
+      record.when = clock::now();
+      record.running = job.counts.counts().running();
+      mine.cancelled_by = std::move(record);
     }
-    set_stopped(stop_reason::right_of_failure);
+    mine.cancelled_by->by = to_text(failed);
+    mine.first_failure = failed;
+  } catch (const std::bad_alloc&) {
+    return;  // stops later, or not at all: every error is met all the same
   }
-  tell_workers();
+  set_stopped(stop_reason::right_of_failure);
 }
 
 bool job_core::stops_at(spot s) const noexcept {
@@ -154,7 +143,7 @@ bool job_state::stop_this(stop_reason why, std::string by, std::string text, std
     set_stopped(why);
     source = ill()->stop;
   }
-  signal_stop(source);
+  source.request_stop();  // which calls callbacks of users: under no lock
   return true;
 }
 
@@ -175,7 +164,7 @@ void job_state::stop_without_record(stop_reason why) noexcept {
     set_stopped(why);
     source = what_happens().stop;
   }
-  signal_stop(source);
+  source.request_stop();
 }
 
 void job_state::adopt_by(job_core& outer) noexcept {

@@ -175,8 +175,6 @@ struct job_state : injected {
   void stop_without_record(stop_reason why) noexcept;
   void set_stopped(stop_reason why) noexcept;
   void stop_right_of(const task_path& failed) noexcept;
-  void tell_workers() noexcept;
-  void signal_stop(std::stop_source& source) noexcept;
   void make_report() noexcept;
   job_report& counted_report() noexcept;
   void describe_errors(job_report& r) noexcept;

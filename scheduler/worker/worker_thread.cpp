@@ -313,7 +313,7 @@ void worker_thread::announce_shared() noexcept {
 // The attention word, seen non-zero by a fork. The bit is cleared before what it stands for is looked at, so
 // that a setter who comes in between is not lost.
 bool answer_quietly(worker& w) noexcept {
-  // order(attention): seq_cst; pairs with the fetch_or in ask(), wait_for() and signal_stop().
+  // order(attention): seq_cst; pairs with the fetch_or in ask(), wait_for() and set_stopped().
   const std::uint32_t asked = w.attention.take(memory_order_seq_cst);
   constexpr std::uint32_t share = attention_bit::hungry | attention_bit::starving;
   if ((asked & share) != 0) worker_thread::of(w).share_and_wake();

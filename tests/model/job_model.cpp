@@ -177,6 +177,17 @@ MODEL(CancelMeetsTheEndOfTheJob, (long_within(2))) {
   if (cancelled) check(r.cancel.has_value(), "who cancelled stands in the report");
 }
 
+// The job's end is all that its scheduler waits for.
+MODEL(CancelMeetsTheEndOfTheScheduler, (long_within(1))) {
+  std::optional<scheduler> s(std::in_place, workers(1));
+  auto job = s->submit([] {});
+  thread other([&] { job.cancel("outside"); });
+  job.wait();
+  s.reset();
+  other.join();
+  check_counts(job.wait());
+}
+
 MODEL(TwoCancelsAndOneIsTheFirst, (long_within(1))) {
   scheduler s(workers(1));
   auto job = s.submit([] { coppice::this_task::throw_if_stopped(); });
