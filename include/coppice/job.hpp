@@ -52,8 +52,9 @@ class job {
   /// Threads: any, tasks of the same scheduler included: the job then runs on this worker if nobody has it.
   /// Blocks: until the job is quiet.
   /// Throws: would_deadlock on the own job, one it was submitted from, or one that waits for the own job, be
-  /// it through others; std::logic_error on an empty handle. Lifetime: the report lives as long as the
-  /// handle.
+  /// it through others, where the own one may also be the job at the end of whose task a stop callback or an
+  /// exception's destructor runs; std::logic_error on an empty handle. Lifetime: the report lives as long as
+  /// the handle.
   const job_report& wait() {
     checked().wait();
     return core_->report();

@@ -194,8 +194,7 @@ bool descends_from(const job_core* j, const job_core& ancestor) noexcept {
 }
 
 // A wait that may go on needs no memory: the words are made for one that may not.
-void refuse_endless_wait(const job_core& awaited) {
-  const job_core* const own = current_job();
+void refuse_endless_wait(const job_core* own, const job_core& awaited) {
   if (!descends_from(own, awaited)) return;
   const std::string& name = job_state::of(awaited).options.name;
   std::string chain;
@@ -205,6 +204,11 @@ void refuse_endless_wait(const job_core& awaited) {
                        "\" waits for job \"" + name +
                        "\", which cannot end before the task does (let the waiting job return " +
                        "first, or wait from outside of it)");
+}
+
+void refuse_endless_wait(const job_core& awaited) {
+  refuse_endless_wait(current_job(), awaited);
+  refuse_endless_wait(ending_job(), awaited);
 }
 
 }  // namespace
@@ -267,7 +271,7 @@ void job_core::wait() {
     while (!done()) sleep_until_done(nullptr);
     return;
   }
-  const wait_edge registered(*this);
+  const wait_edge registered(current_job(), *this), too(ending_job(), *this);
   worker& w = *this_worker;
   const measured_wait timed(worker_thread::of(w).running);
   if (!state().home.runs_on_this_thread()) {

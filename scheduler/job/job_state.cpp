@@ -403,8 +403,8 @@ std::uint32_t job_state::publish_report() noexcept {
   return job.done_.exchange(ended, memory_order_acq_rel);
 }
 
-injection_queue::end job_state::finish() noexcept {
-  const outside_tasks code_of_users;
+injection_queue::end job_state::finish(worker& w) noexcept {
+  const outside_tasks code_of_users(worker_thread::of(w), job);
   // What the root has handled dies now, as with any task.
   delete job.root.get_extra();
   job.root.extra.store(nullptr, memory_order_relaxed);

@@ -149,7 +149,7 @@ struct job_state : injected {
   void leave_parent() noexcept;
   // On the worker that found the job quiet; once. What is left is to tell the injection queue, and then
   // has_left().
-  injection_queue::end finish() noexcept;
+  injection_queue::end finish(worker& w) noexcept;
   void has_left(bool was_last) noexcept;
   void tell_if_unobserved() noexcept;
   // The job has ended and nobody has a handle: value and errors die here, whoever still counts for the job.
@@ -202,6 +202,12 @@ inline job_state& job_core::state() const noexcept {
 inline job_core* current_job() noexcept {
   const task_frame* const t = current_task();
   return t != nullptr ? t->job : nullptr;
+}
+// The job at whose end, or that of one of its tasks, this thread runs code of users that belongs to no task,
+// or null. As the current one it cannot be over before that code goes on.
+inline job_core* ending_job() noexcept {
+  worker* const w = this_worker;
+  return w != nullptr && forking_worker == nullptr ? worker_thread::of(*w).ending : nullptr;
 }
 
 }  // namespace detail

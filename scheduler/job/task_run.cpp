@@ -46,7 +46,7 @@ injection_queue::end end_counted_job(worker& w) noexcept {
   w.counts_dirty = false;
   job_core& job = *w.counts_of;
   if (!job.counts.claim_if_quiet()) return {};
-  return job_state::of(job).finish();
+  return job_state::of(job).finish(w);
 }
 
 void job_has_left(const injection_queue::end& over) noexcept {
@@ -185,10 +185,10 @@ void task_run::deliver() noexcept {
 
 namespace {
 
-void delete_extra(const task_frame& t) noexcept {
+void delete_extra(worker& w, const task_frame& t) noexcept {
   const task_extra* const extra = t.get_extra();
   if (extra == nullptr) return;
-  const outside_tasks code_of_errors;
+  const outside_tasks code_of_errors(worker_thread::of(w), *t.job);
   delete extra;
 }
 
@@ -205,7 +205,7 @@ void release_lineage(worker& w, task_frame* t) noexcept {
     if (t->rem.fetch_sub(1, memory_order_acq_rel) != 1) return;
     task_frame* const above = t->parent();
     if (above == nullptr) return;  // a root's frame lives in its job
-    delete_extra(*t);
+    delete_extra(w, *t);
     slab::give(w.nodes, t);
     t = above;
   }
@@ -217,7 +217,7 @@ bool task_run::header_is_gone(worker& w, task_frame& t) noexcept {
     const std::int32_t change = t.live - task_frame::body_runs;
     if (t.rem.fetch_add(change, memory_order_acq_rel) + change != 0) return false;
   }
-  delete_extra(t);
+  delete_extra(w, t);
   slab::give(w.nodes, &t);
   return true;
 }
@@ -278,7 +278,7 @@ bool has_something_to_settle(const worker& w, const task_frame& t) noexcept {
 void end_task_rarely(worker& w, task_frame& t, std::uint32_t list, task_run& run) noexcept {
   task_end how{};
   {
-    const outside_tasks code_of_errors;
+    const outside_tasks code_of_errors(worker_thread::of(w), *t.job);
     how = run.settle();
     std::destroy_at(&run);
   }

@@ -24,7 +24,8 @@ std::string quoted(job_core& j) { return "job \"" + job_state::of(j).options.nam
 
 const bool known_to_all_waits = (
     platform::running_job = []() noexcept -> platform::party* {
-      job_core* const job = current_job();
+      job_core* const ending = ending_job();
+      job_core* const job = ending != nullptr ? ending : current_job();
       return job != nullptr ? &waits_of(*job) : nullptr;
     },
     true);
@@ -80,7 +81,7 @@ void go_on_elsewhere(standing& s) noexcept {
   *at = s.next;
 }
 
-wait_edge::wait_edge(job_core& awaited) : own_(current_job()), awaited_(awaited) {
+wait_edge::wait_edge(job_core* own, job_core& awaited) : own_(own), awaited_(awaited) {
   if (own_ == nullptr) return;
   const std::lock_guard hold(platform::waits_lock());
   if (job_core* last = last_before(*own_, awaited)) {

@@ -27,8 +27,8 @@ struct wait_node;
 // One wait, on the stack of who waits.
 class wait_edge {
  public:
-  // The running task's job is to wait for this one. Throws would_deadlock, with the chain.
-  explicit wait_edge(job_core& awaited);
+  // `own` is to wait for `awaited`; null: nothing is. Throws would_deadlock, with the chain.
+  wait_edge(job_core* own, job_core& awaited);
   ~wait_edge();
   wait_edge(const wait_edge&) = delete;
   wait_edge& operator=(const wait_edge&) = delete;
@@ -38,7 +38,7 @@ class wait_edge {
   friend struct wait_node;
   void leave() noexcept;
 
-  job_core* const own_;  // null: not in a task
+  job_core* const own_;
   job_core& awaited_;
   unsigned long long number_ = 0;
   wait_edge* before_ = nullptr;

@@ -68,7 +68,7 @@ void keep_origin(worker& w, exception_origin&& origin) noexcept {
 }
 
 void forget_origins(worker& w, const task_frame& t) noexcept {
-  const outside_tasks code_of_errors;
+  const outside_tasks code_of_errors(worker_thread::of(w), *t.job);
   while (worker_thread::of(w).origin.task == &t) take_innermost(w);
 }
 

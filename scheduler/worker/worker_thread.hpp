@@ -170,7 +170,8 @@ class worker_thread : public worker {
   std::chrono::nanoseconds processor_time() const noexcept {
     return thread_ ? thread_->processor_time() : std::chrono::nanoseconds(0);
   }
-  piece* running = nullptr;  // owner only: what is timed now, if anything is
+  piece* running = nullptr;    // owner only: what is timed now, if anything is
+  job_core* ending = nullptr;  // owner only, in outside_tasks: at whose end code of users runs
   // Owner only. What lies below this index is none of what runs now, and not to be bundled with it.
   deque_index floor = 0;
 
@@ -264,16 +265,25 @@ class standing_floor {
   worker* const outer_forking_;
 };
 
-// Code of users runs that belongs to no task: what it forks is run at once.
+// Code of users runs that belongs to no task: what it forks is run at once. `ending` is not over before it
+// has returned.
 class outside_tasks {
  public:
-  outside_tasks() noexcept : outer_(std::exchange(forking_worker, nullptr)) {}
-  ~outside_tasks() { forking_worker = outer_; }
+  outside_tasks(worker_thread& me, job_core& ending) noexcept
+      : me_(me),
+        outer_ending_(std::exchange(me.ending, &ending)),
+        outer_forking_(std::exchange(forking_worker, nullptr)) {}
+  ~outside_tasks() {
+    forking_worker = outer_forking_;
+    me_.ending = outer_ending_;
+  }
   outside_tasks(const outside_tasks&) = delete;
   outside_tasks& operator=(const outside_tasks&) = delete;
 
  private:
-  worker* const outer_;
+  worker_thread& me_;
+  job_core* const outer_ending_;
+  worker* const outer_forking_;
 };
 
 // Provided by the job floor: the root frame of an injected job; what to do when a worker has run out of

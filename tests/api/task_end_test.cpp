@@ -1,0 +1,178 @@
+// Code of users that a worker runs at the end of a task, when the task's own code is over and its end is not
+// counted yet: stop callbacks, decisions of a policy, the ends of exceptions that nobody keeps. The job is
+// not over before that code returns, so it may not wait for it (C-30), and may let go of its handle (C-27).
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <coppice/coppice.hpp>
+#include <latch>
+#include <memory>
+#include <stop_token>
+#include <utility>
+
+#include "support/check.hpp"
+#include "support/workers.hpp"
+
+namespace {
+
+using support::collecting;
+using support::failure;
+using void_job = coppice::job<void>;
+
+// A wait that is not refused never returns, and the test with it.
+class ends_of_tasks : public support::on_workers {
+ protected:
+  void SetUp() override {
+    support::on_workers::SetUp();
+    coppice::set_unobserved_error_handler([](const coppice::job_report&) {});
+  }
+  void TearDown() override {
+    coppice::set_unobserved_error_handler(nullptr);
+    support::on_workers::TearDown();
+  }
+};
+
+// An exception that carries the job of the task that throws it.
+struct with_own_job {
+  std::shared_ptr<void_job> own;
+};
+
+// Submits body(own), where `own` is the only handle of the job that runs it, and waits for the job's end. The
+// handle is gone then.
+template <class Body>
+void run_with_own_job(coppice::scheduler& s, Body body, coppice::job_options options) {
+  std::latch known{1};
+  auto own = std::make_shared<void_job>();
+  const std::weak_ptr<void_job> left = own;
+  *own = s.submit(
+      [&known, own, body]() mutable {
+        known.wait();
+        body(std::move(own));
+      },
+      std::move(options));
+  own.reset();
+  known.count_down();
+  s.stop();
+  EXPECT_TRUE(left.expired());
+}
+
+TEST_ON_WORKERS(ends_of_tasks, C30AStopCallbackThatWaitsForTheJobWhoseTaskEndsIsTold) {
+  std::latch known{1};
+  auto job = scheduler().submit([&] {
+    known.wait();
+    throw failure("stops the job");
+  });
+  int told = 0;  // plain on purpose
+  const std::stop_callback waits(job.stop_token(), [&] {
+    EXPECT_THROW(job.wait(), coppice::would_deadlock);
+    EXPECT_THROW(job.wait_until(std::chrono::steady_clock::time_point::max()), coppice::would_deadlock);
+    ++told;
+  });
+  known.count_down();
+  EXPECT_EQ(support::checked(job).errors_total, 1U);
+  EXPECT_EQ(told, 1);
+}
+
+TEST_ON_WORKERS(ends_of_tasks, C27AStopCallbackDestroysTheHandleOfTheJobWhoseTaskEnds) {
+  std::latch known{1};
+  auto job = std::make_unique<void_job>();
+  *job = scheduler().submit([&] {
+    known.wait();
+    throw failure("stops the job");
+  });
+  const std::stop_callback destroys(job->stop_token(), [&] { job.reset(); });
+  known.count_down();
+  scheduler().stop();
+  EXPECT_EQ(job, nullptr);
+}
+
+void_job* decided = nullptr;
+TEST_ON_WORKERS(ends_of_tasks, C30ADecisionThatWaitsForItsJobIsTold) {
+  std::latch known{1};
+  void_job job;
+  decided = &job;
+  job = scheduler().submit(
+      [&] {
+        known.wait();
+        throw failure("is decided about");
+      },
+      {.errors = coppice::error_policy::when([](const coppice::task_error&, const coppice::error_count&) {
+         EXPECT_THROW(decided->wait(), coppice::would_deadlock);
+         return false;
+       })});
+  known.count_down();
+  const auto report = support::checked(job);
+  EXPECT_EQ(report.errors_total, 1U);
+  EXPECT_FALSE(report.cancel);
+}
+
+TEST_ON_WORKERS(ends_of_tasks, C30OfAStopCallbackAndAJobThatWaitForEachOtherOneIsTold) {
+  std::latch known{1}, both_run{2};
+  std::atomic<int> told{0};
+  const auto wait_for = [&told](void_job& other) {
+    try {
+      other.wait();
+    } catch (const coppice::would_deadlock&) {
+      ++told;
+    }
+  };
+  void_job failing, waiting;
+  waiting = scheduler().submit([&] {
+    both_run.count_down();
+    known.wait();
+    wait_for(failing);
+  });
+  failing = scheduler().submit([&] {
+    both_run.count_down();
+    known.wait();
+    throw failure("stops the job");
+  });
+  if (workers() > 1) both_run.wait();  // else the one runs the other
+  const std::stop_callback waits(failing.stop_token(), [&] { wait_for(waiting); });
+  known.count_down();
+  support::checked(failing);
+  support::checked(waiting);
+  EXPECT_EQ(told, 1);
+}
+
+TEST_ON_WORKERS(ends_of_tasks, C27AnExceptionThatIsNotKeptTakesTheLastHandleOfItsJobAlong) {
+  run_with_own_job(
+      scheduler(),
+      [](std::shared_ptr<void_job> own) {
+        coppice::spawn([] { throw failure("kept"); });
+        coppice::spawn([] { throw failure("kept as well"); });
+        coppice::spawn([own = std::move(own)]() mutable { throw with_own_job{std::move(own)}; });
+      },
+      collecting(1));
+}
+
+TEST_ON_WORKERS(ends_of_tasks, C27AnErrorThatAChildHasHandledTakesTheLastHandleOfItsJobAlong) {
+  run_with_own_job(
+      scheduler(),
+      [](std::shared_ptr<void_job> own) {
+        coppice::spawn([own = std::move(own)]() mutable {
+          try {
+            coppice::join([] { throw failure("rethrown"); }, [&] { throw with_own_job{std::move(own)}; });
+          } catch (const failure&) {
+            // Handled.
+          }
+        });
+      },
+      collecting());
+}
+
+TEST_ON_WORKERS(ends_of_tasks, C27AnErrorThatTheRootHasHandledTakesTheLastHandleOfItsJobAlong) {
+  run_with_own_job(
+      scheduler(),
+      [](std::shared_ptr<void_job> own) {
+        try {
+          coppice::join([] { throw failure("rethrown"); }, [&] { throw with_own_job{std::move(own)}; });
+        } catch (const failure&) {
+          // Handled.
+        }
+      },
+      collecting());
+}
+
+}  // namespace
