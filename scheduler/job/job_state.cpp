@@ -405,9 +405,7 @@ std::uint32_t job_state::publish_report() noexcept {
 
 injection_queue::end job_state::finish(worker& w) noexcept {
   const outside_tasks code_of_users(worker_thread::of(w), job);
-  // What the root has handled dies now, as with any task.
-  delete job.root.get_extra();
-  job.root.extra.store(nullptr, memory_order_relaxed);
+  delete_extra(w, job.root);  // as with any task
   if (is_timed) home.timer.forget(job, *options.deadline);
   leave_parent();
   std::uint32_t asked = 0;

@@ -34,6 +34,9 @@ struct task_extra {
   std::uint64_t depth = 0;
 };
 
+// Of a task that nobody else reaches. Runs code of users, the ends of the errors that the task has handled.
+void delete_extra(worker& w, task_frame& t) noexcept;
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace coppice

@@ -183,16 +183,13 @@ void task_run::deliver() noexcept {
     job.record(std::move(all), t_);
 }
 
-namespace {
-
-void delete_extra(worker& w, const task_frame& t) noexcept {
+void delete_extra(worker& w, task_frame& t) noexcept {
   const task_extra* const extra = t.get_extra();
   if (extra == nullptr) return;
+  t.extra.store(nullptr, memory_order_relaxed);
   const outside_tasks code_of_errors(worker_thread::of(w), *t.job);
   delete extra;
 }
-
-}  // namespace
 
 void release_lineage(worker& w, task_frame* t) noexcept {
   for (;;) {

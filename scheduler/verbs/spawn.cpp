@@ -54,14 +54,17 @@ void take_over_ancestors(worker& w, task_frame& t) {
     between = std::move(line);
   }
   // Nothing has been let go before this; nothing throws from here on.
-  while (t.parent() != above) {
-    task_frame* const parent = t.parent();
-    t.up = parent->up;
-    delete parent->get_extra();
-    slab::give(w.nodes, parent);
-  }
+  task_frame* ended = t.parent();
+  t.up = place::link(*above, place_kind::task);
   // The last of them was counted by what is now the parent; that does not count children of its own groups.
   if (is_outlived_by_parent(t)) release_lineage(w, above);
+  // Code of users runs, and finds the links as they stay.
+  while (ended != above) {
+    task_frame* const next = ended->parent();
+    delete_extra(w, *ended);
+    slab::give(w.nodes, ended);
+    ended = next;
+  }
 }
 
 }  // namespace

@@ -175,4 +175,29 @@ TEST_ON_WORKERS(ends_of_tasks, C27AnErrorThatTheRootHasHandledTakesTheLastHandle
       collecting());
 }
 
+// Spawns when the last copy dies, and counts that.
+struct spawns_at_its_end {
+  explicit spawns_at_its_end(std::atomic<int>& ran)
+      : last(nullptr, [&ran](void*) { coppice::spawn([&ran] { ++ran; }); }) {}
+  std::shared_ptr<void> last;
+};
+
+void respawn(std::atomic<int>& ran, int generations) {
+  try {
+    coppice::join([] { throw failure("rethrown"); }, [&] { throw spawns_at_its_end(ran); });
+  } catch (const failure&) {
+    // Handled.
+  }
+  if (generations != 0) coppice::spawn([&ran, generations] { respawn(ran, generations - 1); });
+}
+
+// The chain takes over its ended ancestors, and with them go the errors that they have handled.
+TEST_ON_WORKERS(ends_of_tasks, AnErrorThatAnAncestorHasHandledMaySpawnWhenItDies) {
+  std::atomic<int> ran{0};
+  const auto report = support::report_of(
+      scheduler(), [&] { respawn(ran, 2000); }, collecting());
+  EXPECT_EQ(report.succeeded, 2001U);
+  EXPECT_EQ(ran, 2001);
+}
+
 }  // namespace
