@@ -289,7 +289,7 @@ void job_core::wait() {
 bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
   if (state().inherited_over_fork() && done()) return true;
   refuse_inherited(state());
-  refuse_endless_wait(*this);
+  if (!done()) refuse_endless_wait(*this);
   const auto sleep = [&] {
     while (!done() && sleep_until_done(&when)) {
     }

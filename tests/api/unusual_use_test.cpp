@@ -318,6 +318,20 @@ TEST_ON_WORKERS(unusual_use, C20ACancelReachesWhatAJobThatHasEndedLeftBehind) {
   support::checked(outer);
 }
 
+TEST_ON_WORKERS(unusual_use, AWaitWithALimitForAJobThatHasEndedReturnsAlsoBelowIt) {
+  std::latch ended{1};
+  coppice::job<void> outer, inner;
+  outer = scheduler().submit([&] {
+    inner = scheduler().submit([&] {
+      ended.wait();
+      EXPECT_TRUE(outer.wait_until(clock_type::now()));
+    });
+  });
+  support::checked(outer);
+  ended.count_down();
+  EXPECT_EQ(support::checked(inner).result, coppice::outcome::completed);
+}
+
 TEST_ON_WORKERS(unusual_use, AWaitWithALimitGivesUpThoughWhatItWaitsForWaitsForIt) {
   std::latch known{1};
   coppice::job<void> waits;
