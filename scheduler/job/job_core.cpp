@@ -260,9 +260,13 @@ void job_core::wait_elsewhere(worker_thread& me) {
 void job_core::wait() {
   if (state().inherited_over_fork() && done()) return;
   refuse_inherited(state());
-  if (!done()) refuse_endless_wait(*this);
+  wait_until_done();
   state().observed.store(true, memory_order_relaxed);
+}
+
+void job_core::wait_until_done() {
   if (done()) return;
+  refuse_endless_wait(*this);
   if (this_worker == nullptr) {
     const waiting_caller me;
     if (me.polls(*this, state()) || me.gives_way(*this)) return;
@@ -336,14 +340,11 @@ void job_core::abandon() noexcept {
   if (state().inherited_over_fork()) return release();
   bool is_left = false;
   if (!done()) {
-    const bool waited_for = state().observed.load(memory_order_relaxed);
     state().stop_now(stop_reason::cancelled, "its handle was destroyed");
     try {
-      wait();
-      state().observed.store(waited_for, memory_order_relaxed);
+      wait_until_done();
     } catch (...) {
       // A task that destroys the handle of its own job: the scheduler joins it.
-      state().observed.store(waited_for, memory_order_relaxed);
       is_left = let_go();
     }
   }

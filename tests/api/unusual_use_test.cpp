@@ -264,6 +264,32 @@ TEST_ON_WORKERS(unusual_use, C27AWaitThatIsRefusedHasNotLookedAtTheErrors) {
   EXPECT_EQ(heard, 1);
 }
 
+TEST_ON_WORKERS(unusual_use, C27OfTwoJobsThatWaitForEachOtherOneHasNotLookedAtTheErrors) {
+  heard = 0;
+  coppice::set_unobserved_error_handler([](const coppice::job_report&) { ++heard; });
+  {
+    std::latch known{1};
+    std::atomic<int> told{0};
+    coppice::job<void> first, second;
+    const auto waits_for = [&](coppice::job<void>& other) {
+      known.wait();
+      try {
+        other.wait();
+      } catch (const coppice::would_deadlock&) {
+        ++told;
+      }
+      throw failure("nobody looks, unless the other one has");
+    };
+    first = scheduler().submit([&] { waits_for(second); });
+    second = scheduler().submit([&] { waits_for(first); });
+    known.count_down();
+    while (!first.done() || !second.done()) std::this_thread::yield();
+    EXPECT_EQ(told, 1);
+  }
+  coppice::set_unobserved_error_handler(nullptr);
+  EXPECT_EQ(heard, 1);
+}
+
 // ---- closures -----------------------------------------------------------------------------------
 
 struct with_memory_of_its_own {

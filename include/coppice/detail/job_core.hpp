@@ -111,6 +111,7 @@ class COPPICE_API alignas(cache_line) job_core {
   friend struct job_state;
   friend class scheduler_core;
   class ends;
+  void wait_until_done();
   void wait_elsewhere(class worker_thread& me);
   COPPICE_COLD bool stops_at(spot s) const noexcept;
   static void run_root(frame* f, worker& w) noexcept;
