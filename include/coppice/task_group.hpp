@@ -3,7 +3,7 @@
 //
 // spawn may be called on any thread. A group belongs to the task that made it: that task waits; its
 // descendants may spawn into it. Elsewhere than in a scheduler children run at once, in order (serial
-// elision).
+// elision); a group that was made there takes none from tasks.
 //
 //   std::atomic<std::uintmax_t> bytes = 0;
 //   coppice::task_group children;
@@ -38,7 +38,8 @@ class task_group {
   /// fail_fast, a child of the group has failed; f will not run.
   ///
   /// Threads: any; the children of a task are numbered in the order of its own calls.
-  /// Throws: what moving f throws, std::bad_alloc, recursion_too_deep; never what f throws.
+  /// Throws: what moving f throws, std::bad_alloc, recursion_too_deep; std::logic_error in a task, if the
+  /// group was made outside of any, where no task would wait for f; never what f throws.
   /// Cost: no allocation for closures of up to 64 bytes, no read-modify-write on the owner's thread.
   /// Lifetime: f is moved or copied; it is destroyed before wait() returns.
   template <class F>

@@ -23,6 +23,7 @@ group_core::group_core() noexcept
       uncaught_(std::uncaught_exceptions()),
       outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr),
       timed_(owner_ != nullptr ? worker_thread::of(*owner_).running : nullptr),
+      stopped_(owner_ == nullptr),
       floor_(owner_ != nullptr ? owner_->deque.top() : 0) {}
 
 bool group_core::has_children_of(const worker& w, const task_frame& t) noexcept {
@@ -168,7 +169,6 @@ void group_core::child_failed(error_set&& errors, error_policy policy) noexcept 
 }
 
 bool group_core::stops_at(spot s) const noexcept {
-  if (owner_ == nullptr) return true;
   const std::lock_guard hold(lock_);
   const failure* const first = earlier_ones_go_on_ && errors_ != nullptr ? errors_->first() : nullptr;
   return first == nullptr || !may_be_earlier(path_of(s), first->path);
@@ -214,6 +214,13 @@ void group_core::drop(worker& w, task_frame* held) noexcept {
   if (errors != nullptr) keep_as_secondary(*nobody.task_, *errors);
 }
 
+void group_core::refuse_unless_of_task() const {
+  if (owner_ != nullptr) return;
+  throw std::logic_error(
+      "coppice: a task spawned into a task_group that was made outside of any task, where no task waits for "
+      "it (make the group in the task that waits for it)");
+}
+
 void group_core::refuse_wait_of(const task_frame& t) const {
   for (const task_frame* above = &t; above != nullptr && above != task_; above = above->parent())
     if (above->group == this)
@@ -228,7 +235,7 @@ void group_core::refuse_wait_of(const task_frame& t) const {
 
 void group_core::wait() {
   if (owner_ == nullptr) {
-    stopped_.store(false, memory_order_relaxed);
+    serial_failed_.store(false, memory_order_relaxed);
     if (serial_error_ != nullptr) std::rethrow_exception(std::exchange(serial_error_, nullptr));
     return;
   }
@@ -256,7 +263,7 @@ void group_core::wait() {
 void group_core::serial_child_failed() noexcept {
   if (owner_ != nullptr) return outside_child_failed();
   if (serial_error_ == nullptr) serial_error_ = std::current_exception();
-  stopped_.store(true, memory_order_relaxed);
+  serial_failed_.store(true, memory_order_relaxed);
 }
 
 group_core::~group_core() {

@@ -14,7 +14,8 @@ namespace detail {
 
 // Born cancelled: spawned and skipped at once, so that the report says that something was lost. It takes its
 // ordinal all the same: the places of later children do not depend on when the group was stopped.
-bool refuses_child(worker& w, group_core* group) noexcept {
+bool refuses_child(worker& w, group_core* group) {
+  if (group != nullptr) group->refuse_unless_of_task();
   const task_frame& parent = *w.task;
   if (!parent.job->stops(w.where()) && (group == nullptr || !group->stops(w.where()))) return false;
   w.where().count_child();

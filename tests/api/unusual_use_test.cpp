@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "support/check.hpp"
+#include "support/tracked.hpp"
 #include "support/workers.hpp"
 
 namespace {
@@ -324,6 +325,28 @@ TEST_ON_WORKERS(unusual_use, C30AChildThatWaitsForItsOwnGroupIsTold) {
     other.spawn([&] { EXPECT_THROW(g.wait(), std::logic_error); });
     other.wait();
   });
+}
+
+TEST_ON_WORKERS(unusual_use, AGroupThatWasMadeOutsideTakesNoChildrenOfTasks) {
+  coppice::task_group g;
+  EXPECT_TRUE(g.spawn([] {}));
+  std::atomic<int> ran{0};
+  const auto report = report_of(scheduler(), [&] {
+    const auto spawn_is_refused = [&] {
+      EXPECT_THROW(g.spawn([&, t = support::tracked()] { ++ran; }), std::logic_error);
+      EXPECT_THROW(g.spawn([&] { throw failure("has nobody who waits"); }, "named"), std::logic_error);
+    };
+    spawn_is_refused();
+    coppice::join(spawn_is_refused, spawn_is_refused);
+  });
+  EXPECT_EQ(report.spawned, 1U);
+  EXPECT_TRUE(g.spawn([&] { ++ran; })) << "outside it goes on";
+  EXPECT_TRUE(g.spawn([] { throw failure("outside"); }));
+  EXPECT_FALSE(g.spawn([&] { ++ran; }));
+  EXPECT_EQ(support::failure_of([&] { g.wait(); }), "outside");
+  EXPECT_TRUE(g.spawn([&] { ++ran; }));
+  g.wait();
+  EXPECT_EQ(ran, 2);
 }
 
 // ---- jobs within jobs ---------------------------------------------------------------------------

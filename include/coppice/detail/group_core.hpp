@@ -33,7 +33,10 @@ class COPPICE_API group_core {
 
   void wait();
 
-  bool serial_failed() const noexcept { return stopped_.load(memory_order_relaxed); }
+  // Asked outside of tasks, where a group of a task may be used too.
+  bool serial_failed() const noexcept {
+    return (owner_ != nullptr ? stopped_ : serial_failed_).load(memory_order_relaxed);
+  }
   COPPICE_COLD void serial_child_failed() noexcept;  // in the handler
 
   // The task that waits for this group: it outlives the children, so those that it spawns itself need not
@@ -46,6 +49,8 @@ class COPPICE_API group_core {
 
   // order(stopped): acquire; pairs with the release in child_failed() and in the destructor.
   bool stopped() const noexcept { return stopped_.load(memory_order_acquire); }
+  // A task spawns: throws std::logic_error if the group was made outside of tasks.
+  void refuse_unless_of_task() const;
   // Whether what would start at this place is stopped with the group.
   bool stops(spot s) const noexcept { return stopped() && stops_at(s); }
   void child_spawned(const worker& w) noexcept {
@@ -103,8 +108,9 @@ class COPPICE_API group_core {
   const int uncaught_;
   group_core* outer_;  // the group that the owner made before this one and has not destroyed
   piece* const timed_;
-  atomic<bool> stopped_{false};
+  atomic<bool> stopped_;  // from the start if it was made outside of tasks: tasks that spawn look closer
   atomic<bool> lost_{false};
+  atomic<bool> serial_failed_{false};
   mutable mutex lock_;
   // The owner's, at every spawn.
   alignas(cache_line) std::int64_t local_ = 0;

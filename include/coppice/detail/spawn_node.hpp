@@ -60,8 +60,9 @@ struct spawn_node : task_frame {
 // nobody needs before it asks for memory. Throws std::bad_alloc.
 COPPICE_API COPPICE_COLD void* take_after_tidying(worker& w, std::uint32_t list);
 
-// The job or the group is being stopped: counts a child as spawned and skipped. False: it may be made.
-COPPICE_API COPPICE_COLD bool refuses_child(worker& w, group_core* group) noexcept;
+// The job or the group is being stopped: counts a child as spawned and skipped. False: it may be made. Throws
+// std::logic_error for a group that no task has made.
+COPPICE_API COPPICE_COLD bool refuses_child(worker& w, group_core* group);
 // The rest of a rare spawn: keeps what few children have, counts the node, and pushes it or holds it back.
 // Throws std::bad_alloc; then the node is gone, and its closure through `drop`.
 COPPICE_API COPPICE_COLD void add_rare_child(worker& w, task_frame& node, group_core* group,
