@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <coppice/coppice.hpp>
 #include <cstdint>
 #include <cstdlib>
@@ -15,6 +16,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -260,6 +262,26 @@ TEST_ON_WORKERS(unusual_input, ClosuresOfEachSizeUpToAFewLinesSurviveTheirMoveIn
     (std::make_index_sequence<16>{});
     group.wait();
   });
+}
+
+// For the language it is trivially copyable, though nobody may copy it.
+struct moved_trivially {
+  int value = 1;
+  moved_trivially() = default;
+  moved_trivially(moved_trivially&&) = default;
+  moved_trivially(const moved_trivially&) = delete;
+};
+
+TEST_ON_WORKERS(unusual_input, SmallMoveOnlyClosuresAreJoinedAndSpawned) {
+  const auto gives = [](int n) { return [n, m = moved_trivially()] { return n + m.value; }; };
+  std::atomic<int> spawned{0};
+  scheduler().run([&] {
+    EXPECT_EQ(coppice::join(gives(0), gives(1), gives(2)), std::tuple(1, 2, 3));
+    coppice::task_group g;
+    g.spawn([&spawned, m = moved_trivially()] { spawned += m.value; });
+    g.wait();
+  });
+  EXPECT_EQ(spawned, 1);
 }
 
 TEST_ON_WORKERS(unusual_input, MoveOnlyClosuresAreSpawned) {

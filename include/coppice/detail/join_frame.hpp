@@ -120,8 +120,9 @@ constexpr bool is_small_and_trivial() {
   if constexpr (std::is_lvalue_reference_v<G> || !std::is_object_v<closure>)
     return false;
   else
-    return std::is_trivially_copyable_v<closure> && std::is_trivially_destructible_v<closure> &&
-           sizeof(closure) <= 2 * sizeof(void*);
+    // What can only be moved may be trivially copyable, as the language has it.
+    return std::is_trivially_copyable_v<closure> && std::is_trivially_copy_constructible_v<closure> &&
+           std::is_trivially_destructible_v<closure> && sizeof(closure) <= 2 * sizeof(void*);
 }
 template <class G>
 inline constexpr bool travels_by_copy = is_small_and_trivial<G>();
