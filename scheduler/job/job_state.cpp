@@ -202,13 +202,6 @@ void job_state::watch_deadline() noexcept {
   }
 }
 
-void job_state::describe_running(std::vector<running_task>& out) const {
-  // order(run): acquire; pairs with the release in frame::begin().
-  const worker* const runner = frame::runner_of(job.root.state.load(memory_order_acquire));
-  if (runner == nullptr) return;
-  out.push_back({"root", options.name, runner->index, clock::now() - submitted});
-}
-
 bool is_watched(const scheduler_core& s) noexcept { return s.watchdog.on(); }
 
 void job_state::ask_what_runs() noexcept {
@@ -217,8 +210,9 @@ void job_state::ask_what_runs() noexcept {
 
 // Whatever ends after it was asked, and has not been skipped, was running then, or began right after.
 void job_state::tell_if_asked_what_runs(const worker& w, const task_frame& t) noexcept {
-  if ((job.marks_.load(memory_order_relaxed) & job_core::look_running) == 0 || !t.above()) return;
+  if ((job.marks_.load(memory_order_relaxed) & job_core::look_running) == 0) return;
   try {
+    if (!t.above()) return home.was_running({"root", options.name, w.index, clock::now() - submitted});
     const task_extra* const x = t.get_extra();
     home.was_running({to_text(path_of(t)), x != nullptr ? x->name : std::string(), w.index,
                       clock::now() - worker_thread::of(const_cast<worker&>(w)).strand_since});  // NOLINT

@@ -142,7 +142,6 @@ struct job_state : injected {
   void stop_now(stop_reason why, const char* reason) noexcept;
   void adopt_by(job_core& outer) noexcept;
   void watch_deadline() noexcept;
-  void describe_running(std::vector<running_task>& out) const;
   // From now on tasks say that they were running when they end.
   void ask_what_runs() noexcept;
   void tell_if_asked_what_runs(const worker& w, const task_frame& t) noexcept;

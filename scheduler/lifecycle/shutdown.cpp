@@ -2,7 +2,6 @@
 // holds the states.
 #include <chrono>
 #include <coppice/detail/stream_core.hpp>
-#include <utility>
 #include <vector>
 
 #include "job/job_state.hpp"
@@ -37,17 +36,11 @@ struct held_jobs {
 
 void scheduler_core::cancel_all() {
   held_jobs jobs;
-  {
-    const std::lock_guard hold(lock_);
-    std::vector<running_task> running = report_.still_running;
-    team.injection.for_each_live([&](injected& i) {
-      auto& s = static_cast<job_state&>(i);
-      s.ask_what_runs();
-      s.describe_running(running);
-      jobs.add(s.job);
-    });
-    report_.still_running = std::move(running);
-  }
+  team.injection.for_each_live([&jobs](injected& i) {
+    auto& s = static_cast<job_state&>(i);
+    s.ask_what_runs();
+    jobs.add(s.job);
+  });
   for (job_core* const job : jobs.all) job_state::of(*job).stop_now(stop_reason::cancelled, was_stopped);
 }
 

@@ -112,6 +112,23 @@ TEST_ON_WORKERS(stopping, C35CancelSkipsWhatHasNotStartedAndSaysWhatWasRunning) 
   EXPECT_EQ(tracked::live(), 0);
 }
 
+// The only worker has ended the root when it begins the child.
+TEST(stopping_one, C35ARootThatHasEndedIsNotNamedAlthoughItsChildRuns) {
+  coppice::scheduler s({.workers = 1});
+  std::latch child_runs{1};
+  auto job = s.submit([&] {
+    coppice::spawn([&] {
+      child_runs.count_down();
+      while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+    });
+  });
+  child_runs.wait();
+  const auto report = s.stop(stop_mode::cancel);
+  ASSERT_EQ(report.still_running.size(), 1U) << report;
+  EXPECT_EQ(report.still_running[0].path, "root/0");
+  checked(job);
+}
+
 TEST_ON_WORKERS(stopping, C35StopUntilDrainsUntilThenAndCancelsTheRest) {
   auto job = scheduler().submit([] {
     while (!coppice::this_task::stop_requested()) std::this_thread::yield();
