@@ -163,6 +163,12 @@ task_error describe(const failure& f) {
   return e;
 }
 
+const task_error& primary(const job_report& r) noexcept {
+  for (const task_error& e : r.errors)
+    if (!e.secondary) return e;
+  return r.errors.front();
+}
+
 void type_counts::add(const std::type_info* type, std::uint64_t n) noexcept {
   const auto known = std::find_if(types_.begin(), types_.end(), [type](const entry& t) {
     return t.type == type || (type != nullptr && t.type != nullptr && *t.type == *type);

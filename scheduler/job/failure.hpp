@@ -57,6 +57,9 @@ bool is_earlier(const failure& a, const failure& b) noexcept;
 // For people. Runs the exception's what(): in no lock, on a thread where that may happen.
 task_error describe(const failure& f);
 
+// Secondary errors may have earlier paths. Requires that some error was kept.
+const task_error& primary(const job_report& r) noexcept;
+
 // How many failures there were of each type, up to 64 types; of others, in all. Null: not known.
 class type_counts {
  public:

@@ -7,10 +7,14 @@
 #include <string>
 #include <utility>
 
+#include "job/failure.hpp"
+
 namespace coppice {
 inline namespace v0 {
 
 namespace {
+
+using detail::primary;
 
 std::string duration_text(std::chrono::nanoseconds d) {
   const auto ns = static_cast<double>(d.count());
@@ -39,13 +43,6 @@ std::string error_text(const task_error& e) {
   if (e.after_cancel) text += ", after the cancel";
   if (e.secondary) text += ", secondary";
   return text;
-}
-
-// Secondary errors may have earlier paths. Requires that some error was kept.
-const task_error& primary(const job_report& r) {
-  for (const task_error& e : r.errors)
-    if (!e.secondary) return e;
-  return r.errors.front();
 }
 
 std::string headline(const job_report& r) {

@@ -18,7 +18,7 @@ void print_one_line(const job_report& report) noexcept {
                        "\" failed and nobody looked: " + std::to_string(report.errors_total) +
                        (report.errors_total == 1 ? " error" : " errors");
     if (!report.errors.empty()) {
-      const task_error& first = report.errors.front();
+      const task_error& first = detail::primary(report);
       line += ", the first at " + first.path + ": " + first.message;
     }
     std::fprintf(stderr, "%s\n", line.c_str());

@@ -265,6 +265,24 @@ TEST_ON_WORKERS(handles, C27WithoutAHandlerALineIsPrinted) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }
 
+TEST_ON_WORKERS(handles, C27TheLineNamesThePrimaryErrorAsTheSummaryDoes) {
+  testing::internal::CaptureStderr();
+  {
+    auto j = scheduler().submit(
+        [] {
+          try {
+            coppice::join([] { throw failure("rethrown"); }, [] { throw failure("an earlier one"); });
+          } catch (const failure&) {
+            throw failure("what really failed");
+          }
+        },
+        support::collecting());
+    while (!j.done()) std::this_thread::yield();
+  }
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_NE(text.find(": 2 errors, the first at root: what really failed"), std::string::npos) << text;
+}
+
 TEST_ON_WORKERS(handles, AHandleMayOutliveItsScheduler) {
   auto value = scheduler().submit([] { return std::make_unique<tracked>(3); });
   auto error = scheduler().submit([] { throw failure("kept"); });
