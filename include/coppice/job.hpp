@@ -31,18 +31,17 @@ class scheduler;
 template <class T>
 class job {
  public:
-  /// An empty handle, as after a move. Its members throw std::future_error's kin: std::logic_error.
+  /// An empty handle, as after a move. Its members throw std::logic_error.
   job() noexcept = default;
   job(job&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  // Code of users that the end of a handle runs, stop callbacks and the ends of errors, finds it changed.
   job& operator=(job&& other) noexcept {
-    if (this != &other) {
-      if (core_ != nullptr) core_->abandon();
-      core_ = std::exchange(other.core_, nullptr);
-    }
+    detail::job_value<T>* const before = std::exchange(core_, std::exchange(other.core_, nullptr));
+    if (before != nullptr) before->abandon();
     return *this;
   }
   ~job() {
-    if (core_ != nullptr) core_->abandon();
+    if (detail::job_value<T>* const mine = std::exchange(core_, nullptr)) mine->abandon();
   }
 
   bool valid() const noexcept { return core_ != nullptr; }
@@ -87,8 +86,10 @@ class job {
   std::stop_token stop_token() const { return checked().stop_token(); }
   /// Lets go: the scheduler joins the job when it stops. Leaves this handle empty.
   void detach() {
-    checked().detach();
-    std::exchange(core_, nullptr)->release();
+    detail::job_value<T>& mine = checked();
+    core_ = nullptr;
+    mine.detach();
+    mine.release();
   }
 
  private:

@@ -291,6 +291,20 @@ TEST_ON_WORKERS(unusual_use, C27OfTwoJobsThatWaitForEachOtherOneHasNotLookedAtTh
   EXPECT_EQ(heard, 1);
 }
 
+TEST_ON_WORKERS(unusual_use, AHandleHasLetGoOfItsJobBeforeTheJobsCallbacksRun) {
+  coppice::job<void> job = scheduler().submit([] { support::fork_until([] { return false; }); });
+  bool told = false;  // plain on purpose
+  const std::stop_callback assigns(job.stop_token(), [&] {
+    told = true;
+    EXPECT_FALSE(job.valid());
+    job = scheduler().submit([] {});
+  });
+  job = coppice::job<void>();
+  EXPECT_TRUE(told);
+  EXPECT_TRUE(job.valid()) << "the callback's";
+  support::checked(job);
+}
+
 // ---- closures -----------------------------------------------------------------------------------
 
 struct with_memory_of_its_own {
