@@ -291,9 +291,8 @@ void job_state::record(error_set&& failures, spot by) noexcept {
   }
 }
 
-job_report& job_state::counted_report() noexcept {
+job_report& job_state::counted_report(const task_counts& n) noexcept {
   job_report& r = make_empty_report();
-  const task_counts n = job.counts.counts();
   r.elapsed = elapsed;
   r.spawned = n.spawned;
   r.succeeded = n.succeeded;
@@ -306,15 +305,15 @@ job_report& job_state::counted_report() noexcept {
 // Nobody looks at the report of most jobs that went well. Several threads may wait by one handle.
 const job_report& job_state::made_report() noexcept {
   const std::lock_guard hold(lock);
-  return has_report ? *report() : counted_report();
+  return has_report ? *report() : counted_report(job.counts.counts());
 }
 
 // Runs code of users, the texts of their errors, if there are any: then in no lock.
-void job_state::make_report() noexcept {
-  job_report& r = counted_report();
+void job_state::make_report(const task_counts& n) noexcept {
+  job_report& r = counted_report(n);
   if (wants_stats) {
     try {
-      r.stats = measured->sum(job.counts.counts(), submitted, home.team.number_wanted(), elapsed);
+      r.stats = measured->sum(n, submitted, home.team.number_wanted(), elapsed);
     } catch (const std::bad_alloc&) {
       // No memory for the advice: no statistics.
     }
@@ -413,14 +412,14 @@ injection_queue::end job_state::finish(worker& w) noexcept {
     all_is_well =
         (!is_ill || (ill()->errors.total() == 0 && !ill()->cancelled_by)) && reason() == stop_reason::none;
     if (all_is_well) {
-      if (has_report || wants_stats) make_report();
+      if (has_report || wants_stats) make_report(n);
       asked = publish_report();
     } else {
       what_happens();  // so that nobody who asks for a stop token now makes it
     }
   }
   if (!all_is_well) {
-    make_report();
+    make_report(n);
     const std::lock_guard hold(lock);
     asked = publish_report();
   }

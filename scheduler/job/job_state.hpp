@@ -174,8 +174,8 @@ struct job_state : injected {
   void stop_without_record(stop_reason why) noexcept;
   void set_stopped(stop_reason why) noexcept;
   void stop_right_of(const task_path& failed) noexcept;
-  void make_report() noexcept;
-  job_report& counted_report() noexcept;
+  void make_report(const task_counts& n) noexcept;
+  job_report& counted_report(const task_counts& n) noexcept;
   void describe_errors(job_report& r) noexcept;
   // Under the lock. What was asked of the end: to wake who sleeps, to give up the results.
   std::uint32_t publish_report() noexcept;
