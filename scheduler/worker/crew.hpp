@@ -1,7 +1,8 @@
 // A crew: the workers of one scheduler and what they share.
 //
-// The worker floor knows frames, not jobs: the injection queue hands it frames through `take_injected`, which
-// the job floor sets, and a worker that runs out of tasks calls `drained`.
+// The worker floor knows frames, not jobs: what it asks of a job that the injection queue has handed it, the
+// root's frame, and what to do when a worker has run out of a job's tasks, the job floor provides (at the end
+// of worker_thread.hpp).
 #pragma once
 
 #include <chrono>
