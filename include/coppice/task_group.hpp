@@ -60,7 +60,8 @@ class task_group {
   /// Joins all children of this group. The group can be used again.
   ///
   /// Threads: the one that made the group.
-  /// Blocks: until all children have ended; meanwhile only they and their descendants run on this thread.
+  /// Blocks: until all children have ended; meanwhile only they and their descendants run on this thread. In
+  /// a branch of a join that began after a child was spawned also what was forked since: that lies above it.
   /// Throws: the original exception of the failed child with the smallest path, the other failures becoming
   /// secondary errors of the task; cancelled, if none has failed and the job is cancelled or a child was
   /// skipped; would_deadlock in a child of this group, or below one; std::logic_error in any other task, or
