@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "job/job_state.hpp"
+#include "platform/fork.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -29,6 +30,10 @@ const bool known_to_all_waits = (
       return job != nullptr ? &waits_of(*job) : nullptr;
     },
     true);
+
+// Those who stood were other threads, which the child has not, and it gives their stacks to its own ones.
+const bool nobody_stands_in_children =
+    (platform::at_fork(nullptr, nullptr, [] { graph->first_elsewhere = nullptr; }), true);
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "job/job_state.hpp"
+#include "platform/fork.hpp"
 #include "platform/thread.hpp"
 #include "platform/waiting.hpp"
 
@@ -30,6 +31,10 @@ struct alignas(cache_line) waiting_callers {
   atomic<std::uint32_t> next_rest{least_rest};
 };
 process_wide<waiting_callers> callers;
+
+// Those who waited were other threads, which the child has not.
+const bool nobody_waits_in_children =
+    (platform::at_fork(nullptr, nullptr, [] { callers->now.store(0, memory_order_relaxed); }), true);
 
 }  // namespace
 

@@ -21,8 +21,13 @@ struct waits {
 };
 detail::process_wide<waits> all;
 
+// Those who waited elsewhere were other threads, which the child has not.
+void forget_who_waited() {
+  all->elsewhere.store(0, detail::memory_order_relaxed);
+  all->lock.unlock();
+}
 const bool survives_forks =
-    (at_fork([] { all->lock.lock(); }, [] { all->lock.unlock(); }, [] { all->lock.unlock(); }), true);
+    (at_fork([] { all->lock.lock(); }, [] { all->lock.unlock(); }, &forget_who_waited), true);
 
 struct found {
   outlook needs;

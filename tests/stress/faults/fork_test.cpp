@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <coppice/coppice.hpp>
+#include <cstddef>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -203,6 +205,37 @@ TEST(fork, C37AChildOfATaskIsNoWorkerAndRunsSerially) {
              CLAIM(fib(15) == 610) && refuses([&] { s.submit([] {}); }) && a_fresh_one_works();
     }));
   }));
+}
+
+// What a worker of this process has on its stack where it waits, a child's worker has overwritten there: the
+// system gives a child's threads the stacks of those that it has not.
+void overwrite_the_stack() {
+  volatile char room[256 * 1024];
+  for (std::size_t i = 0; i < sizeof room; ++i) room[i] = -1;
+}
+
+TEST(fork, C37WhoWaitedForAnotherSchedulersJobIsForgottenInTheChild) {
+  coppice::scheduler a({.workers = 1}), b({.workers = 1});
+  std::latch release{1};
+  auto job = a.submit([&] { b.submit([&] { release.wait(); }).wait(); });
+  while (a.stats().standing == 0) std::this_thread::yield();
+  EXPECT_TRUE(holds_in_child([] {
+    constexpr unsigned workers = 4;
+    coppice::scheduler fresh({.workers = workers});
+    std::barrier all{workers};
+    std::vector<coppice::job<void>> jobs;
+    for (unsigned i = 0; i < workers; ++i)
+      jobs.push_back(fresh.submit([&] {
+        all.arrive_and_wait();
+        overwrite_the_stack();
+        all.arrive_and_wait();
+        fresh.submit([] {}).wait();
+      }));
+    for (auto& each : jobs) each.get();
+    return true;
+  }));
+  release.count_down();
+  job.get();
 }
 
 TEST(fork, C37AnUnfinishedTreeOfAnotherProcessIsNotTouched) {
