@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fifo/seat.hpp"
+#include "platform/fork.hpp"
 #include "platform/thread.hpp"
 #include "platform/waiting.hpp"
 
@@ -20,6 +21,15 @@ using clock = std::chrono::steady_clock;
 // The pool whose worker this thread is, and where it sits.
 thread_local const fifo_pool* own_pool = nullptr;
 thread_local detail::fifo_seat* own_place = nullptr;
+
+// In the child the thread that forked is no worker any more, also if it was one: a pool that is made there
+// may have the address of its own.
+void be_no_worker() {
+  own_pool = nullptr;
+  own_place = nullptr;
+  platform::thread_party = nullptr;
+}
+const bool children_are_no_workers = (platform::at_fork(nullptr, nullptr, &be_no_worker), true);
 
 // Helping on a worker that waits leaves this much of its stack to the tasks themselves.
 constexpr std::uintptr_t stack_reserve = std::uintptr_t{256} * 1024;

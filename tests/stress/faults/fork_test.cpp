@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "child.hpp"
@@ -236,6 +237,19 @@ TEST(fork, C37WhoWaitedForAnotherSchedulersJobIsForgottenInTheChild) {
   }));
   release.count_down();
   job.get();
+}
+
+TEST(fork, C37AChildOfATaskOfAFifoPoolIsNoWorkerOfAPoolThatIsMadeInItsPlace) {
+  std::optional<coppice::fifo_pool> pool(std::in_place, coppice::fifo_options{.workers = 1});
+  EXPECT_TRUE(pool->submit([&] {
+                    return bool(holds_in_child([&] {
+                      pool.reset();
+                      pool.emplace(coppice::fifo_options{.workers = 1});
+                      const bool waits = CLAIM(pool->submit([] { return 3; }).get() == 3);
+                      return waits && CLAIM(pool->stop().rejected == 0) && a_fresh_one_works();
+                    }));
+                  })
+                  .get());
 }
 
 TEST(fork, C37AnUnfinishedTreeOfAnotherProcessIsNotTouched) {
