@@ -27,7 +27,8 @@ class fifo_pool::room final : public awaited {
 //
 // Its search may find a free place, which an outsider takes before the one does who was to have it: then the
 // wait that the search has relied on goes on. So whoever takes the last place, and a worker that leaves, make
-// one who waits here search again; for all of them the room is the same.
+// one who waits here search again; for all of them the room is the same. One who is told then, and goes,
+// makes the next one search: perhaps it has only waited for a circle of others.
 void fifo_pool::await_room_as(platform::party& me, std::unique_lock<std::mutex>& lock, const room& here) {
   struct counted {
     std::atomic<unsigned>& all;
@@ -40,7 +41,11 @@ void fifo_pool::await_room_as(platform::party& me, std::unique_lock<std::mutex>&
     lock.unlock();
     {
       const platform::wait_elsewhere registered(&me, some);
-      if (!registered.why_endless().empty()) throw would_deadlock(registered.why_endless());
+      if (!registered.why_endless().empty()) {
+        lock.lock();
+        look_for_room_again();
+        throw would_deadlock(registered.why_endless());
+      }
       platform::stand_still([&] {
         lock.lock();
         look_again_.wait(lock, [&] { return here.over() || room_lost_ != searched_at; });

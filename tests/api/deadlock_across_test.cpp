@@ -1,6 +1,8 @@
 // Waits that cannot end although each pool and each job on its own could go on: circles through FIFO pools
 // and jobs (C-30, C-32). One of those who wait is told, at once, and then the others go on.
 #include <gtest/gtest.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <coppice/coppice.hpp>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "support/check.hpp"
+#include "support/fifo.hpp"
 #include "support/scale.hpp"
 #include "support/workers.hpp"
 
@@ -19,6 +22,8 @@ namespace {
 
 using coppice::fifo_pool;
 using coppice::fifo_task;
+using support::asleep;
+using support::yield_until;
 
 class across_pools : public support::on_workers {};
 
@@ -189,6 +194,47 @@ TEST(across_fifo_pools, C30C32AWorkerThatLeavesMayCloseACircleOfWaitsForRoom) {
     in_a.wait();
     in_b.wait();
     deadlock.once({"room in the queue of fifo_pool"});
+  }
+}
+
+// Of those who wait for room the first that looks again is in no circle: it is told, and so is one who is.
+TEST(across_fifo_pools, C30C32WhoIsToldOfACircleOfOthersLeavesItToThem) {
+  for (int round = 0; round < support::scaled(200); ++round) {
+    told circle, bystander;
+    std::latch in_a_runs(1), busy_runs(1), known(1), leaves(1);
+    std::atomic<pid_t> first{0}, second{0};
+    fifo_task<void> behind;
+    fifo_pool a({.workers = 1, .queue_capacity = 1, .name = "a"});
+    fifo_pool b({.workers = 1, .name = "b"}), c({.workers = 1, .name = "c"});
+    const auto wait_for_room = [&a](std::atomic<pid_t>& thread, told& who) {
+      return [&] {
+        thread = gettid();
+        who.by([&] { a.submit([] {}); });
+      };
+    };
+    auto in_a = a.submit([&] {
+      in_a_runs.count_down();
+      known.wait();
+      circle.by([&] { behind.wait(); });
+    });
+    in_a_runs.wait();
+    a.resize(2);
+    auto busy = a.submit([&] {
+      busy_runs.count_down();
+      leaves.wait();
+    });
+    busy_runs.wait();
+    auto last = a.submit([] {});
+    auto in_c = c.submit(wait_for_room(first, bystander));
+    yield_until([&] { return first != 0 && asleep(first); });
+    auto in_b = b.submit(wait_for_room(second, circle));
+    yield_until([&] { return second != 0 && asleep(second); });
+    behind = b.submit([] {});
+    known.count_down();
+    a.resize(1);
+    leaves.count_down();
+    for (fifo_task<void>* const each : {&in_a, &in_b, &in_c, &last}) each->wait();
+    circle.once({"could never end"});
   }
 }
 
