@@ -33,10 +33,12 @@ platform::outlook fifo_seat::look() const {
   if (stands_for == nullptr || gave_up == stands || stands_for->over() || stands_for->may_come_from_outside())
     return {};
   const std::uint64_t wait = 2 * stands + 1;
-  if (const fifo_node* const task = stands_for->task(); task != nullptr && task->runner != nullptr) {
+  const fifo_node* const task = stands_for->task();
+  if (task != nullptr && task->runner != nullptr) {
     o.add(*task->runner, wait);
     return o;
   }
+  if (task == nullptr && pool.in_hand_ != 0) return {};  // as in fifo_room_party::look()
   o = pool.any_worker();
   for (platform::outlook::link& l : o.of) l.wait = wait;
   return o;
@@ -62,9 +64,11 @@ std::string fifo_task_party::text() const {
   return "task " + std::to_string(node_.number) + " of " + quoted(node_.pool->options_.name);
 }
 
+// A place in hand may be given back. Once it is filled who waits looks again.
 platform::outlook fifo_room_party::look() const {
   const std::lock_guard hold(pool_.mutex_);
-  return pool_.stopping_ || !pool_.full() ? platform::outlook{} : pool_.any_worker();
+  if (pool_.stopping_ || !pool_.full() || pool_.in_hand_ != 0) return {};
+  return pool_.any_worker();
 }
 
 std::string fifo_room_party::text() const { return "room in the queue of " + quoted(pool_.options_.name); }

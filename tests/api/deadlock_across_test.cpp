@@ -9,6 +9,7 @@
 #include <latch>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,6 +48,10 @@ class told {
     for (const std::string& part : parts)
       EXPECT_NE(texts_[0].find(part), std::string::npos) << part << " is not in: " << texts_[0];
     texts_.clear();
+  }
+  void nobody() {
+    const std::lock_guard hold(lock_);
+    EXPECT_EQ(texts_, std::vector<std::string>{});
   }
 
  private:
@@ -235,6 +240,96 @@ TEST(across_fifo_pools, C30C32WhoIsToldOfACircleOfOthersLeavesItToThem) {
     leaves.count_down();
     for (fifo_task<void>* const each : {&in_a, &in_b, &in_c, &last}) each->wait();
     circle.once({"could never end"});
+  }
+}
+
+// Takes a place in a queue, and stays in hand until `goes_on`; then it is moved in, or gives the place back.
+struct in_hand {
+  enum class end { is_moved_in, gives_back };
+  std::latch& taken;
+  std::latch& goes_on;
+  end how;
+  in_hand(std::latch& t, std::latch& g, end e) : taken(t), goes_on(g), how(e) {}
+  in_hand(in_hand&& other) : in_hand(other.taken, other.goes_on, other.how) {
+    taken.count_down();
+    goes_on.wait();
+    if (how == end::gives_back) throw std::runtime_error("not to be moved");
+  }
+  void operator()() const {}
+};
+
+std::jthread hold_a_place(fifo_pool& pool, std::latch& goes_on, in_hand::end how) {
+  std::latch taken(1);
+  std::jthread holder([&pool, &taken, &goes_on, how] {
+    try {
+      pool.submit(in_hand(taken, goes_on, how));
+      EXPECT_EQ(how, in_hand::end::is_moved_in);
+    } catch (const std::runtime_error&) {
+      EXPECT_EQ(how, in_hand::end::gives_back);
+    }
+  });
+  taken.wait();
+  return holder;
+}
+
+TEST(across_fifo_pools, C30C32APlaceInHandClosesACircleWhenItIsFilledAndNotBefore) {
+  for (const auto how : {in_hand::end::gives_back, in_hand::end::is_moved_in})
+    for (int round = 0; round < support::scaled(100); ++round) {
+      told deadlock;
+      std::latch in_a_runs(1), known(1), goes_on(1);
+      std::atomic<pid_t> first{0}, second{0};
+      fifo_task<void> behind;
+      fifo_pool a({.workers = 1, .queue_capacity = 1, .name = "a"}), b({.workers = 1, .name = "b"});
+      auto in_a = a.submit([&] {
+        in_a_runs.count_down();
+        known.wait();
+        first = gettid();
+        deadlock.by([&] { behind.wait(); });
+      });
+      in_a_runs.wait();
+      const std::jthread holder = hold_a_place(a, goes_on, how);
+      auto in_b = b.submit([&] {
+        known.wait();
+        second = gettid();
+        deadlock.by([&] { a.submit([] {}); });
+      });
+      behind = b.submit([] {});
+      known.count_down();
+      yield_until([&] { return first != 0 && second != 0 && asleep(first) && asleep(second); });
+      deadlock.nobody();
+      goes_on.count_down();
+      in_a.wait();
+      in_b.wait();
+      if (how == in_hand::end::gives_back)
+        deadlock.nobody();
+      else
+        deadlock.once({"room in the queue of fifo_pool 'a'"});
+    }
+}
+
+TEST(across_fifo_pools, C30C32AWorkerThatMayBeGivenAPlaceInHandClosesNoCircle) {
+  for (int round = 0; round < support::scaled(100); ++round) {
+    told deadlock;
+    std::latch in_a_runs(1), held(1), goes_on(1);
+    fifo_pool a({.workers = 1, .queue_capacity = 1, .name = "a"}), b({.workers = 1, .name = "b"});
+    std::atomic<pid_t> waits{0};
+    auto in_a = a.submit([&] {
+      in_a_runs.count_down();
+      held.wait();
+      deadlock.by([&] { a.submit([] {}); });
+    });
+    in_a_runs.wait();
+    const std::jthread holder = hold_a_place(a, goes_on, in_hand::end::gives_back);
+    held.count_down();
+    yield_until([&] { return a.stats().standing == 1; });
+    auto in_b = b.submit([&] {
+      waits = gettid();
+      deadlock.by([&] { in_a.wait(); });
+    });
+    yield_until([&] { return waits != 0 && asleep(waits); });
+    goes_on.count_down();
+    in_b.wait();
+    deadlock.nobody();
   }
 }
 
