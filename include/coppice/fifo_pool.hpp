@@ -225,6 +225,7 @@ class COPPICE_API fifo_pool {
   std::string why_stuck_elsewhere(std::unique_lock<std::mutex>& lock, seat& own);
   platform::outlook any_worker() const;
   void something_moved() noexcept;
+  void let_those_who_stand_look() noexcept;
 
   const fifo_options options_;
   const std::shared_ptr<detail::stream_door> streams_;  // that were made here, and may be read later
@@ -245,6 +246,7 @@ class COPPICE_API fifo_pool {
   unsigned wanted_ = 0;          // workers; seats from here on are to be left
   unsigned present_ = 0;         // seats that somebody sits on
   std::uint64_t room_lost_ = 0;  // how often, while somebody waited at look_again_
+  std::uint64_t moves_ = 0;      // how often those who stand were to look again
   // ----
   std::atomic<unsigned> standing_ = 0;       // changed under the mutex; read by who settles a task
   std::atomic<unsigned> rooms_awaited_ = 0;  // by those at look_again_; increased under the mutex

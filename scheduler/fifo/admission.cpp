@@ -102,6 +102,7 @@ void fifo_pool::append(std::unique_lock<std::mutex>& lock, detail::fifo_node& no
   if (full()) look_for_room_again();
   const bool stopping = stopping_;
   const bool look_again = standing_ != 0;  // to help, or because nothing is in hand any more
+  if (look_again) ++moves_;
   lock.unlock();
   // In a stop all must look: one takes the node, and the others may be free to leave now.
   stopping ? not_empty_.notify_all() : not_empty_.notify_one();
@@ -133,7 +134,7 @@ void fifo_pool::unreserve() noexcept {
   const std::lock_guard lock(mutex_);
   --in_hand_;
   room_for_one();
-  moved_.notify_all();
+  let_those_who_stand_look();
   if (stopping_) not_empty_.notify_all();  // workers may leave now
 }
 
@@ -150,7 +151,7 @@ void fifo_pool::enqueue(detail::fifo_node& node) noexcept {
   lock.lock();
   --in_hand_;
   not_empty_.notify_all();  // workers may leave now
-  moved_.notify_all();
+  let_those_who_stand_look();
 }
 
 // The next step of a stream, which no bound holds up. False: the pool is stopped, the node is untouched.

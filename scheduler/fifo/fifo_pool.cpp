@@ -147,7 +147,7 @@ stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
   }
   end_waits_for_room();
   not_empty_.notify_all();
-  moved_.notify_all();
+  let_those_who_stand_look();
   lock.unlock();
   platform::stand_still([&] { await_end(until); });
   streams_->stop_streams("its pool was stopped");
@@ -214,7 +214,7 @@ void fifo_pool::cancel_queued(std::unique_lock<std::mutex>& lock) {
   lock.lock();
   in_hand_ -= count;
   not_empty_.notify_all();
-  moved_.notify_all();
+  let_those_who_stand_look();
 }
 
 void fifo_pool::join() {

@@ -26,6 +26,12 @@ constexpr std::size_t shown = 8;  // workers in a message
 void fifo_pool::something_moved() noexcept {
   if (standing_ == 0) return;
   const std::lock_guard lock(mutex_);
+  let_those_who_stand_look();
+}
+
+// With the mutex held.
+void fifo_pool::let_those_who_stand_look() noexcept {
+  ++moves_;
   moved_.notify_all();
 }
 
@@ -52,7 +58,11 @@ void fifo_pool::stand(std::unique_lock<std::mutex>& lock, awaited& what) {
     if (what.over()) return;  // a task may have ended before it could see this one stand
     if (options_.on_recursion != recursion::block) {
       std::string why;
-      if (platform::anybody_waits_elsewhere()) why = why_stuck_elsewhere(lock, own);
+      if (platform::anybody_waits_elsewhere()) {
+        const std::uint64_t searched_at = moves_;
+        why = why_stuck_elsewhere(lock, own);
+        if (why.empty() && moves_ != searched_at) continue;  // nobody was there to be woken
+      }
       if (why.empty()) why = why_stuck(own);
       if (!why.empty()) throw would_deadlock(why);
       if (what.over()) return;

@@ -87,7 +87,7 @@ void fifo_pool::run_next(std::unique_lock<std::mutex>& lock, seat& own) {
   ++own.taken;
   own.number = node->number;
   node->runner = &own;
-  if (standing_ != 0) moved_.notify_all();
+  if (standing_ != 0) let_those_who_stand_look();
   lock.unlock();
   room_for_one();
   node->run();
@@ -103,7 +103,7 @@ void fifo_pool::leave(seat& own) noexcept {
   own.present = false;
   if (--present_ == 0) left_.notify_all();
   if (head_) not_empty_.notify_one();  // the call may have been for the task, and not for this worker
-  moved_.notify_all();
+  let_those_who_stand_look();
   look_for_room_again();
   for (detail::fifo_node* node = head_; node != nullptr; node = node->next) node->search_again();
 }

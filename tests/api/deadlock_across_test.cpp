@@ -371,6 +371,59 @@ TEST(across_fifo_pools, C30C32AWorkerThatLeavesMayCloseACircleOfWaitsForTasks) {
   }
 }
 
+// Each waits for the next one, the last for `task`.
+void line_of_jobs(coppice::scheduler& s, int length, const fifo_task<void>& task) {
+  if (length == 0) return task.wait();
+  s.submit([&s, length, &task] { line_of_jobs(s, length - 1, task); }).wait();
+}
+
+// The search has seen the worker that leaves, which runs a task yet, and goes on along a line that is long
+// enough for it to leave meanwhile.
+TEST(across_fifo_pools, C30C32AWorkerThatLeavesDuringASearchMayCloseACircle) {
+  for (int round = 0; round < support::scaled(20); ++round) {
+    told deadlock;
+    std::latch in_a_runs(1), middle_runs(1), busy_runs(1), known(1), closes(1), searches(1), leaves(1);
+    fifo_task<void> in_a, middle, behind;
+    coppice::job<void> line;
+    std::atomic<pid_t> waits{0};
+    coppice::scheduler s({.workers = 1});
+    fifo_pool a({.workers = 1, .name = "a"});
+    in_a = a.submit([&] {
+      in_a_runs.count_down();
+      known.wait();
+      waits = gettid();
+      deadlock.by([&] { line.wait(); });
+    });
+    in_a_runs.wait();
+    a.resize(2);
+    middle = a.submit([&] {
+      middle_runs.count_down();
+      closes.wait();
+      searches.count_down();
+      deadlock.by([&] { behind.wait(); });
+    });
+    middle_runs.wait();
+    a.resize(3);
+    auto busy = a.submit([&] {
+      busy_runs.count_down();
+      leaves.wait();
+    });
+    busy_runs.wait();
+    behind = a.submit([] {});
+    line = s.submit([&] { line_of_jobs(s, 1000, middle); });
+    yield_until([&] { return s.stats().standing == 1; });
+    known.count_down();
+    yield_until([&] { return waits != 0 && asleep(waits); });
+    a.resize(2);
+    closes.count_down();
+    searches.wait();
+    leaves.count_down();
+    in_a.wait();
+    support::check(line.wait());
+    deadlock.once({"could never end", "fifo_pool 'a'"});
+  }
+}
+
 // Outsiders take the places that become free before those do whose search has counted on them.
 TEST(across_fifo_pools, C30C32WhoTakesTheLastPlaceMayCloseACircleOfWaitsForRoom) {
   const int tasks = support::scaled(5'000);
