@@ -1,6 +1,7 @@
 // A scheduler: a set of workers, one pinned to each core, that run jobs.
 //
-// All members may be called from any thread; the destructor from one that is not a worker of this scheduler.
+// All members may be called from any thread; the destructor from one that is not a worker of this scheduler,
+// and not in a stop callback that one of its deadlines has called.
 //
 // In a child made by fork() the workers do not exist: members throw scheduler_stopped at once, try_submit
 // says stopped, the destructor joins nobody; a job that had not ended throws the same from its handle. A
@@ -121,7 +122,8 @@ class COPPICE_API scheduler {
   /// started. Joins the threads. Idempotent; several threads may call it.
   ///
   /// Blocks: until all jobs are quiet.
-  /// Throws: would_deadlock when called by one of its own workers.
+  /// Throws: would_deadlock when called by one of its own workers, or in a stop callback that the deadline of
+  /// one of its jobs has called.
   stop_report stop(stop_mode mode = stop_mode::drain);
   /// Drains until `when`, then cancels.
   stop_report stop_until(std::chrono::steady_clock::time_point when);

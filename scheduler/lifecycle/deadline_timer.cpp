@@ -39,6 +39,11 @@ void deadline_timer::stop() noexcept {
   if (thread_) thread_->join();
 }
 
+bool deadline_timer::runs_on_this_thread() noexcept {
+  const std::lock_guard hold(lock_);
+  return thread_ && !over_ && thread_->handle() == platform::this_thread();
+}
+
 void deadline_timer::run() noexcept {
   const platform::deadline_waiter told(
       [](void* self) {
@@ -64,6 +69,7 @@ void deadline_timer::run() noexcept {
     job->release();
     hold.lock();
   }
+  over_ = true;
 }
 
 }  // namespace detail

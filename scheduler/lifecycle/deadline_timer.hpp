@@ -36,6 +36,8 @@ class deadline_timer {
   void watch(job_core& job, time_point when);
   void forget(job_core& job, time_point when) noexcept;
   void stop() noexcept;
+  // In a stop callback that it calls.
+  bool runs_on_this_thread() noexcept;
 
  private:
   void run() noexcept;
@@ -45,6 +47,7 @@ class deadline_timer {
   condition_variable changed_;
   std::set<std::pair<time_point, job_core*>> watched_;
   bool stopping_ = false;
+  bool over_ = false;  // its thread ends, and another one may have the handle then
   std::optional<platform::thread> thread_;
 };
 

@@ -51,6 +51,11 @@ stop_report scheduler_core::stop(stop_mode mode, const std::chrono::steady_clock
         "coppice: scheduler \"" + options.name +
         "\" was asked to stop by a task that it runs, and would wait for that task for ever (stop it "
         "from another thread)");
+  if (timer.runs_on_this_thread())
+    throw would_deadlock(
+        "coppice: scheduler \"" + options.name +
+        "\" was asked to stop by a stop callback that a deadline of its jobs has called, and would wait for "
+        "that callback for ever (stop it from another thread)");
   // A task of another scheduler: what runs here may wait for what that one has ended, or has yet to run.
   if (this_worker != nullptr) flush_counts(*this_worker);
   const lent_core meanwhile(this_worker);

@@ -6,6 +6,7 @@
 #include <coppice/coppice.hpp>
 #include <latch>
 #include <memory>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -176,6 +177,26 @@ TEST_ON_WORKERS(stopping, C35StoppingFromAnOwnWorkerIsAnErrorAndNotAHang) {
     EXPECT_THROW(scheduler().stop_until(clock_type::now()), coppice::would_deadlock);
   });
   EXPECT_EQ(scheduler().run([] { return 1; }), 1) << "it was not stopped";
+}
+
+// The timer's thread is one of the scheduler's own as well. Where the deadline is reached before the callback
+// is there, it is this thread that calls it.
+TEST_ON_WORKERS(stopping, C35StoppingInACallbackOfADeadlineIsAnErrorAndNotAHang) {
+  std::atomic<bool> called{false};
+  for (auto limit = 5ms; !called; limit *= 2) {
+    auto job = scheduler().submit(
+        [] {
+          while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+        },
+        {.deadline = clock_type::now() + limit});
+    const std::stop_callback react(job.stop_token(), [&, here = std::this_thread::get_id()] {
+      if (std::this_thread::get_id() == here) return;
+      called = true;
+      EXPECT_THROW(scheduler().stop(), coppice::would_deadlock);
+    });
+    checked(job);
+  }
+  EXPECT_EQ(scheduler().run([] { return 1; }), 1);
 }
 
 }  // namespace
