@@ -178,7 +178,16 @@ class job_core::ends final : public wait_condition {
   void sleep(worker_thread& me) noexcept override {
     // What this worker still has is for others while it stands still.
     me.share_all_and_wake();
-    job_.sleep_until_done(nullptr);
+    job_state& s = job_state::of(job_);
+    standing here{me, nullptr};
+    {
+      // Under the lock under which the job ends.
+      const std::lock_guard hold(s.lock);
+      s.waiting_workers.enter(here);
+    }
+    // Not on the job's word: what is shared for this worker wakes it too.
+    if (!job_.done()) me.park.park();
+    s.waiting_workers.leave(here);
   }
 
  private:
@@ -228,7 +237,7 @@ void job_core::wait_elsewhere(worker_thread& me) {
   {
     // Under the lock under which the job ends.
     const std::lock_guard hold(state().lock);
-    state().workers_elsewhere.enter(there);
+    state().waiting_workers.enter(there);
   }
   const auto descends = [this](const injected& other) {
     job_core& waiting = static_cast<const job_state&>(other).job;
@@ -251,7 +260,7 @@ void job_core::wait_elsewhere(worker_thread& me) {
     }
   }
   flush_counts(me);
-  state().workers_elsewhere.leave(there);
+  state().waiting_workers.leave(there);
   me.all.waits_elsewhere.leave(here);
   go_on_elsewhere(anywhere);
   me.attention.fetch_or(attention_bit::look, memory_order_relaxed);

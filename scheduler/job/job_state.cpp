@@ -424,7 +424,7 @@ injection_queue::end job_state::finish(worker& w) noexcept {
     asked = publish_report();
   }
   if ((asked & job_core::is_awaited) != 0) platform::futex_wake_all(job.done_);
-  workers_elsewhere.wake_all();
+  waiting_workers.wake_all();
   if ((asked & job_core::is_let_go) != 0) give_up_results();
   if (bounded) home.team.callers.come_back_to(submitted_on);
   return {this, n.succeeded + n.failed + n.cancelled, n.skipped, submitted + elapsed};

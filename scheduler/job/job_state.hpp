@@ -96,7 +96,7 @@ struct job_state : injected {
   std::chrono::nanoseconds elapsed{0};
   job_core& job;
   const std::unique_ptr<measure> measured;  // null unless asked for
-  standing_list workers_elsewhere;          // workers of other schedulers that wait for this job
+  standing_list waiting_workers;            // that are parked until this job ends
 
   // The handle's. That it waits or lets go takes no line from the worker but that of the job's end.
   alignas(cache_line) atomic<bool> observed{false};  // somebody has waited, or was told

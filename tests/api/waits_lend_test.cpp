@@ -1,6 +1,8 @@
 // Every wait of ours lends its worker's core, as blocking() does: others run there meanwhile. Each test ends
 // only if a job that is submitted while all workers wait is run all the same.
 #include <gtest/gtest.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -10,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/fifo.hpp"
 #include "support/workers.hpp"
 
 namespace {
@@ -134,6 +137,24 @@ TEST_F(waits_lend, AnInnerJobThatAnotherWorkerRuns) {
   while (!begun) std::this_thread::yield();
   s.two.run([&] { s.release.count_down(); });
   job.get();
+}
+
+// The other worker is the only one who can run the second branch, and it is asleep when that is forked.
+TEST_F(waits_lend, WhoWaitsForAJobIsWokenByWhatThatForks) {
+  some_schedulers s;
+  std::atomic<pid_t> waits{0};
+  std::atomic<bool> begun{false};
+  std::latch both{2};
+  s.two.run([&] {
+    waits = gettid();
+    auto inner = s.two.submit([&] {
+      begun = true;
+      while (s.two.stats().standing == 0 || !support::asleep(waits)) std::this_thread::yield();
+      coppice::join([&] { both.arrive_and_wait(); }, [&] { both.arrive_and_wait(); });
+    });
+    while (!begun) std::this_thread::yield();
+    inner.wait();
+  });
 }
 
 TEST_F(waits_lend, AReaderOfAStreamOfAPool) {
