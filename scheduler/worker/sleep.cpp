@@ -73,9 +73,6 @@ void worker_thread::sleep() noexcept {
   const bool stay_awake = sees_work || all.closing.load(memory_order_seq_cst) || is_surplus() || crowded() ||
                           (others_work && !rests && expose_someone(true));
   if (stay_awake && end_own_sleep()) return;
-  // Its core was taken meanwhile: what it has seen is for somebody else.
-  // order(resting): seq_cst; pairs with the exchange in displace_sleeper().
-  if (stay_awake && resting.load(memory_order_seq_cst) == rest::retired) all.wake_one(this);
   add_as_only_writer(stats.parks, std::uint64_t{1}, memory_order_relaxed);
   if (rests) {
     const auto doublings = fruitless_ < longest_rest_doublings ? fruitless_ : longest_rest_doublings;
@@ -89,6 +86,9 @@ void worker_thread::sleep() noexcept {
       return;
     }
   }
+  // Its core was taken meanwhile: what it has seen, or was to look at after its rest, is for somebody else.
+  // order(resting): seq_cst; pairs with the exchange in displace_sleeper().
+  if ((stay_awake || rests) && resting.load(memory_order_seq_cst) == rest::retired) all.wake_one(this);
   sleep_until_awake();
   ++fruitless_;
   add_as_only_writer(stats.wakes, std::uint64_t{1}, memory_order_relaxed);
