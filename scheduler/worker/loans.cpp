@@ -223,17 +223,18 @@ void loans::take_back(worker_thread& me) noexcept {
       return;
     }
     --standing_;
-    if (std::exchange(me.has_forked_standing, false)) count_out();
     keeper = take_keeper(before);
     if (keeper != nullptr) {
       ++standing_;
       ++counted_.loans;
-      let_go(*keeper);
       // Whether it has forked is not known here.
       keeper->has_forked_standing = true;
       count_in();
+      let_go(*keeper);
     }
     hold(me, core_for(me));
+    // Counted for its core now, and so not for a moment uncounted.
+    if (std::exchange(me.has_forked_standing, false)) count_out();
   }
   if (me.core.load(memory_order_relaxed) != before) me.bind_to_core();
   // Its own frames, and the keeper's, are stealable already: whoever is parked now may have to come.

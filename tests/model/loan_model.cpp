@@ -152,6 +152,29 @@ MODEL(WhoComesBackToAUsedCoreLosesNoWork,
   last_ran.wait();
 }
 
+// It has forked, and goes on as one that forks: whoever goes to sleep meanwhile asks it for what it keeps to
+// itself then.
+MODEL(WhoForkedWhileItStoodIsAskedAlsoWhenItComesBack,
+      {.preemptions = 2, .spurious = 0, .timeouts = 0, .stale_total = 0, .detours = 0}) {
+  gate first_ran, second_ran, all_done;
+  const auto first = [&](worker&) { first_ran.open(); };
+  const auto second = [&](worker&) { second_ran.open(); };
+  work a(first), b(second);
+  const auto root = [&](worker& w) {
+    standing(w, [&] {
+      push(w, a);
+      first_ran.wait();
+    });
+    push(w, b);
+    second_ran.wait();
+    all_done.open();
+  };
+  work r(root);
+  running_crew crew(2, 0, 1);
+  crew.submit(r);
+  all_done.wait();
+}
+
 // As many as may stand still do: the next one keeps its core, which is lent as soon as another comes back.
 MODEL(TheCoreOfAKeeperIsLentWhenAnotherComesBack, (long_within(0))) {
   gate first_stands, first_goes, first_is_back, second_stands, second_goes, all_done;
