@@ -89,8 +89,10 @@ void loans::mark(const worker_thread& w, bool has_frames) noexcept {
     extras_[i / 64].fetch_and(~bit, memory_order_seq_cst);
 }
 
-// Of a core with a sleeper: the sleeper is parked where it sleeps, and the core is vacant.
-bool loans::displace_sleeper(core& c) noexcept {
+// Of a core with a sleeper: the sleeper is parked where it sleeps, and the core is vacant. Another one, who
+// falls asleep, may have counted the sleepers before and those present afterwards, and so found nobody who
+// works: the one who comes back shares at its first fork, as if it had been asked.
+bool loans::displace_sleeper(core& c, worker_thread& back) noexcept {
   using rest = worker_thread::rest;
   if (closed_) return false;  // nobody would wake it
   for (worker_thread* h = c.holders; h != nullptr; h = h->next_holder) {
@@ -104,21 +106,23 @@ bool loans::displace_sleeper(core& c) noexcept {
     let_go(*h);
     mark(*h, false);
     park(*h);
+    // order(attention): relaxed; the own word, read after the own pushes.
+    back.attention.fetch_or(attention_bit::hungry, memory_order_relaxed);
     return true;
   }
   return false;
 }
 
 // Its own core if nobody runs there and it is wanted; else one where nobody runs; else its own.
-unsigned loans::core_for(const worker_thread& back) noexcept {
+unsigned loans::core_for(worker_thread& back) noexcept {
   const unsigned own = back.core.load(memory_order_relaxed);
-  if (own < wanted_ && (cores_[own].held == 0 || displace_sleeper(cores_[own]))) return own;
+  if (own < wanted_ && (cores_[own].held == 0 || displace_sleeper(cores_[own], back))) return own;
   if (vacant_ != 0)
     for (unsigned i = 0; i < wanted_; ++i)
       if (cores_[i].vacant) return i;
   if (all_.idle.sleepers() != 0)
     for (unsigned i = 0; i < wanted_; ++i)
-      if (displace_sleeper(cores_[i])) return i;
+      if (displace_sleeper(cores_[i], back)) return i;
   return own;
 }
 

@@ -118,8 +118,8 @@ class loans {
   void set_vacant(core& c, bool vacant) noexcept;
   void count_in() noexcept;
   void count_out() noexcept;
-  bool displace_sleeper(core& c) noexcept;
-  unsigned core_for(const worker_thread& back) noexcept;
+  bool displace_sleeper(core& c, worker_thread& back) noexcept;
+  unsigned core_for(worker_thread& back) noexcept;
   worker_thread* take_parked(unsigned core) noexcept;
   worker_thread* take_keeper(unsigned core) noexcept;
   worker_thread* make(unsigned core) noexcept;
