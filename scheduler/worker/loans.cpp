@@ -81,8 +81,8 @@ void loans::mark(const worker_thread& w, bool has_frames) noexcept {
   if (!w.is_spare()) return;
   const unsigned i = w.spare_number();
   const std::uint64_t bit = std::uint64_t{1} << (i % 64);
-  // order(extras): seq_cst; pairs with the load in any_extra(): set before the worker shares anything, read
-  // by a sleeper that has announced itself.
+  // order(extras): seq_cst; pairs with the load in any_extra(): set before the worker announces what it
+  // shares, read by a sleeper that has announced itself.
   if (has_frames)
     extras_[i / 64].fetch_or(bit, memory_order_seq_cst);
   else

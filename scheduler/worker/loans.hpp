@@ -19,8 +19,9 @@
 //   idle_counts::word_  seq_cst: a core is announced as vacant, then its lender looks for work; whoever makes
 //                       work visible does that, then reads the word.
 //   resting             seq_cst: `retired` is stored before closing is looked at, as a sleep is announced.
-//   spares_[i]          release when its thread runs; pairs with the acquire in spare().
-//   extras_             seq_cst: a bit is set before its worker shares, and read after a sleep was announced.
+//   made_               release when the thread of the newest spare runs; pairs with the acquire in made().
+//   extras_             seq_cst: a bit is set before its worker announces what it shares, and read after a
+//                       sleep was announced.
 //   present_            seq_cst: a worker is counted before it forks.
 #pragma once
 

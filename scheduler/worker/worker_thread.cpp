@@ -140,7 +140,7 @@ void worker_thread::look_around_anew() noexcept {
 }
 
 void worker_thread::take_new_place() noexcept {
-  // order(victims): acquire; pairs with the release in resize().
+  // order(victims): acquire; pairs with the exchange in resize().
   const std::unique_ptr<std::vector<victim>> list(new_victims.exchange(nullptr, memory_order_acquire));
   if (list != nullptr) victims.swap(*list);
   bound_core_ = nowhere;
