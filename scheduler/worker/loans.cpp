@@ -65,6 +65,12 @@ void loans::let_go(worker_thread& w) noexcept {
   --c.held;
   count_out();
   w.crowded_since.store(worker_thread::not_crowded, memory_order_relaxed);
+  one_less(number);
+}
+
+// The core is not held by one who has held it, or to whom it was promised.
+void loans::one_less(unsigned number) noexcept {
+  core& c = cores_[number];
   if (c.held == 1 && c.holders != nullptr)
     c.holders->crowded_since.store(worker_thread::not_crowded, memory_order_relaxed);
   if (c.held == 0 && number < wanted_) set_vacant(c, true);
@@ -366,7 +372,7 @@ void loans::take_back_promise(unsigned number) noexcept {
   --promised_;
   --counted_.borrowings;
   ++counted_.refused;
-  if (number < wanted_ && cores_[number].held == 0) set_vacant(cores_[number], true);
+  one_less(number);
 }
 
 void loans::close() noexcept {

@@ -114,6 +114,7 @@ class loans {
   void serve(unsigned lent, bool may_make) noexcept;
   void hold(worker_thread& w, unsigned core) noexcept;
   void let_go(worker_thread& w) noexcept;
+  void one_less(unsigned core) noexcept;
   void park(worker_thread& w) noexcept;
   void mark(const worker_thread& w, bool has_frames) noexcept;
   void set_vacant(core& c, bool vacant) noexcept;
