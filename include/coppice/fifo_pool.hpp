@@ -203,6 +203,7 @@ class COPPICE_API fifo_pool {
   void leave_to_parent() noexcept;
 
   stop_report stop(stop_mode mode, const time_point* until);
+  void begin_stop() noexcept;
   void await_end(const time_point* until);
   void cancel_all(std::unique_lock<std::mutex>& lock);
   void cancel_queued(std::unique_lock<std::mutex>& lock);

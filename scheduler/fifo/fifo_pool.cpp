@@ -140,11 +140,7 @@ stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
   }
   std::unique_lock lock(mutex_);
   if (mode == stop_mode::cancel) cancel_all(lock);
-  if (!stopping_) {
-    stopping_ = true;
-    ran_before_stop_ = ran();
-    rejected_before_stop_ = rejected_;
-  }
+  begin_stop();
   end_waits_for_room();
   not_empty_.notify_all();
   let_those_who_stand_look();
@@ -154,6 +150,13 @@ stop_report fifo_pool::stop(stop_mode mode, const time_point* until) {
   lock.lock();
   insist_on_conservation();
   return {ran() - ran_before_stop_, skipped_, rejected_ - rejected_before_stop_, still_running_};
+}
+
+// With the mutex held.
+void fifo_pool::begin_stop() noexcept {
+  if (std::exchange(stopping_, true)) return;
+  ran_before_stop_ = ran();
+  rejected_before_stop_ = rejected_;
 }
 
 void fifo_pool::await_end(const time_point* until) {
@@ -198,11 +201,7 @@ void fifo_pool::cancel_queued(std::unique_lock<std::mutex>& lock) {
   }
   still_running_ = std::move(running);
   cancelled_ = true;
-  if (!stopping_) {
-    stopping_ = true;
-    ran_before_stop_ = ran();
-    rejected_before_stop_ = rejected_;
-  }
+  begin_stop();
   detail::fifo_node* unwanted = std::exchange(head_, nullptr);
   tail_ = nullptr;
   const std::size_t count = std::exchange(queued_, 0);

@@ -301,13 +301,11 @@ void worker_thread::share_all_and_wake() noexcept {
 void worker_thread::announce_shared() noexcept {
   // order(helper): seq_cst; pairs with the store and the exchange in wait_for().
   worker_thread* const waiter = helper.exchange(nullptr, memory_order_seq_cst);
+  if (waiter == nullptr) return all.wake_one(this);
   // A waiter that has lent its core takes part itself; nobody else is to be given that core for it. It passes
   // on what it does not take.
-  if (waiter == nullptr)
-    all.wake_one(this);
-  else
-    all.wake_sleeper(this);
-  if (waiter != nullptr) waiter->park.unpark();
+  all.wake_sleeper(this);
+  waiter->park.unpark();
 }
 
 // The attention word, seen non-zero by a fork. The bit is cleared before what it stands for is looked at, so
