@@ -122,7 +122,8 @@ class COPPICE_API fifo_pool {
   template <detail::fifo_callable F>
   [[nodiscard]] auto try_submit(F&& f) -> fifo_submission<std::invoke_result_t<F>>;
 
-  /// As `try_submit`, but waits for room until `when`.
+  /// As `try_submit`, but waits for room until `when`; with time_point::max() for ever, as `submit` does, and
+  /// then throws would_deadlock and recursion_too_deep where that does.
   template <detail::fifo_callable F>
   [[nodiscard]] auto submit_until(F&& f, time_point when) -> fifo_submission<std::invoke_result_t<F>>;
 

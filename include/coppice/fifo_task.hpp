@@ -70,7 +70,8 @@ class fifo_task {
   ///
   /// Blocks: until then; in a worker of the same pool as fifo_options::on_recursion says.
   /// Throws: std::future_error (no_state) on an empty handle; in a worker of this or another pool and in a
-  /// task of a job would_deadlock, with the chain, if the wait could never end; never what the task threw.
+  /// task of a job would_deadlock, with the chain, if the wait could never end; recursion_too_deep if helping
+  /// has used up the worker's stack; never what the task threw.
   void wait() const;
 
   /// Waits, then hands the result over and leaves the handle empty.
