@@ -3,6 +3,7 @@
 #include <coppice/detail/job_core.hpp>
 
 #include "job/job_state.hpp"
+#include "worker/crew.hpp"
 
 namespace coppice {
 inline namespace v0 {
@@ -15,6 +16,7 @@ void deadline_timer::start() {
   constexpr std::size_t stack_bytes = std::size_t{8} * 1024 * 1024;
   thread_.emplace(
       name_, stack_bytes, [](void* self) { static_cast<deadline_timer*>(self)->run(); }, this);
+  team_.unbind(*thread_);
 }
 
 void deadline_timer::watch(job_core& job, time_point when) {

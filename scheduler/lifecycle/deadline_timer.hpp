@@ -20,12 +20,13 @@ inline namespace v0 {
 namespace detail {
 
 class job_core;
+struct crew;
 
 class deadline_timer {
  public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  explicit deadline_timer(std::string name) : name_(std::move(name)) {}
+  deadline_timer(const crew& team, std::string name) : team_(team), name_(std::move(name)) {}
   ~deadline_timer() { stop(); }
   deadline_timer(const deadline_timer&) = delete;
   deadline_timer& operator=(const deadline_timer&) = delete;
@@ -42,6 +43,7 @@ class deadline_timer {
  private:
   void run() noexcept;
 
+  const crew& team_;  // whose topology knows where it may run
   const std::string name_;
   mutex lock_;
   condition_variable changed_;

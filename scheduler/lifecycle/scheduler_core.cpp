@@ -38,7 +38,7 @@ scheduler_core::scheduler_core(scheduler_options o)
       streams(std::make_shared<stream_door>()),
       team(plan(options), options.injection_capacity,
            std::min(options.max_spare_workers, platform::max_spares)),
-      timer(options.name + "-timer"),
+      timer(team, options.name + "-timer"),
       watchdog(*this, platform::stall_from_environment(options.stall_after)) {
   team.name = options.name;
   team.stack_bytes = options.stack_bytes != 0 ? options.stack_bytes : default_stack_bytes;

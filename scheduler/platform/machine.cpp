@@ -334,6 +334,18 @@ int machine::bind_thread(thread::native who, const std::string& pus) const {
       [&](int flags) { return hwloc_set_thread_cpubind(loaded_->handle, who, bits->get(), flags); });
 }
 
+int machine::unbind_thread(thread::native who) const {
+  if (!loaded_) return ENOSYS;
+  const auto handle = loaded_->handle;
+  const auto everywhere = hwloc_topology_get_topology_cpuset(handle);
+  const auto now = make_bitmap();
+  if (hwloc_get_thread_cpubind(handle, who, now.get(), HWLOC_CPUBIND_THREAD) == 0 &&
+      hwloc_bitmap_isincluded(everywhere, now.get()) != 0)
+    return 0;
+  return bind_strictly_or_loosely(
+      [&](int flags) { return hwloc_set_thread_cpubind(handle, who, everywhere, flags); });
+}
+
 std::string refusal_in_words(int error) {
   switch (error) {
     case EPERM:

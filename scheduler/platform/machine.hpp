@@ -63,6 +63,9 @@ class machine {
   int bind_this_thread(const std::string& pus) const;
   /// The same for another one.
   int bind_thread(thread::native who, const std::string& pus) const;
+  /// Lets it run on all PUs of `facts().everywhere`. One that may already is left alone: a mask that nobody
+  /// has set follows the cpuset of the process. 0, or the errno of the refusal.
+  int unbind_thread(thread::native who) const;
 
  private:
   struct loaded;                          // owns hwloc's handle

@@ -107,19 +107,32 @@ const place& topology::place_of(unsigned worker) const {
   return places.empty() ? state_->here->facts().everywhere : places[worker];
 }
 
+bool topology::has_places() const noexcept { return !state_->plan.places.empty(); }
+
 bool topology::bind_this_thread(unsigned worker, std::string* why) noexcept {
-  return bind(worker, why, [this](const std::string& pus) { return state_->here->bind_this_thread(pus); });
+  return bind(worker, this_thread(), why,
+              [this](const std::string& pus) { return state_->here->bind_this_thread(pus); });
 }
 
 bool topology::bind_thread(unsigned worker, thread::native who, std::string* why) noexcept {
-  return bind(worker, why, [&](const std::string& pus) { return state_->here->bind_thread(who, pus); });
+  return bind(worker, who, why, [&](const std::string& pus) { return state_->here->bind_thread(who, pus); });
+}
+
+void topology::unbind_thread(thread::native who) const noexcept {
+  if (!state_->here->facts().why_unbindable.empty()) return;
+  try {
+    state_->here->unbind_thread(who);
+  } catch (const std::bad_alloc&) {
+    // It stays where it is.
+  }
 }
 
 // A worker's thread has nobody above it to catch bad_alloc: without memory the thread stays unbound, and
 // without memory for the words it says none.
 template <class Bind>
-bool topology::bind(unsigned worker, std::string* why, Bind how) noexcept {
+bool topology::bind(unsigned worker, thread::native who, std::string* why, Bind how) noexcept {
   const std::string& planned = state_->plan.why_not_pinned;
+  if (!planned.empty()) unbind_thread(who);
   std::string refusal;
   try {
     const std::string& pus = place_of(worker).pus;

@@ -78,13 +78,21 @@ class topology {
   /// is where it would be. `worker` is below workers().
   const place& place_of(unsigned worker) const;
 
+  /// Whether workers have places of their own: else one place, the whole mask, is that of all.
+  bool has_places() const noexcept;
+
   /// Binds the calling thread as `worker`. False: it stays where it is, and `*why` says why in words
   /// (`why` may be null); after a refusal pinned() is false. Without memory the thread is not bound, and
-  /// without memory for the words `*why` is left as it was.
+  /// without memory for the words `*why` is left as it was. In an unpinned plan it is let run anywhere in the
+  /// mask, as by unbind_thread().
   bool bind_this_thread(unsigned worker, std::string* why) noexcept;
 
   /// The same for another thread that is to take this worker's place.
   bool bind_thread(unsigned worker, thread::native who, std::string* why) noexcept;
+
+  /// Lets a thread run anywhere in the mask: it has inherited the mask of its creator, which may be a worker
+  /// that is bound. Where threads cannot be bound, and where that is refused, it stays where it is.
+  void unbind_thread(thread::native who) const noexcept;
 
   /// All workers but this one, nearest group first; groups without workers are left out. Workers
   /// that are not placed are as far apart as the mask is wide.
@@ -98,7 +106,7 @@ class topology {
  private:
   struct state;
   template <class Bind>
-  bool bind(unsigned worker, std::string* why, Bind how) noexcept;
+  bool bind(unsigned worker, thread::native who, std::string* why, Bind how) noexcept;
   explicit topology(std::unique_ptr<state> made) noexcept;
   std::unique_ptr<state> state_;
 };

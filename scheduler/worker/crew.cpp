@@ -1,5 +1,6 @@
 #include "worker/crew.hpp"
 
+#include <mutex>
 #include <utility>
 
 #include "platform/membarrier.hpp"
@@ -82,6 +83,11 @@ bool crew::searched_elsewhere() const noexcept {
 bool crew::leaves_this_cpu_alone() const noexcept {
   // Whoever has just ended a job is about to search.
   return spin.load(memory_order_relaxed) && idle.idlers() + 1 >= cores.present() && nobody_awake_here();
+}
+
+void crew::unbind(const platform::thread& helper) const noexcept {
+  const std::lock_guard hold(lock);
+  topology.unbind_thread(helper.handle());
 }
 
 void crew::wake_all() noexcept {

@@ -103,6 +103,8 @@ struct crew {
   // A guess: whether a thread that is no worker takes nothing from the workers by polling on its CPU. At most
   // one of them works, and none that is awake belongs there.
   bool leaves_this_cpu_alone() const noexcept;
+  // A thread that is no worker is not to stay on the core of the worker that made it.
+  void unbind(const platform::thread& helper) const noexcept;
   // Every sleeper. Who is parked without a core is the business of `cores`.
   void wake_all() noexcept;
 

@@ -28,6 +28,7 @@ worker_thread::~worker_thread() { delete new_victims.load(memory_order_relaxed);
 void worker_thread::start(std::size_t stack_bytes) {
   thread_.reset();  // one that has left
   stack_bytes_ = stack_bytes;
+  bound_core_ = nowhere;  // its mask is that of its creator, which may be a worker that is bound
   bound_.store(0, memory_order_relaxed);
   const std::string digits = std::to_string(is_spare() ? spare_number() : index);
   const std::string suffix = (is_spare() ? "-s" : "-") + (digits.size() < 2 ? "0" + digits : digits);
@@ -81,14 +82,14 @@ void worker_thread::wait_until_bound() noexcept {
 
 void worker_thread::bind_to_core() noexcept {
   const unsigned number = core.load(memory_order_relaxed);
-  if (bound_core_ == number) return;
+  if (bound_core_ == number || bound_core_ == everywhere) return;
   const std::lock_guard hold(all.lock);
   if (number >= all.topology.workers()) return;  // of another plan: it is left soon
   if (this_worker == this)
     all.topology.bind_this_thread(number, nullptr);
   else
     all.topology.bind_thread(number, handle(), nullptr);
-  bound_core_ = number;
+  bound_core_ = all.topology.has_places() ? number : everywhere;
 }
 
 namespace {

@@ -224,9 +224,10 @@ class worker_thread : public worker {
   static constexpr std::chrono::microseconds look_interval{2};
 
   static constexpr unsigned nowhere = ~0U;
+  static constexpr unsigned everywhere = ~0U - 1;
 
   platform::futex_word bound_{0};
-  unsigned bound_core_ = nowhere;   // to which it was bound last
+  unsigned bound_core_ = nowhere;   // to which it was bound last; everywhere: in a plan without places
   unsigned looked_from_ = nowhere;  // a spare worker's: from which core its victims are seen,
   unsigned looked_in_plan_ = 0;     // and in which plan
   std::size_t stack_bytes_ = 0;     // as asked for

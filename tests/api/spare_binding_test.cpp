@@ -1,9 +1,15 @@
-// Where spare workers run: on the core that they were given, from their first task on.
+// Where threads run that a worker makes, whose mask they get: spare workers on the core that they were given,
+// from their first task on; others wherever the process may, unless they have places of their own.
 #include <gtest/gtest.h>
 #include <sched.h>
 
 #include <atomic>
+#include <barrier>
+#include <chrono>
 #include <coppice/coppice.hpp>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
 #include <latch>
 #include <string>
 #include <thread>
@@ -59,6 +65,85 @@ TEST_F(spare_binding, EachTaskOfALentCoreRunsOnItsCpus) {
     const bool pinned = s.describe().find("not pinned") == std::string::npos;
     EXPECT_EQ(!CPU_EQUAL(&busy, &seen[0]), pinned && std::thread::hardware_concurrency() > 1) << s.describe();
   }
+}
+
+class inherited_masks : public support::without_leaks {
+ protected:
+  // How many of these threads may run wherever the process may. Each task waits for all the others.
+  unsigned unbound_workers_of(coppice::scheduler& s) const {
+    const unsigned n = s.workers();
+    std::barrier all_here(static_cast<std::ptrdiff_t>(n));
+    std::atomic<unsigned> unbound{0};
+    std::vector<coppice::job<void>> jobs;
+    for (unsigned i = 0; i < n; ++i)
+      jobs.push_back(s.submit([&] {
+        all_here.arrive_and_wait();
+        if (is_everywhere(cpus_of_this_thread())) ++unbound;
+      }));
+    for (auto& job : jobs) job.get();
+    return unbound;
+  }
+
+  // Waits for the thread, which names itself when it begins.
+  bool is_unbound(const std::string& thread) const {
+    for (;; std::this_thread::yield())
+      for (const auto& each : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::string name;
+        std::getline(std::ifstream(each.path() / "comm"), name);
+        if (name != thread) continue;
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        EXPECT_EQ(sched_getaffinity(std::stoi(each.path().filename().string()), sizeof(set), &set), 0);
+        return is_everywhere(set);
+      }
+  }
+
+ private:
+  bool is_everywhere(const cpu_set_t& set) const { return CPU_EQUAL(&set, &everywhere_); }
+
+  const cpu_set_t everywhere_ = cpus_of_this_thread();
+};
+
+TEST_F(inherited_masks, WorkersOfAnUnpinnedSchedulerMadeInATaskRunAnywhere) {
+  coppice::scheduler outer({.workers = 1});
+  outer.run([&] {
+    coppice::scheduler inner({.workers = 8, .pin = coppice::pinning::none});
+    EXPECT_EQ(unbound_workers_of(inner), 8U) << inner.describe();
+  });
+}
+
+TEST_F(inherited_masks, MoreWorkersThanCoresRunAnywhereAlsoWhereATaskHasAskedForThem) {
+  const unsigned more = coppice::scheduler().workers() + 1;
+  coppice::scheduler s({.workers = 1});
+  s.run([&] {
+    s.resize(more);
+    coppice::blocking([] {});  // the worker looks around anew
+  });
+  EXPECT_EQ(unbound_workers_of(s), more) << "the first one, which was bound, as well\n" << s.describe();
+}
+
+TEST_F(inherited_masks, SpareWorkersOfAnUnpinnedSchedulerRunAnywhere) {
+  coppice::scheduler outer({.workers = 1});
+  coppice::scheduler s({.workers = 1, .pin = coppice::pinning::none});
+  std::latch release(1);
+  auto standing = s.submit([&] { coppice::blocking([&] { release.wait(); }); });
+  while (s.stats().standing != 1) std::this_thread::yield();
+  outer.run([&] { s.submit([] {}); });
+  EXPECT_EQ(s.stats().spares, 1U) << "made by a worker that is bound";
+  EXPECT_TRUE(is_unbound("coppice-s00"));
+  release.count_down();
+  standing.get();
+}
+
+TEST_F(inherited_masks, TheTimerAndTheWatchdogThatAWorkerHasStartedRunAnywhere) {
+  using namespace std::chrono_literals;
+  coppice::scheduler outer({.workers = 1});
+  outer.run([&] {
+    coppice::scheduler inner({.workers = 1, .stall_after = 1h, .name = "inner"});
+    inner.submit([] {}, {.deadline = std::chrono::steady_clock::now() + 1h}).get();
+    EXPECT_TRUE(is_unbound("inner-timer"));
+    EXPECT_TRUE(is_unbound("inner-watch"));
+  });
 }
 
 }  // namespace

@@ -71,6 +71,8 @@ unsigned topology::workers() const noexcept { return state_->workers; }
 bool topology::oversubscribed() const noexcept { return false; }
 bool topology::pinned() const { return true; }
 std::string topology::why_not_pinned() const { return {}; }
+bool topology::has_places() const noexcept { return true; }
+void topology::unbind_thread(thread::native) const noexcept {}
 bool topology::bind_this_thread(unsigned, std::string*) noexcept { return true; }
 bool topology::bind_thread(unsigned, thread::native, std::string*) noexcept { return true; }
 std::vector<victim_group> topology::victims(unsigned worker) const {
