@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <utility>
 
 #include "lifecycle/scheduler_core.hpp"
 #include "worker/seat.hpp"
@@ -30,11 +31,13 @@ void stall_watchdog::stop() noexcept {
 
 void stall_watchdog::run() noexcept {
   unique_lock hold(lock_);
+  standstill_look before;
   while (!stopping_) {
     changed_.wait_until(hold, clock::now() + after_);
     if (stopping_) return;
     try {
-      if (!stood_still()) {
+      const standstill_look now = look();
+      if (!stood_still(std::exchange(before, now), now, after_)) {
         told_ = false;
       } else if (!told_) {
         told_ = true;
@@ -47,12 +50,18 @@ void stall_watchdog::run() noexcept {
   }
 }
 
-bool stall_watchdog::stood_still() {
-  const std::chrono::nanoseconds used = watched_.processor_time();
-  const auto since = used - used_;
-  used_ = used;
+standstill_look stall_watchdog::look() const {
+  const auto used = watched_.processor_time();
+  const injection_queue::state jobs = watched_.team.injection.now();
+  return {jobs.committed, jobs.live, used};
+}
+
+bool stood_still(const standstill_look& before, const standstill_look& now,
+                 std::chrono::milliseconds between) noexcept {
+  // Those that were there have stayed. One that has come since may be a moment old.
+  if (before.live == 0 || now.ended() != before.ended()) return false;
   // A worker that polls before it sleeps uses some.
-  return watched_.live_jobs() != 0 && since < std::chrono::nanoseconds(after_) / 20;
+  return now.used - before.used < std::chrono::nanoseconds(between) / 20;
 }
 
 std::string stall_watchdog::report() const {

@@ -21,6 +21,17 @@ namespace detail {
 
 class scheduler_core;
 
+// What one look at a scheduler sees.
+struct standstill_look {
+  std::uint64_t came = 0, live = 0;  // jobs, ever; those that have not ended
+  std::chrono::nanoseconds used{0};  // processor time of all workers
+  std::uint64_t ended() const noexcept { return came - live; }
+};
+
+// Whether all of them stood still from one look to the next, although there was a job all the time.
+bool stood_still(const standstill_look& before, const standstill_look& now,
+                 std::chrono::milliseconds between) noexcept;
+
 class stall_watchdog {
  public:
   stall_watchdog(scheduler_core& watched, std::chrono::milliseconds after) noexcept
@@ -36,7 +47,7 @@ class stall_watchdog {
 
  private:
   void run() noexcept;
-  bool stood_still();
+  standstill_look look() const;
   std::string report() const;
 
   scheduler_core& watched_;
@@ -44,8 +55,7 @@ class stall_watchdog {
   mutex lock_;
   condition_variable changed_;
   bool stopping_ = false;
-  std::chrono::nanoseconds used_{0};  // by all workers, when last looked at
-  bool told_ = false;                 // once for each time that they stand still
+  bool told_ = false;  // once for each time that they stand still
   atomic<std::uint64_t> reports_{0};
   std::optional<platform::thread> thread_;
 };
