@@ -60,8 +60,9 @@ bool stood_still(const standstill_look& before, const standstill_look& now,
                  std::chrono::milliseconds between) noexcept {
   // Those that were there have stayed. One that has come since may be a moment old.
   if (before.live == 0 || now.ended() != before.ended()) return false;
-  // A worker that polls before it sleeps uses some.
-  return now.used - before.used < std::chrono::nanoseconds(between) / 20;
+  // A worker that polls before it sleeps uses some; one that leaves takes what it has used away.
+  const auto since = now.used - before.used;
+  return since >= since.zero() && since < std::chrono::nanoseconds(between) / 20;
 }
 
 std::string stall_watchdog::report() const {

@@ -23,15 +23,22 @@ TEST(standstill, IsWhatJobsDoThatHaveNotEndedWhileNobodyUsesTheProcessor) {
 }
 
 TEST(standstill, IsNoneWithoutJobs) {
-  EXPECT_FALSE(stood_still({.came = 7, .live = 0, .used = 10s}, {.came = 7, .live = 0, .used = 10s}, between));
+  EXPECT_FALSE(
+      stood_still({.came = 7, .live = 0, .used = 10s}, {.came = 7, .live = 0, .used = 10s}, between));
 }
 
 TEST(standstill, IsNoneWhereTheProcessorIsUsed) {
   EXPECT_FALSE(stood_still(before, {.came = 7, .live = 2, .used = before.used + between / 2}, between));
 }
 
+// A worker that leaves takes its processor time with it, and who takes its place begins at none.
+TEST(standstill, IsNoneWhereAWorkerHasLeft) {
+  EXPECT_FALSE(stood_still(before, {.came = 7, .live = 2, .used = 6s}, between));
+}
+
 TEST(standstill, IsNoneOfAJobThatHasJustCome) {
-  EXPECT_FALSE(stood_still({.came = 7, .live = 0, .used = 10s}, {.came = 8, .live = 1, .used = 10s}, between));
+  EXPECT_FALSE(
+      stood_still({.came = 7, .live = 0, .used = 10s}, {.came = 8, .live = 1, .used = 10s}, between));
   EXPECT_FALSE(stood_still({}, {.came = 1, .live = 1, .used = 1ms}, between)) << "the first look";
 }
 
