@@ -35,11 +35,37 @@ std::vector<victim> scheduler_core::victims_of(unsigned index, const platform::t
   return list;
 }
 
+scheduler_core::victim_lists scheduler_core::victims_of_first(std::size_t workers,
+                                                              const platform::topology& plan) const {
+  victim_lists lists;
+  lists.reserve(workers);
+  for (unsigned i = 0; i < workers; ++i)
+    lists.push_back(std::make_unique<std::vector<victim>>(victims_of(i, plan)));
+  return lists;
+}
+
 std::chrono::nanoseconds scheduler_core::processor_time() const {
   const std::lock_guard alone(resizing_);  // threads are not replaced meanwhile
   std::chrono::nanoseconds used{0};
   team.each_worker([&used](const worker_thread& w) { used += w.processor_time(); });
   return used;
+}
+
+// Afterwards `plan` is the one that was in force before.
+void scheduler_core::put_in_force(platform::topology& plan, victim_lists& lists) noexcept {
+  {
+    const std::lock_guard hold(team.lock);
+    std::swap(team.topology, plan);
+    team.spin.store(!team.topology.oversubscribed(), memory_order_relaxed);
+    // order(victims): seq_cst; pairs with the loads in look_around_anew(), as the exchange below.
+    team.plan_number.fetch_add(1, memory_order_seq_cst);
+    // order(wanted): seq_cst; pairs with the load in is_surplus(): stored before sleepers are looked for.
+    team.wanted.store(team.topology.workers(), memory_order_seq_cst);
+  }
+  for (unsigned i = 0; i < lists.size(); ++i)
+    // order(victims): seq_cst; pairs with the load in look_around_anew() and the exchange in
+    // take_new_place(): it is there before a new worker runs.
+    delete team.workers[i]->new_victims.exchange(lists[i].release(), memory_order_seq_cst);
 }
 
 void scheduler_core::resize(unsigned workers) {
@@ -61,28 +87,19 @@ void scheduler_core::resize(unsigned workers) {
     team.workers.push_back(std::move(made));
   }
   team.cores.reserve(n);
-  std::vector<std::unique_ptr<std::vector<victim>>> lists;
-  for (unsigned i = 0; i < team.workers.size(); ++i)
-    lists.push_back(std::make_unique<std::vector<victim>>(victims_of(i, plan)));
-
-  // From here on nothing throws but the start of a thread.
+  victim_lists lists = victims_of_first(team.workers.size(), plan);
+  // For the way back: should a thread not start, all is to be as it was.
+  victim_lists lists_before = n > before ? victims_of_first(before, team.topology) : victim_lists();
   std::vector<worker_thread*> to_start;
   to_start.reserve(n);
+
+  // From here on nothing throws but the start of a thread.
+  put_in_force(plan, lists);
   {
     const std::lock_guard hold(team.lock);
-    team.spin.store(!plan.oversubscribed(), memory_order_relaxed);
-    team.topology = std::move(plan);
-    // order(victims): seq_cst; pairs with the loads in look_around_anew(), as the exchange below.
-    team.plan_number.fetch_add(1, memory_order_seq_cst);
-    // order(wanted): seq_cst; pairs with the load in is_surplus(): stored before sleepers are looked for.
-    team.wanted.store(n, memory_order_seq_cst);
     for (unsigned i = 0; i < n; ++i)
       if (team.workers[i]->has_left) to_start.push_back(team.workers[i].get());
   }
-  for (unsigned i = 0; i < lists.size(); ++i)
-    // order(victims): seq_cst; pairs with the load in look_around_anew() and the exchange in
-    // take_new_place(): it is there before a new worker runs.
-    delete team.workers[i]->new_victims.exchange(lists[i].release(), memory_order_seq_cst);
   try {
     for (worker_thread* const w : to_start) {
       start(*w);
@@ -90,10 +107,8 @@ void scheduler_core::resize(unsigned workers) {
       w->has_left = false;
     }
   } catch (...) {
-    const unsigned fewer = before < n ? before : n;
-    // order(wanted): seq_cst; as above.
-    team.wanted.store(fewer, memory_order_seq_cst);
-    team.cores.want(fewer);
+    put_in_force(plan, lists_before);
+    team.cores.want(before);
     team.wake_all();
     throw;
   }

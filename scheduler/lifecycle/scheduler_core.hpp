@@ -79,6 +79,10 @@ class scheduler_core {
   std::unique_ptr<worker_thread> make_worker(unsigned index);
   void start(worker_thread& regular);
   std::vector<victim> victims_of(unsigned index, const platform::topology& plan) const;
+  // Of the first workers.
+  using victim_lists = std::vector<std::unique_ptr<std::vector<victim>>>;
+  victim_lists victims_of_first(std::size_t workers, const platform::topology& plan) const;
+  void put_in_force(platform::topology& plan, victim_lists& lists) noexcept;
   [[noreturn]] void refuse_unpinned(const platform::topology& plan) const;
   void join_workers() noexcept;
   void cancel_all();

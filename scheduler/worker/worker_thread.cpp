@@ -132,7 +132,7 @@ bool worker_thread::leave() noexcept {
 
 // There may be another plan, or a spare worker is on another core.
 void worker_thread::look_around_anew() noexcept {
-  // order(victims): seq_cst; pairs with the exchanges in resize(), as the next one: a lender that has
+  // order(victims): seq_cst; pairs with the exchanges in put_in_force(), as the next one: a lender that has
   // announced its core looks at workers that are new, unless they see the core.
   if (new_victims.load(memory_order_seq_cst) != nullptr) take_new_place();
   if (is_spare() && (looked_from_ != core.load(memory_order_relaxed) ||
@@ -141,7 +141,7 @@ void worker_thread::look_around_anew() noexcept {
 }
 
 void worker_thread::take_new_place() noexcept {
-  // order(victims): acquire; pairs with the exchange in resize().
+  // order(victims): acquire; pairs with the exchange in put_in_force().
   const std::unique_ptr<std::vector<victim>> list(new_victims.exchange(nullptr, memory_order_acquire));
   if (list != nullptr) victims.swap(*list);
   bound_core_ = nowhere;

@@ -2,6 +2,7 @@
 // real, at the limit of processes of a user.
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -83,6 +84,35 @@ TEST_F(no_thread, WhicheverWorkerCannotStartThoseThatDidAreJoinedAndTheErrorName
   EXPECT_EQ(coppice::scheduler({.workers = workers}).run([] { return 1; }), 1)
       << "the next thread is not needed";
   std::printf("faults injected: %u\n", workers);
+}
+
+cpu_set_t cpus_of_the_worker(coppice::scheduler& s) {
+  return s.run([] {
+    coppice::blocking([] {});  // the worker looks around anew
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    EXPECT_EQ(sched_getaffinity(0, sizeof(set), &set), 0);
+    return set;
+  });
+}
+
+TEST_F(no_thread, AResizeThatCannotStartAThreadLeavesThePlanAsItWas) {
+  coppice::scheduler s({.workers = 1, .name = "crew"});
+  const std::string plan = s.describe();
+  const cpu_set_t cpus = cpus_of_the_worker(s);
+  const std::size_t threads = support::threads_now();
+  for (const int k : {0, 1, 20}) {
+    creations_left = k;
+    EXPECT_EQ(fault_in_error_of("crew-", [&] { s.resize(64); }), "");
+    EXPECT_EQ(s.workers(), 1U);
+    EXPECT_EQ(support::threads_settled(threads), threads) << "those that were started leave";
+    EXPECT_EQ(s.describe(), plan);
+    const cpu_set_t now = cpus_of_the_worker(s);
+    EXPECT_TRUE(CPU_EQUAL(&now, &cpus)) << "the worker is bound as before";
+  }
+  s.resize(64);
+  EXPECT_EQ(s.workers(), 64U);
+  std::printf("faults injected: 3\n");
 }
 
 TEST_F(no_thread, AJobWhoseDeadlineNobodyCouldWatchIsRefusedAndTheNextOneIsTaken) {
