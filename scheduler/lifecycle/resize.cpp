@@ -78,7 +78,7 @@ void scheduler_core::resize(unsigned workers) {
                               "\" cannot be resized, because it was stopped (make another one)");
   }
   platform::topology plan = team.topology.with_workers(workers);
-  if (options.require_pinning && !plan.pinned()) refuse_unpinned(plan);
+  if (options.require_pinning && !plan.pinned()) refuse_unpinned(plan);  // what is known without trying
   const unsigned before = team.number_wanted();
   const unsigned n = plan.workers();
   while (team.workers.size() < n) {
@@ -88,12 +88,12 @@ void scheduler_core::resize(unsigned workers) {
   }
   team.cores.reserve(n);
   victim_lists lists = victims_of_first(team.workers.size(), plan);
-  // For the way back: should a thread not start, all is to be as it was.
+  // For the way back: should a thread not start, or not be bound, all is to be as it was.
   victim_lists lists_before = n > before ? victims_of_first(before, team.topology) : victim_lists();
   std::vector<worker_thread*> to_start;
   to_start.reserve(n);
 
-  // From here on nothing throws but the start of a thread.
+  // From here on nothing throws but the start of a thread, and who must be bound and is not.
   put_in_force(plan, lists);
   {
     const std::lock_guard hold(team.lock);
@@ -106,6 +106,11 @@ void scheduler_core::resize(unsigned workers) {
       const std::lock_guard hold(team.lock);
       w->has_left = false;
     }
+    for (worker_thread* const w : to_start) w->wait_until_bound();
+    // Others move to their new places when they get there.
+    const std::lock_guard hold(team.lock);
+    if (options.require_pinning && !to_start.empty() && !team.topology.pinned())
+      refuse_unpinned(team.topology);
   } catch (...) {
     put_in_force(plan, lists_before);
     team.cores.want(before);
@@ -113,7 +118,6 @@ void scheduler_core::resize(unsigned workers) {
     throw;
   }
   team.cores.want(n);
-  for (worker_thread* const w : to_start) w->wait_until_bound();
   for (std::size_t i = n; i < team.workers.size(); ++i)
     // order(starving): seq_cst; pairs with the take in answer_quietly(): what it holds is for others.
     team.workers[i]->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);

@@ -1,6 +1,7 @@
 // No binding: what a whole scheduler makes of each refusal that tests/inside/topology_binding_test.cpp knows,
 // and of hwloc descriptions that are none. With require_pinning each is an error.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -84,6 +85,33 @@ TEST(no_binding, WhereThePlacesDoNotExist) {
     setenv("HWLOC_THISSYSTEM", "1", 1);
     return runs_unpinned_and_says("EINVAL: none of these PUs may be used",
                                   {.topology = "core:3 pu:1(indexes=40000,40001,40002)"});
+  }));
+}
+
+// The second worker's place does not exist.
+TEST(no_binding, AResizeThatRequiresPinningIsRefusedAndLeavesAllAsItWas) {
+  EXPECT_TRUE(holds_in_child([] {
+    cpu_set_t mine;
+    CPU_ZERO(&mine);
+    if (!CLAIM(sched_getaffinity(0, sizeof mine, &mine) == 0)) return false;
+    unsigned first = 0;
+    while (!CPU_ISSET(first, &mine)) ++first;
+    setenv("HWLOC_THISSYSTEM", "1", 1);
+    coppice::scheduler s({.workers = 1,
+                          .require_pinning = true,
+                          .topology = "core:2 pu:1(indexes=" + std::to_string(first) + ",40000)"});
+    const std::string plan = s.describe();
+    const std::size_t threads = support::threads_now();
+    std::string refusal;
+    try {
+      s.resize(2);
+    } catch (const std::system_error& e) {
+      refusal = e.what();
+    }
+    return CLAIM(has_text(refusal, "require_pinning"), refusal) &&
+           CLAIM(has_text(refusal, "worker 1 to PU 40000: EINVAL"), refusal) && CLAIM(s.workers() == 1) &&
+           CLAIM(s.describe() == plan, s.describe()) && CLAIM(support::threads_settled(threads) == threads) &&
+           CLAIM(s.run([] { return coppice::this_task::worker(); }) == 0);
   }));
 }
 
