@@ -4,6 +4,7 @@
 
 #include "platform/limits.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -97,12 +98,12 @@ overridden override_from_environment(unsigned workers, pinning pin) {
 
 std::chrono::milliseconds stall_from_environment(std::chrono::milliseconds asked) {
   const char* const text = std::getenv("COPPICE_STALL_MS");
-  if (asked.count() != 0 || !says_something(text)) return asked;
+  constexpr std::chrono::milliseconds longest = std::chrono::hours(24);
+  if (asked.count() != 0 || !says_something(text)) return std::min(asked, longest);
   const std::string_view all = text;
-  constexpr unsigned longest = 24U * 60 * 60 * 1000;
   unsigned value = 0;
   const auto [rest, error] = std::from_chars(all.data(), all.data() + all.size(), value);
-  if (error == std::errc{} && rest == all.data() + all.size() && value <= longest)
+  if (error == std::errc{} && rest == all.data() + all.size() && std::chrono::milliseconds(value) <= longest)
     return std::chrono::milliseconds(value);
   const std::string line = warning("COPPICE_STALL_MS", all, "milliseconds, from 0 (off) to a day");
   if (first_time(line)) std::fprintf(stderr, "%s\n", line.c_str());

@@ -42,6 +42,7 @@ overridden override_defaults(unsigned workers, pinning pin, const char* workers_
 overridden override_from_environment(unsigned workers, pinning pin);
 
 /// What `COPPICE_STALL_MS` says, a number of milliseconds, if the program asked for 0; warnings as above.
+/// It may not say more than a day, and more that a program asks for is taken for a day.
 std::chrono::milliseconds stall_from_environment(std::chrono::milliseconds asked);
 
 }  // namespace coppice::inline v0::platform

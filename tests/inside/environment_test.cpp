@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <string>
 
@@ -18,6 +19,7 @@ using coppice::platform::override_defaults;
 using coppice::platform::override_from_environment;
 using coppice::platform::parse_pinning;
 using coppice::platform::parse_workers;
+using coppice::platform::stall_from_environment;
 using coppice::platform::to_word;
 
 TEST(environment, ReadsANumberOfWorkersUpToTheLimit) {
@@ -128,6 +130,15 @@ TEST_F(environment_of_the_process, IsWarnedAboutOnStderrOnce) {
   override_from_environment(0, pinning::core);
   EXPECT_EQ(testing::internal::GetCapturedStderr(),
             "coppice: ignored COPPICE_WORKERS=\"" + text + "\": expected a number from 0 (all) to 4096\n");
+}
+
+// The watchdog adds it to the time of the day.
+TEST(environment, TakesMoreThanADayOfStandingStillForADay) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(stall_from_environment(std::chrono::milliseconds::max()), 24h);
+  EXPECT_EQ(stall_from_environment(24h + 1ms), 24h);
+  EXPECT_EQ(stall_from_environment(24h), 24h);
+  EXPECT_EQ(stall_from_environment(1ms), 1ms);
 }
 
 }  // namespace
