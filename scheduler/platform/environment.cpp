@@ -2,6 +2,7 @@
 // yesterday, and must not be swallowed either: it is ignored with one line of warning.
 #include "platform/environment.hpp"
 
+#include "platform/fork.hpp"
 #include "platform/limits.hpp"
 
 #include <algorithm>
@@ -41,12 +42,20 @@ std::string warning(std::string_view variable, std::string_view text, std::strin
   return line;
 }
 
+// A child would find the lock held if its parent forked while another thread was told something.
+constinit std::mutex telling;
+const bool telling_is_kept_free =
+    (at_fork([] { telling.lock(); }, [] { telling.unlock(); }, [] { telling.unlock(); }), true);
+
+// Under the lock. Made at the first use, and never destroyed: static destructors make schedulers too. A local
+// static could be in the making during a fork, and in the child for ever.
+constinit std::set<std::string>* said = nullptr;
+
 // A program may make a thousand schedulers; its user needs to be told once.
 bool first_time(const std::string& line) {
-  static std::mutex mutex;
-  static auto& said = *new std::set<std::string>;  // never destroyed: static destructors make schedulers too
-  const std::lock_guard lock(mutex);
-  return said.insert(line).second;
+  const std::lock_guard lock(telling);
+  if (said == nullptr) said = new std::set<std::string>;
+  return said->insert(line).second;
 }
 
 }  // namespace

@@ -6,10 +6,17 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <string>
+#include <thread>
+
+#include "support/process.hpp"
+#include "support/scale.hpp"
 
 namespace {
 
@@ -139,6 +146,26 @@ TEST(environment, TakesMoreThanADayOfStandingStillForADay) {
   EXPECT_EQ(stall_from_environment(24h + 1ms), 24h);
   EXPECT_EQ(stall_from_environment(24h), 24h);
   EXPECT_EQ(stall_from_environment(1ms), 1ms);
+}
+
+// A child that found a lock held by a thread of its parent would hang: it is ended after a minute.
+TEST_F(environment_of_the_process, IsReadInAChildThatWasForkedWhileAnotherThreadWasWarned) {
+  if (support::sanitized) GTEST_SKIP() << "the sanitizers do not survive a fork beside running threads";
+  testing::internal::CaptureStderr();
+  setenv("COPPICE_WORKERS", "a child more", 1);
+  std::atomic<bool> over{false};
+  std::thread warned([&] {
+    while (!over) override_from_environment(0, pinning::core);
+  });
+  for (int i = 0; i < 200 && !HasFailure(); ++i)
+    EXPECT_TRUE(support::in_child_process([] {
+      alarm(60);
+      return override_from_environment(0, pinning::core).workers == 0;
+    })) << "fork "
+        << i;
+  over = true;
+  warned.join();
+  testing::internal::GetCapturedStderr();
 }
 
 }  // namespace
