@@ -67,7 +67,7 @@ graph::redirected graph::add_redirect(page& from, page& to) {
 
 const page& graph::end_of(const page& p) {
   const page* end = &p;
-  while (end->redirect != nullptr) end = end->redirect;
+  while (end->redirect != nullptr && end->state != page_state::failed) end = end->redirect;
   return *end;
 }
 

@@ -66,7 +66,8 @@ class graph {
   };
   // A loop is left open at `from`, so that no chain of redirects is endless.
   redirected add_redirect(page& from, page& to);
-  // Where the redirects of `p` end.
+  // Where the redirects of `p` end: at a page that is none, or at one that failed, which may keep a redirect:
+  // a shorter way to it leads on.
   static const page& end_of(const page& p);
 
   // The pages from the one that led here up to the start, at most `limit`; more is in `left_out`.

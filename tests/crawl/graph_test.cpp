@@ -109,6 +109,19 @@ TEST(graph, EndsAChainOfTooManyRedirects) {
     EXPECT_EQ(w.redirect(std::to_string(i), std::to_string(i + 1)).what, graph::redirection::followed) << i;
   EXPECT_EQ(w.redirect("3", "4").what, graph::redirection::too_long);
   EXPECT_EQ(w.wanted(), (names{"0", "1", "2", "3"}));
+  w["3"].state = page_state::failed;
+  EXPECT_EQ(&graph::end_of(w["0"]), &w["3"]) << "and not what nobody has asked for";
+}
+
+// The chain may become short enough: what lies behind it is visited, whichever way was found first.
+TEST(graph, AShorterWayLeadsOnFromTheEndOfAChain) {
+  web w(100, 3);
+  w.g.start_at(w["0"]);
+  for (int i = 0; i < 4; ++i) w.redirect(std::to_string(i), std::to_string(i + 1));
+  w["3"].state = page_state::failed;
+  w.wanted();
+  w.g.start_at(w["3"]);
+  EXPECT_EQ(w.wanted(), names{"4"});
 }
 
 TEST(graph, KnowsWhoLedToAPage) {

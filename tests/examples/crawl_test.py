@@ -523,6 +523,15 @@ class Test(unittest.TestCase):
         text = self.text(server.url + "/index.html", "--check")
         self.assertRegex(text, r"^0 broken links in 3 pages")
 
+    def test_checks_a_link_whose_redirects_are_too_many(self):
+        server = self.nginx("location ~ ^/on(?<more>x*)$ { return 302 /on${more}x; }")
+        server.page("index.html", "on")
+        expected = {"target": server.url + "/on", "in": [server.url + "/index.html"],
+                    "reason": f"redirect to {server.url}/onxxxxxxxxxx: more than 10 redirects in a row"}
+        for again in ((), ("--resume",)):
+            report = self.crawl(server.url + "/index.html", "--check", "--out", self.out, *again, status=1)
+            self.assertEqual(report["broken"], [expected], again)
+
     def test_a_terminal_shows_progress_and_a_pipe_does_not(self):
         server = self.small_site()
         ours, theirs = pty.openpty()
