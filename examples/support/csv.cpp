@@ -3,32 +3,68 @@
 #include <csv.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 namespace support {
 
+namespace {
+
+constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+
+// Where in a record its text has come to, as far as quotes are concerned. A quote opens a field only where
+// that begins: libcsv refuses any other one, and no line but the one that it stands in.
+class quotes {
+ public:
+  void read(std::string_view line) {
+    for (const char c : line) {
+      if (in_ == part::quoted) {
+        if (c == '"') in_ = part::closed;
+      } else if (c == ',') {
+        in_ = part::start;
+      } else if (c == '"') {
+        in_ = in_ == part::start || in_ == part::closed ? part::quoted : part::plain;
+      } else if (in_ != part::start || (c != ' ' && c != '\t')) {
+        in_ = part::plain;
+      }
+    }
+  }
+  // Whether a line break belongs to the field.
+  bool open() const { return in_ == part::quoted; }
+
+ private:
+  enum class part {
+    start,   // of a field
+    quoted,  // within its quotes
+    closed,  // after a quote that ends the field, or is the first of two
+    plain,   // behind what opens nothing any more, until the next comma
+  };
+  part in_ = part::start;
+};
+
+}  // namespace
+
 void csv_records::advance() {
   record_ = csv_record{};
   std::string line;
-  bool open = false;  // inside of quotes: the line break belongs to the field
+  quotes seen;
   do {
     if (!std::getline(*in_, line)) {
       if (in_->bad()) throw std::system_error(errno, std::generic_category(), "reading the CSV file");
-      over_ = !open;
+      over_ = !seen.open();
       return;
     }
-    ++lines_;
+    if (++lines_ == 1 && line.starts_with(byte_order_mark)) line.erase(0, byte_order_mark.size());
     if (record_.line == 0)
       record_.line = lines_;
     else
       record_.text += '\n';
-    if (std::count(line.begin(), line.end(), '"') % 2 != 0) open = !open;
+    seen.read(line);
     record_.text += line;
-  } while (open);
+  } while (seen.open());
 }
 
 namespace {

@@ -119,6 +119,33 @@ class Test(unittest.TestCase):
             self.assertIn(f'line 1: amount "{amount}" is too large\n', text)
         self.assertIn('line 1: amount "1.-5" is no number with two decimals\n', self.import_amounts("1.-5")[1])
 
+    def test_csv_import_loses_no_more_than_the_line_of_a_stray_quote(self):
+        rest = ",a@b.org,DE,1.00,1980-01-01\n"
+        strays = ('A "B', 'B"', '5" disk', '"A"B', '"A" "B', '""A', '""A"B', '"A""B"C"')
+        path = self.folder / "strays.csv"
+        path.write_text("".join(f'{i},{name}{rest}{i},Good{rest}' for i, name in enumerate(strays)))
+        for mode in ("serial", "scheduler"):
+            db = self.folder / f"strays-{mode}.sqlite"
+            text = examples.run("csv_import", path, "--db", db, "--mode", mode)
+            self.assertEqual([(row[0], row[1]) for row in self.rows(db)],
+                             [(2 * i + 2, i) for i in range(len(strays))], text)
+            self.assertEqual(re.findall(r"  line (\d+): no CSV", text), [str(2 * i + 1) for i in range(len(strays))])
+
+    def test_csv_import_reads_quotes_that_belong_to_a_field(self):
+        names = {'"A, B"': "A, B", ' "A" ': "A", '"A""B"': 'A"B', '"A\n""\n,B"': 'A\n"\n,B', '"""A"': '"A',
+                 '"A\r\nB"': "A\r\nB"}
+        path, db = self.folder / "quotes.csv", self.folder / "quotes.sqlite"
+        path.write_bytes("".join(f"{i},{name},a@b.org,DE,1.00,1980-01-01\r\n" for i, name in enumerate(names)).encode())
+        text = examples.run("csv_import", path, "--db", db)
+        self.assertEqual([row[2] for row in self.rows(db)], list(names.values()), text)
+
+    def test_csv_import_skips_the_mark_at_the_start_of_a_file(self):
+        for first in ("1", '"1"'):
+            path, db = self.folder / "marked.csv", self.folder / f"marked{len(first)}.sqlite"
+            path.write_bytes(b"\xef\xbb\xbf" + f"{first},A,a@b.org,DE,1.00,1980-01-01\n".encode())
+            text = examples.run("csv_import", path, "--db", db)
+            self.assertEqual([row[1] for row in self.rows(db)], [1], text)
+
     def test_csv_import_stops_in_each_mode_when_the_database_refuses_a_row(self):
         path = self.people(5000)
         for mode in ("serial", "fifo", "scheduler"):
