@@ -5,6 +5,8 @@
 
 #include <array>
 #include <charconv>
+#include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <string_view>
 
@@ -124,6 +126,22 @@ std::unordered_set<std::uint64_t> people_table::lines() {
     all.insert(static_cast<std::uint64_t>(sqlite3_column_int64(select, 0)));
   check(sqlite3_finalize(select), "reading");
   return all;
+}
+
+void people_table::each(const std::function<void(const person&)>& row) {
+  sqlite3_stmt* select = nullptr;
+  check(sqlite3_prepare_v2(db_, "SELECT * FROM people ORDER BY line", -1, &select, nullptr), "reading");
+  const std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> owner(select, &sqlite3_finalize);
+  const auto text = [select](int column) -> std::string {
+    const auto* const bytes = reinterpret_cast<const char*>(sqlite3_column_text(select, column));
+    if (bytes == nullptr) return {};
+    return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(select, column))};
+  };
+  int status = SQLITE_DONE;
+  while ((status = sqlite3_step(select)) == SQLITE_ROW)
+    row({static_cast<std::uint64_t>(sqlite3_column_int64(select, 0)), sqlite3_column_int64(select, 1),
+         text(2), text(3), text(4), sqlite3_column_int64(select, 5), text(6)});
+  check(status, "reading");
 }
 
 void people_table::insert(const person& p) {

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <functional>
 #include <ostream>
 #include <string>
 #include <unordered_set>
@@ -18,6 +19,8 @@ struct person {
   std::string name, email, country;
   std::int64_t cents = 0;
   std::string born;
+
+  friend bool operator==(const person&, const person&) = default;
 };
 
 // Validates and transforms. Throws std::runtime_error, "line 17: ...", for a record that is no person.
@@ -39,7 +42,8 @@ class people_table {
   people_table& operator=(const people_table&) = delete;
   ~people_table();
 
-  std::unordered_set<std::uint64_t> lines();  // that are in the table
+  std::unordered_set<std::uint64_t> lines();                 // that are in the table
+  void each(const std::function<void(const person&)>& row);  // in the order of their lines
   void insert(const person& p);
   void commit();
 

@@ -76,6 +76,39 @@ class Test(unittest.TestCase):
         except sqlite3.Error:
             return 0  # not made yet
 
+    def test_csv_import_refuses_a_database_that_another_file_has_filled(self):
+        path, db = self.people(10), self.folder / "people.sqlite"
+        examples.run("csv_import", path, "--db", db)
+        rows = self.rows(db)
+        other = self.folder / "other.csv"
+        text = path.read_text()
+        for content, line in ((text.replace("Barbara", "Grace"), 5), (text.replace("1,", ",1,", 1), 1),
+                              ("\n" + text, 1), (text[: text.rindex("\n10,")], 12), ("", 1)):
+            other.write_text(content)
+            for mode in ("serial", "fifo", "scheduler"):
+                done = examples.run_any("csv_import", other, "--db", db, "--mode", mode)
+                self.assertEqual(done.returncode, 1, examples.printable(done.stdout))
+                self.assertIn(f"{db} has another row of line {line} than {other}: ".encode(), done.stderr)
+                self.assertEqual(self.rows(db), rows)
+
+    def test_csv_import_goes_on_with_a_file_that_has_moved_and_grown_and_was_mended(self):
+        path, db = self.people(1000), self.folder / "people.sqlite"
+        examples.run("csv_import", path, "--db", db)
+        moved = path.rename(self.folder / "moved.csv")
+        mended = moved.read_text().replace("a@b.org,DE,ten,", "a@b.org,DE,10.00,")
+        moved.write_text(mended + "1001,A,a@b.org,DE,1.00,1980-01-01\n")
+        text = examples.run("csv_import", moved, "--db", db)
+        self.assertTrue(text.startswith("2 rows inserted, 999 were there, 0 bad records"), text)
+
+    def test_csv_import_of_a_pipe_fills_an_empty_database_only(self):
+        content, db = self.people(10).read_bytes(), self.folder / "people.sqlite"
+        text = examples.run("csv_import", "/dev/stdin", "--db", db, input=content)
+        self.assertTrue(text.startswith("10 rows inserted"), text)
+        done = examples.run_any("csv_import", "/dev/stdin", "--db", db, input=content)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"/dev/stdin cannot be read twice", done.stderr)
+        self.assertEqual(len(self.rows(db)), 10)
+
     def test_csv_import_compares_the_modes_in_one_table(self):
         text = examples.run("csv_import", self.people(1000), "--db", self.folder / "db", "--mode", "all", "--workers", "4")
         lines = text.splitlines()
