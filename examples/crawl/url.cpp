@@ -8,6 +8,7 @@
 #include <new>
 
 #include "support/ascii.hpp"
+#include "support/text.hpp"
 
 namespace crawl {
 namespace {
@@ -68,14 +69,17 @@ bool get(CURLU* u, CURLUPart part, std::string& value, unsigned flags = 0) {
   return true;
 }
 
-// Reads the parts back; false: there is no such URL.
+// Reads the parts back; false: there is no such URL. A host that cannot be translated stays as it is, as long
+// as it is text: its encoded bytes, which libcurl decodes, need not be.
 bool take_apart(CURLU* u, url& result) {
   std::string scheme, port, path, query;
   if (!get(u, CURLUPART_SCHEME, scheme) || !get(u, CURLUPART_PATH, path)) return false;
   if (!get(u, CURLUPART_HOST, result.host, CURLU_PUNYCODE) && !get(u, CURLUPART_HOST, result.host))
     return false;
   result.host = support::lower(result.host);
-  if (result.host.empty() || result.host.find_first_of(" \"<>%\\^`{|}") != std::string::npos) return false;
+  if (result.host.empty() || result.host.find_first_of(" \"<>%\\^`{|}") != std::string::npos ||
+      support::valid_utf8(result.host) != result.host)
+    return false;
   result.origin = scheme + "://" + result.host;
   if (get(u, CURLUPART_PORT, port, CURLU_NO_DEFAULT_PORT)) result.origin += ":" + port;
   result.text = result.origin + normal_encoding(path.empty() ? "/" : path);

@@ -92,6 +92,16 @@ TEST(url, OfAnotherAlphabetIsItsPunycode) {
             "xn--bcher-kva.example");
 }
 
+TEST(url, HasNoHostThatIsNoText) {
+  std::setlocale(LC_CTYPE, "C.UTF-8");
+  for (const char* const wrong : {"http://%ff.example/", "http://\xff.example/", "http://a%C3.example/x"}) {
+    EXPECT_EQ(resolved("http://a/", wrong), "(malformed)") << wrong;
+    EXPECT_EQ(parse_url(wrong).status, url_status::malformed) << wrong;
+  }
+  EXPECT_EQ(parse_url("http://b%C3%BCcher.example/").value.host, "xn--bcher-kva.example");
+  EXPECT_EQ(parse_url("http://\xf0\x9f\x92\xa9.example/").status, url_status::good) << "translated or not";
+}
+
 TEST(site, IsOneHostAtOnePort) {
   const crawl::site docs(parse_url("http://docs.example.org:8080/a").value, false);
   EXPECT_TRUE(docs.has(parse_url("http://docs.example.org:8080/").value));

@@ -532,6 +532,12 @@ class Test(unittest.TestCase):
             report = self.crawl(server.url + "/index.html", "--check", "--out", self.out, *again, status=1)
             self.assertEqual(report["broken"], [expected], again)
 
+    def test_prints_json_of_a_site_that_links_to_a_host_that_is_no_text(self):
+        found = crawl_site.links("http://%ff.localhost/")
+        server = self.odd(lambda handler, path: handler.say(200 if path == "/" else 404, found))
+        report = self.crawl(server.url.replace("127.0.0.1", "localhost"), "--subdomains", "--check", status=1)
+        self.assertEqual([broken["target"] for broken in report["broken"]], ["http://%ff.localhost/"])
+
     def test_a_terminal_shows_progress_and_a_pipe_does_not(self):
         server = self.small_site()
         ours, theirs = pty.openpty()
