@@ -29,6 +29,7 @@
 
 #include "support/command_line.hpp"
 #include "support/program.hpp"
+#include "support/terminal_line.hpp"
 
 namespace {
 
@@ -71,11 +72,9 @@ void work(std::uint64_t id, milliseconds nap) {
   if (id % 29 == 0) throw std::runtime_error(fmt::format("task {} is divisible by 29", id));
 }
 
-void show(const coppice::fifo_stats& now) {
-  if (isatty(STDERR_FILENO) == 0) return;
-  fmt::print(stderr, "\r\x1b[K{} accepted, {} done, {} running, {} waiting", now.submitted, now.ran,
-             now.running, now.queued);
-  std::fflush(stderr);
+std::string progress(const coppice::fifo_stats& now) {
+  return fmt::format("{} accepted, {} done, {} running, {} waiting", now.submitted, now.ran, now.running,
+                     now.queued);
 }
 
 // Submits until Ctrl-C, or until there are enough.
@@ -83,10 +82,11 @@ std::vector<coppice::fifo_task<void>> feed(coppice::fifo_pool& pool, const setti
                                            const interrupts& ctrl_c) {
   std::vector<coppice::fifo_task<void>> tasks;
   std::mt19937 random(s.seed);
+  support::terminal_line line;
   for (std::uint64_t id = 1; s.tasks == 0 || id <= s.tasks; ++id) {
     const milliseconds nap(random() % (2 * s.nap + 1)), pause(random() % (s.nap + 1) / 2);
     tasks.push_back(pool.submit([id, nap] { work(id, nap); }));
-    show(pool.stats());
+    line.draw(progress(pool.stats()));
     if (ctrl_c.within(pause)) break;
   }
   return tasks;
@@ -121,8 +121,9 @@ int main(int argc, char** argv) {
     coppice::fifo_pool pool({.workers = s.workers, .queue_capacity = 100000, .name = "background"});
     auto tasks = feed(pool, s, ctrl_c);
     const auto now = pool.stats();
-    fmt::print(stderr, "{}draining {} tasks; Ctrl-C to skip those that have not started\n",
-               isatty(STDERR_FILENO) != 0 ? "\r\x1b[K" : "", now.queued + now.running);
+    // Not fmt::print, which throws where the terminal is lost.
+    std::fprintf(stderr, "draining %zu tasks; Ctrl-C to skip those that have not started\n",
+                 now.queued + now.running);
     const coppice::stop_report report = stop(pool, ctrl_c);
 
     std::uint64_t done = 0, failed = 0;

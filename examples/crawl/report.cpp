@@ -1,7 +1,6 @@
 #include "crawl/report.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -29,25 +28,17 @@ std::string why_unfinished(const crawler& c, const run_facts& run) {
 
 }  // namespace
 
-progress_line::progress_line() : terminal_(::isatty(STDERR_FILENO) != 0), next_(clock::now()), last_(next_) {}
-
-progress_line::~progress_line() {
-  if (shown_) fmt::print(stderr, "\r\x1b[K");
-}
-
 void progress_line::show(const counters& now) {
   const auto time = clock::now();
   next_ = time + interval;
-  if (!terminal_) return;
-  shown_ = true;
+  if (!line_.is_seen()) return;
   const std::uint64_t pages = now.pages + now.failed;
   const double seconds = std::chrono::duration<double>(time - last_).count();
   const double speed = seconds > 0 ? static_cast<double>(pages - last_pages_) / seconds : 0;
   last_ = time;
   last_pages_ = pages;
-  fmt::print(stderr, "\r\x1b[K{} pages, {:.0f} pages/s, {} in flight, {} waiting, {} error{}", pages, speed,
-             now.active, now.waiting, now.failed, plural(now.failed));
-  std::fflush(stderr);
+  line_.draw(fmt::format("{} pages, {:.0f} pages/s, {} in flight, {} waiting, {} error{}", pages, speed,
+                         now.active, now.waiting, now.failed, plural(now.failed)));
 }
 
 void print_text(const crawler& c, const run_facts& run) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "crawl/crawler.hpp"
+#include "support/terminal_line.hpp"
 
 namespace crawl {
 
@@ -15,20 +16,16 @@ struct run_facts {
   const coppice::job_report* job = nullptr;
 };
 
-// A line on stderr, if that is a terminal. One thread.
+// How far a crawl has come. One thread.
 class progress_line {
  public:
   using clock = std::chrono::steady_clock;
-  progress_line();
-  progress_line(const progress_line&) = delete;
-  progress_line& operator=(const progress_line&) = delete;
-  ~progress_line();
+  progress_line() : next_(clock::now()), last_(next_) {}
   clock::time_point next() const { return next_; }
   void show(const counters& now);
 
  private:
-  const bool terminal_;
-  bool shown_ = false;
+  support::terminal_line line_;
   clock::time_point next_, last_;
   std::uint64_t last_pages_ = 0;
 };

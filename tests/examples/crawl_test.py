@@ -551,6 +551,13 @@ class Test(unittest.TestCase):
         self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)
         self.assertEqual(examples.run_any("crawl", server.url + "/index.html", env=LOCAL).stderr, b"")
 
+    def test_goes_on_without_a_terminal_that_is_lost(self):
+        server, go = self.slow_site()
+        go.clear()  # so that there is something left to do
+        status, text = examples.run_and_lose_terminal("crawl", server.url, "--json", before=go.set, env=LOCAL)
+        self.assertEqual(status, 0)
+        self.assertEqual(json.loads(text)["pages"], 60)
+
     def test_says_what_it_cannot_do(self):
         self.out.write_bytes(b"")
         for arguments, message in [

@@ -4,8 +4,10 @@ import difflib
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -63,6 +65,22 @@ def as_unprivileged_user(test, program, scratch):
     if able.returncode != 0:
         test.skipTest(f"an unprivileged user cannot run {program}, probably for want of its shared library")
     return copy, options
+
+
+def run_and_lose_terminal(program, *arguments, before=lambda: None, **options):
+    """The exit status and the output of a program whose stderr is a terminal, until it has written to it: then that is
+    closed, and `before` called, and the program goes on."""
+    ours, theirs = pty.openpty()
+    command = [str(PROGRAMS / program), *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, **options) as child:
+        os.close(theirs)
+        os.read(ours, 1)
+        child.send_signal(signal.SIGSTOP)
+        os.close(ours)
+        before()
+        child.send_signal(signal.SIGCONT)
+        text = child.stdout.read().decode()
+    return child.returncode, text
 
 
 def printable(output):

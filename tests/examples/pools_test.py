@@ -216,6 +216,11 @@ class Test(unittest.TestCase):
         self.assertEqual(lines[0], "60 tasks accepted, 58 done, 2 failed, 0 not done")
         self.assertRegex(lines[1], r"^stop: ran \d+, skipped 0, rejected 0$")
 
+    def test_background_pool_goes_on_without_a_terminal_that_is_lost(self):
+        status, text = examples.run_and_lose_terminal("background_pool", "--tasks", "20")
+        self.assertEqual(status, 0)
+        self.assertTrue(text.startswith("20 tasks accepted, 20 done, 0 failed, 0 not done\n"), text)
+
     def interrupted(self, times, nap):
         command = [str(examples.PROGRAMS / "background_pool"), "--nap", nap, "--workers", "2"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:

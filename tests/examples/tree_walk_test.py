@@ -358,6 +358,15 @@ class Test(unittest.TestCase):
             self.assertTrue(text.endswith(b"\r\x1b[K"), text)
             self.assertEqual(examples.run_any("tree_walk", "/usr/include", *mode).stderr, b"")
 
+    def test_goes_on_without_a_terminal_that_is_lost(self):
+        top = self.in_memory() / "top"
+        for i in range(3000):
+            (top / f"{i}").mkdir(parents=True)
+        for mode in MODES:
+            status, text = examples.run_and_lose_terminal("tree_walk", top, *mode)
+            self.assertEqual(status, 0, mode)
+            self.assertTrue(text.startswith("0 files, 3001 directories, "), text)
+
     def test_a_wrong_command_line_is_status_2(self):
         (self.scratch / "file").write_bytes(b"")
         for wrong in [(), ("/nonexistent",), (self.scratch / "file",), ("/usr", "--serial", "--fifo"),
