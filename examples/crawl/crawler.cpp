@@ -219,7 +219,7 @@ std::chrono::nanoseconds crawler::interval_of(const host& h) const {
 response crawler::get_robots(const host& h) {
   url at{h.origin + "/robots.txt", h.origin, {}};
   for (unsigned hops = 0;; ++hops) {
-    response r = fetcher_.get(at, keep_body::always, stop_);
+    response r = fetcher_.get(at, keep_body::robots, stop_);
     const bool redirect = r.problem == trouble::none && r.status >= 300 && r.status < 400;
     if (!redirect) return r;
     parsed_url next = resolve(at, r.location);

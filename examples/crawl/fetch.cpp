@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "crawl/robots.hpp"
 #include "support/ascii.hpp"
 
 namespace crawl {
@@ -62,7 +63,7 @@ void read_headers(transfer& t) {
   t.answer.location = header_of(t.handle, "Location");
   t.answer.retry_after = header_of(t.handle, "Retry-After");
   const bool good = t.answer.status >= 200 && t.answer.status < 300;
-  t.kept = good && (t.keep == keep_body::always || t.answer.is_html());
+  t.kept = good && (t.keep == keep_body::robots || t.answer.is_html());
 }
 
 std::optional<std::uint64_t> announced(CURL* h) {
@@ -82,12 +83,15 @@ bool read_body(transfer& t, std::string_view chunk) {
       t.enough = true;
       return false;
     }
-  } else if (t.answer.bytes + chunk.size() > t.options.max_bytes) {
-    t.answer.problem = trouble::too_large;
-    t.answer.reason = fmt::format("larger than {} bytes", t.options.max_bytes);
-    return false;
   } else {
-    t.answer.body.append(chunk);
+    const std::size_t most = t.keep == keep_body::robots ? robots::max_bytes : t.options.max_bytes;
+    t.answer.body.append(chunk.substr(0, most - t.answer.body.size()));
+    if (t.answer.bytes + chunk.size() > most) {
+      t.answer.bytes = most;
+      t.answer.problem = trouble::too_large;
+      t.answer.reason = fmt::format("larger than {} bytes", most);
+      return false;
+    }
   }
   t.answer.bytes += chunk.size();
   return true;

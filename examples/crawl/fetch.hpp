@@ -19,7 +19,7 @@ namespace crawl {
 
 struct fetch_options {
   std::chrono::milliseconds timeout{30'000};  // for all of a request
-  std::size_t max_bytes = 16U << 20;          // of a body that is kept, unpacked
+  std::size_t max_bytes = 16U << 20;          // of a page that is kept, unpacked
   std::string user_agent;
   std::string ca_file;  // empty: the system's certificates
 };
@@ -39,14 +39,17 @@ struct response {
   long status = 0;
   std::string type, charset;          // in lower case: "text/html", "utf-8"
   std::string location, retry_after;  // the headers
-  std::string body;                   // if it was to be kept
+  std::string body;                   // if it was to be kept; its beginning, if it is too large
   std::uint64_t bytes = 0;            // of the body: unpacked if it was read, else as announced
   std::chrono::duration<double> time{};
 
   bool is_html() const { return type == "text/html" || type == "application/xhtml+xml"; }
 };
 
-enum class keep_body { html, always };  // a body of another kind is read only where that is cheap
+enum class keep_body {
+  html,    // a body of another kind is read only where that is cheap
+  robots,  // of any kind, and of one that is too large as much as counts
+};
 
 class fetcher {
  public:

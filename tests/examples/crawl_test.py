@@ -292,6 +292,20 @@ class Test(unittest.TestCase):
         self.assertEqual(self.crawl(server.url + "/index.html")["pages"], 0)
         self.assertEqual(self.crawl(server.url + "/index.html", "--ignore-robots", status=1)["pages"], 4)
 
+    def test_reads_of_robots_txt_what_counts_whatever_the_size_of_a_page(self):
+        group, kept = "User-agent: *\n", 500 * 1024
+        last, late = "Disallow: /last\n", "Disallow: /late\n"
+        filler = "#" * (kept - len(group) - len(last) - 1) + "\n"
+        rules = group + filler + last + late + "#" * 100_000
+
+        def answer(handler, path):
+            handler.say(200, rules if path == "/robots.txt" else crawl_site.links("last", "late"), "text/html")
+
+        server = self.odd(answer)
+        report = self.crawl(server.url, "--max-size", 0.001)
+        self.assertEqual((report["pages"], report["disallowed"]), (2, 1))
+        self.assertEqual(set(server.paths()), {"/robots.txt", "/", "/late"})
+
     def test_without_a_robots_txt_that_can_be_had(self):
         answers = {"status": 404}
 
