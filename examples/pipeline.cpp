@@ -1,7 +1,7 @@
 // Finds files with the same contents below a directory. Three stages: names are listed while files are read,
 // files are read while others are hashed, and the hashes are put together as they come. Each stage has its
-// own bound, so a large tree needs little memory; what cannot be read is an error that arrives at the end,
-// with the name of its stage.
+// own bound, so a large tree needs little memory; a file or directory that cannot be read is an error that
+// arrives at the end, with the name of its stage, and stops nothing else.
 //
 //   $ pipeline /usr/share/doc
 //   9127 files, 41.2 MB; 1204 of them are copies, 3.1 MB
@@ -34,6 +34,69 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A file that is to be read, or an entry or a directory that cannot be, and why.
+struct found {
+  fs::path path;
+  std::error_code problem;
+};
+
+// What is found below a directory, one after the other; links are followed only at the top. An input range.
+// One directory is open at a time, however deep the tree is.
+class tree {
+ public:
+  explicit tree(fs::path top) : open_{std::move(top)} {}
+
+  class iterator {
+   public:
+    using value_type = found;
+    using difference_type = std::ptrdiff_t;
+    explicit iterator(tree& from) : from_(&from) {}
+    found& operator*() const { return from_->found_; }
+    iterator& operator++() {
+      from_->advance();
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t) const { return from_->over_; }
+
+   private:
+    tree* from_;
+  };
+  iterator begin() {
+    advance();
+    return iterator(*this);
+  }
+  static std::default_sentinel_t end() { return {}; }
+
+ private:
+  void advance() {
+    std::error_code problem;
+    if (entries_ != fs::directory_iterator()) entries_.increment(problem);
+    for (;;) {
+      if (problem) return give(listed_, problem);
+      if (entries_ == fs::directory_iterator()) {
+        over_ = open_.empty();
+        if (over_) return;
+        listed_ = std::move(open_.back());
+        open_.pop_back();
+        entries_ = fs::directory_iterator(listed_, problem);
+        continue;
+      }
+      const fs::file_type type = entries_->symlink_status(problem).type();
+      if (problem || type == fs::file_type::regular) return give(entries_->path(), problem);
+      if (type == fs::file_type::directory) open_.push_back(entries_->path());
+      entries_.increment(problem);
+    }
+  }
+  void give(const fs::path& path, std::error_code problem) { found_ = {path, problem}; }
+
+  std::vector<fs::path> open_;  // directories that are to be listed
+  fs::path listed_;             // the one that is being listed
+  fs::directory_iterator entries_;
+  found found_;
+  bool over_ = false;
+};
+
 struct contents {
   fs::path path;
   std::string bytes;
@@ -45,7 +108,9 @@ struct hashed {
   std::uintmax_t size = 0;
 };
 
-contents read(const fs::path& path) {
+contents read(const found& f) {
+  const fs::path& path = f.path;
+  if (f.problem) throw std::system_error(f.problem, support::one_line(path.string()));
   std::ifstream in(path, std::ios::binary);
   if (!in) throw std::system_error(errno, std::generic_category(), support::one_line(path.string()));
   try {
@@ -77,16 +142,10 @@ struct findings {
 };
 
 findings find_copies(const fs::path& top, unsigned workers) {
+  tree files(top);
   coppice::scheduler scheduler({.workers = workers});
-  auto files = std::ranges::subrange(
-                   fs::recursive_directory_iterator(top, fs::directory_options::skip_permission_denied),
-                   fs::recursive_directory_iterator()) |
-               std::views::filter([](const fs::directory_entry& e) {
-                 return e.symlink_status().type() == fs::file_type::regular;
-               }) |
-               std::views::transform([](const fs::directory_entry& e) { return e.path(); });
   // Files that wait to be hashed are in memory: few of them.
-  auto loaded = scheduler.map(std::move(files), read, {.capacity = 16, .name = "read"});
+  auto loaded = scheduler.map(files, read, {.capacity = 16, .name = "read"});
   auto digests = scheduler.map(std::move(loaded), hash, {.capacity = 64, .name = "hash"});
 
   findings f;
@@ -136,7 +195,7 @@ int main(int argc, char** argv) {
   unsigned workers = 0;
   std::size_t shown = 10;
   support::add_workers_option(line, workers);
-  line.add_option("directory", top, "Where to look").required();
+  line.add_option("directory", top, "Where to look").required().existing_directory();
   line.add_option("--top", shown, "How many groups of copies to show").shows_default();
   return support::run_program(line, argc, argv, [&] {
     findings f = find_copies(top, workers);

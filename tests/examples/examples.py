@@ -67,6 +67,14 @@ def as_unprivileged_user(test, program, scratch):
     return copy, options
 
 
+def give_to(options, top):
+    """Everything below, to the user of these options."""
+    if "user" not in options:
+        return
+    for path in (top, *top.rglob("*")):
+        os.chown(path, options["user"], options["group"], follow_symlinks=False)
+
+
 def run_and_lose_terminal(program, *arguments, before=lambda: None, **options):
     """The exit status and the output of a program whose stderr is a terminal, until it has written to it: then that is
     closed, and `before` called, and the program goes on."""

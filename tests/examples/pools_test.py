@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -268,6 +269,33 @@ class Test(unittest.TestCase):
         program, options = examples.as_unprivileged_user(self, "pipeline", self.folder)
         text = examples.run(program, top, status=1, **options)
         examples.compare(text.replace(str(top), "TOP"), "pipeline_unreadable")
+
+    def test_pipeline_goes_on_where_a_directory_cannot_be_read(self):
+        program, options = examples.as_unprivileged_user(self, "pipeline", self.folder)
+        top = self.tree()
+        for name in ("closed/hidden", "b/c/closed\n/hidden", "listed/file", "z/copy"):
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).write_text("same")
+        (top / "listed/sub").mkdir()
+        examples.give_to(options, top)
+        closed = {top / "closed": 0, top / "b/c/closed\n": 0, top / "listed": 0o444}
+        for folder, mode in closed.items():
+            folder.chmod(mode)
+        self.addCleanup(lambda: [folder.chmod(0o755) for folder in closed])
+        for workers in ("1", "3"):
+            text = examples.run(program, top, "--workers", workers, status=1, **options)
+            examples.compare(text.replace(str(top), "TOP"), "pipeline_closed")
+        done = examples.run(program, top / "closed", status=1, **options)
+        self.assertEqual(done, "0 files, 0 bytes; 0 of them are copies, 0 bytes\n"
+                               f"  read: {top}/closed: Permission denied\n")
+
+    def test_pipeline_goes_down_a_deep_tree_with_few_descriptors(self):
+        bottom = self.folder.joinpath("top", *(["d"] * 200))
+        bottom.mkdir(parents=True)
+        (bottom / "file").write_text("x")
+        few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        text = examples.run("pipeline", self.folder / "top", preexec_fn=few)
+        self.assertTrue(text.startswith("1 files, 1 bytes"), text)
 
     def test_pipeline_names_a_file_that_opens_and_is_not_read(self):
         unreadable = []

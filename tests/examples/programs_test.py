@@ -159,6 +159,7 @@ class Test(unittest.TestCase):
             ("sleepy_tasks", ("--levels", "0")),
             ("background_pool", ("--nap", "-1")),
             ("pipeline", ()),
+            ("pipeline", ("/nonexistent",)),
         ]:
             self.assertEqual(examples.run(program, *wrong, status=2), "")
         for program, arguments in SHORT.items():

@@ -177,7 +177,7 @@ class Test(unittest.TestCase):
             (top / f"d{i}/closed\n/hidden").mkdir(parents=True)
         (top / "listed/sub").mkdir(parents=True)
         (top / "listed/file").write_bytes(b"x" * 100)
-        give_to(options, top)
+        examples.give_to(options, top)
         for i in range(20):
             (top / f"d{i}/closed\n").chmod(0)
         (top / "listed").chmod(0o444)  # the names, and nothing behind them
@@ -214,7 +214,7 @@ class Test(unittest.TestCase):
         program, options = examples.as_unprivileged_user(self, "tree_walk", self.scratch)
         top = self.scratch / "top"
         top.mkdir()
-        give_to(options, top)
+        examples.give_to(options, top)
         top.chmod(0)
         self.addCleanup(top.chmod, 0o755)
         for mode in MODES:
@@ -424,13 +424,6 @@ def find_totals(top):
     other = sum(counted.values()) - counted["f"] - counted["d"] - counted["l"]
     totals = {"files": counted["f"], "directories": counted["d"], "symlinks": counted["l"], "other": other, "bytes": size}
     return totals, done.stderr.count(b"\n")
-
-
-def give_to(options, top):
-    if "user" not in options:
-        return
-    for path in (top, *top.rglob("*")):
-        os.chown(path, options["user"], options["group"], follow_symlinks=False)
 
 
 if __name__ == "__main__":
