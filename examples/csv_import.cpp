@@ -31,6 +31,7 @@
 #include "support/csv.hpp"
 #include "support/people.hpp"
 #include "support/program.hpp"
+#include "support/text.hpp"
 
 namespace {
 
@@ -175,7 +176,8 @@ void print(const settings& s, const totals& t) {
   fmt::print("{} rows inserted, {} were there, {} bad records ({:.3f} s, {}, {} worker{})\n", t.inserted,
              t.present, t.bad.size(), t.seconds, s.mode, t.workers, t.workers == 1 ? "" : "s");
   constexpr std::size_t shown = 10;
-  for (const auto& [number, message] : t.bad | std::views::take(shown)) fmt::print("  {}\n", message);
+  for (const auto& [number, message] : t.bad | std::views::take(shown))
+    fmt::print("  {}\n", support::one_line(message));
   if (t.bad.size() > shown) fmt::print("  and {} more\n", t.bad.size() - shown);
 }
 

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <stdexcept>
@@ -27,6 +28,7 @@ std::int64_t number(const csv_record& record, std::string_view what, std::string
   return value;
 }
 
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Whether digits surround the point of "-1234.50". What comes before them is looked at by whoever reads the
@@ -49,6 +51,21 @@ std::int64_t cents(const csv_record& record, std::string_view text) {
   return value;
 }
 
+// "1980-01-31", of a day that there is.
+bool is_date(std::string_view text) {
+  if (text.size() != 10) return false;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (i == 4 || i == 7 ? text[i] != '-' : !is_digit(text[i])) return false;
+  const auto part = [text](std::size_t from, std::size_t size) {
+    unsigned value = 0;
+    std::from_chars(text.data() + from, text.data() + from + size, value);
+    return value;
+  };
+  return std::chrono::year_month_day(std::chrono::year(static_cast<int>(part(0, 4))),
+                                     std::chrono::month(part(5, 2)), std::chrono::day(part(8, 2)))
+      .ok();
+}
+
 }  // namespace
 
 person to_person(const csv_record& record) {
@@ -66,9 +83,9 @@ person to_person(const csv_record& record) {
   const auto at = p.email.find('@');
   if (at == 0 || at == std::string::npos || p.email.find('.', at) == std::string::npos)
     refuse(record, fmt::format("\"{}\" is no e-mail address", fields[2]));
-  if (p.country.size() != 2) refuse(record, fmt::format("country \"{}\" has not two letters", p.country));
-  if (p.born.size() != 10 || p.born[4] != '-' || p.born[7] != '-')
-    refuse(record, fmt::format("date \"{}\" is not YYYY-MM-DD", p.born));
+  if (p.country.size() != 2 || !is_letter(p.country[0]) || !is_letter(p.country[1]))
+    refuse(record, fmt::format("country \"{}\" has not two letters", p.country));
+  if (!is_date(p.born)) refuse(record, fmt::format("date \"{}\" is no day as YYYY-MM-DD", p.born));
   return p;
 }
 

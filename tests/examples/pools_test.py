@@ -180,6 +180,25 @@ class Test(unittest.TestCase):
             text = examples.run("csv_import", path, "--db", db)
             self.assertEqual([row[1] for row in self.rows(db)], [1], text)
 
+    def test_csv_import_refuses_what_is_no_country_and_what_is_no_date(self):
+        for country in ("7!", "D", "DEU", "\u00e4", ""):
+            self.assertIn(f'line 1: country "{country}" has not two letters\n', self.import_one(country=country))
+        for born in ("abcd-ef-gh", "1980-13-01", "1980-00-01", "1981-02-29", "1980-01-32", "1980-1-001", "+980-01-01",
+                     "1980-01-01 ", ""):
+            self.assertIn(f'line 1: date "{born}" is no day as YYYY-MM-DD\n', self.import_one(born=born))
+        for good in ({"country": "de"}, {"born": "1980-02-29"}, {"born": "0001-12-31"}):
+            self.assertTrue(self.import_one(**good).startswith("1 rows inserted"), good)
+
+    def test_csv_import_prints_nothing_that_a_terminal_obeys(self):
+        self.assertIn('line 1: date "\\x1b[2J\\xff\\x0a" is no day', self.import_one(born=b"\x1b[2J\xff\n"))
+
+    def import_one(self, country="DE", born="1980-01-01"):
+        path, db = self.folder / "one.csv", self.folder / "one.sqlite"
+        db.unlink(missing_ok=True)
+        born = born if isinstance(born, bytes) else born.encode()
+        path.write_bytes(f'1,A,a@b.org,"{country}",1.00,"'.encode() + born + b'"\n')
+        return examples.run("csv_import", path, "--db", db)
+
     def test_csv_import_stops_in_each_mode_when_the_database_refuses_a_row(self):
         path = self.people(5000)
         for mode in ("serial", "fifo", "scheduler"):
