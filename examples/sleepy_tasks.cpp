@@ -45,6 +45,10 @@ int naps(int levels, unit length) {
   return left + right;
 }
 
+std::string count_of(unsigned workers) {
+  return fmt::format("{} worker{}", workers, workers == 1 ? "" : "s");
+}
+
 std::string units(const support::stopwatch& watch, unit length) {
   const long n = std::lround(watch.seconds() * 1000 / static_cast<double>(length.count()));
   return fmt::format("{} unit{}", n, n == 1 ? "" : "s");
@@ -56,22 +60,23 @@ void finite(unsigned workers, unit length) {
   std::vector<coppice::fifo_task<void>> tasks;
   for (int i = 1; i <= 5; ++i) tasks.push_back(pool.submit([i, length] { nap(i * length); }));
   for (auto& task : tasks) task.get();
-  fmt::print("finite pool, {} workers, naps of 1 to 5 units: {}\n", workers, units(watch, length));
+  fmt::print("finite pool, {}, naps of 1 to 5 units: {}\n", count_of(pool.stats().workers),
+             units(watch, length));
 }
 
 void recursive(unsigned workers, int levels, unit length) {
   coppice::scheduler scheduler({.workers = workers});
   const support::stopwatch watch;
   const int taken = scheduler.run([=] { return naps(levels, length); });
-  fmt::print(
-      "recursive pool, {} workers, a tree of {} levels whose {} leaves nap 1 unit: {} naps taken, {}\n",
-      workers, levels, 1 << levels, taken, units(watch, length));
+  fmt::print("recursive pool, {}, a tree of {} levels whose {} leaves nap 1 unit: {} naps taken, {}\n",
+             count_of(scheduler.workers()), levels, 1 << levels, taken, units(watch, length));
 }
 
 void finite_used_recursively(unsigned workers, int levels, unit length, coppice::recursion how) {
   coppice::fifo_pool pool({.workers = workers, .on_recursion = how});
   const bool helps = how == coppice::recursion::help;
-  fmt::print("the same tree on the finite pool, {} workers{}: ", workers, helps ? ", helping" : "");
+  fmt::print("the same tree on the finite pool, {}{}: ", count_of(pool.stats().workers),
+             helps ? ", helping" : "");
   try {
     const int taken = pool.submit([&] { return naps_on(pool, levels, length); }).get();
     fmt::print("{} naps taken\n", taken);
@@ -88,7 +93,7 @@ int main(int argc, char** argv) {
   unsigned workers = 4;
   int levels = 3;
   unsigned length = 100;
-  support::add_workers_option(line, workers);
+  support::add_workers_option(line, workers).shows_default();
   line.add_option("--levels", levels, "Of the tree").within(1, 16).shows_default();
   line.add_option("--unit", length, "Milliseconds").within(1U, 10000U).shows_default();
   return support::run_program(line, argc, argv, [&] {

@@ -11,9 +11,9 @@
 
 namespace support {
 
-void add_workers_option(command_line& line, unsigned& workers) {
+command_line::option add_workers_option(command_line& line, unsigned& workers) {
   // 4096 is the limit of the library: past it the command line is wrong, not the run.
-  line.add_option("--workers", workers, "Number of workers; 0: one for each core").within(0, 4096);
+  return line.add_option("--workers", workers, "Number of workers; 0: one for each core").within(0, 4096);
 }
 
 void add_run_options(command_line& line, run_options& options) {

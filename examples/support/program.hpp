@@ -27,7 +27,7 @@ struct run_options {
 };
 
 // Adds --workers.
-void add_workers_option(command_line& line, unsigned& workers);
+command_line::option add_workers_option(command_line& line, unsigned& workers);
 // Adds --workers, --serial and --json.
 void add_run_options(command_line& line, run_options& options);
 

@@ -230,6 +230,12 @@ class Test(unittest.TestCase):
         self.assertEqual(len(re.findall(r"worker \d runs task \d+ and waits for task \d+, which", chain[1])), 4, text)
         examples.compare(text.replace(chain[1], "CHAIN"), "sleepy_tasks")
 
+    def test_sleepy_tasks_counts_its_workers(self):
+        self.assertRegex(examples.run("sleepy_tasks", "--help"), r"--workers [^\n]*=4\n")
+        for asked, said in (("0", r"[1-9]\d* workers?"), ("1", "1 worker"), ("2", "2 workers")):
+            text = examples.run("sleepy_tasks", "--unit", "1", "--levels", "1", "--workers", asked)
+            self.assertEqual(len(re.findall(rf"(?m)^[a-z ]* pool, {said}[,:]", text)), 4, text)
+
     def test_background_pool_runs_all_that_came(self):
         text = examples.run("background_pool", "--tasks", "60", "--nap", "1", "--workers", "3")
         lines = text.splitlines()
