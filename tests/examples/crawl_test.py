@@ -600,6 +600,30 @@ class Test(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (1, b"crawl: No space left on device\n"))
         self.assertIn("Usage: crawl", examples.run("crawl", "--help"))
 
+    # ---- the demo ----
+
+    def test_the_demo_crawls_a_folder_named_from_where_it_is_called(self):
+        """In a repository of its own, whose setup has nothing to do and whose build gives it this crawl."""
+        demo = pathlib.Path(__file__).resolve().parents[2] / "scripts/demo_crawl"
+        for path, text in [("scripts/demo_crawl", demo.read_text()), ("scripts/setup", "#!/bin/sh\n"),
+                           ("bin/cmake", "#!/bin/sh\nmkdir -p build/release/examples\n"
+                                         f"ln -sf '{examples.PROGRAMS}/crawl' build/release/examples/crawl\n")]:
+            (self.folder / path).parent.mkdir(exist_ok=True)
+            (self.folder / path).write_text(text)
+            (self.folder / path).chmod(0o755)
+        (self.folder / "caller/docs").mkdir(parents=True)
+        # More errors than fit into a pipe that nobody reads any more.
+        missing = crawl_site.links(*(f"missing{i}{'x' * 60}.html" for i in range(1000)))
+        (self.folder / "caller/docs/index.html").write_text(missing)
+        path = f"{self.folder}/bin:{LOCAL['PATH']}"
+        done = subprocess.run([self.folder / "scripts/demo_crawl", "--latency", "0", "docs"], check=False,
+                              cwd=self.folder / "caller", env={**LOCAL, "PATH": path}, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        text = done.stdout.decode()
+        self.assertEqual(done.returncode, 0, text + done.stderr.decode())
+        self.assertRegex(text, r"==== one request at a time ====\n1 page, .*\n\n==== 32 at a time ====\n1 page, ")
+        self.assertIn("\n1000 broken links in 1 page (", text)
+
     def test_of_a_host_that_is_not_there_says_so(self):
         canary = crawl_site.Canary("127.0.0.1")
         canary.close()
