@@ -40,8 +40,9 @@ class job {
     if (before != nullptr) before->abandon();
     return *this;
   }
+  // Here it stays what it was: nothing can be assigned to it any more, and such code may cancel the job again.
   ~job() {
-    if (detail::job_value<T>* const mine = std::exchange(core_, nullptr)) mine->abandon();
+    if (core_ != nullptr) core_->abandon();
   }
 
   bool valid() const noexcept { return core_ != nullptr; }
