@@ -96,6 +96,9 @@ std::invalid_argument unusable_description(const std::string& text) {
                                "an XML export of lstopo, or nothing for this machine");
 }
 
+// Of a call of hwloc that has failed. It must not look like a success where hwloc says nothing.
+int why_it_failed() noexcept { return errno != 0 ? errno : EIO; }
+
 // ---- loading ------------------------------------------------------------------------------------
 
 // 0, or an errno.
@@ -105,7 +108,9 @@ int load_this_machine(hwloc_topology_t handle) {
   constexpr unsigned long flags = HWLOC_TOPOLOGY_FLAG_IS_THISSYSTEM |
                                   HWLOC_TOPOLOGY_FLAG_RESTRICT_TO_CPUBINDING |
                                   HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING;
-  if (hwloc_topology_set_flags(handle, flags) != 0 || hwloc_topology_load(handle) != 0) return errno;
+  errno = 0;
+  if (hwloc_topology_set_flags(handle, flags) != 0 || hwloc_topology_load(handle) != 0)
+    return why_it_failed();
   return hwloc_get_nbobjs_by_type(handle, HWLOC_OBJ_PU) > 0 ? 0 : ENODEV;
 }
 
@@ -307,10 +312,13 @@ machine::~machine() = default;
 namespace {
 
 // Strict first; where strictness itself is what cannot be had (EXDEV, ENOSYS), a loose binding still keeps
-// the thread where it belongs most of the time. `bind` takes flags, and returns 0 or sets errno.
+// the thread where it belongs most of the time. `bind` takes flags, and returns 0 if it has succeeded.
 template <class Bind>
 int bind_strictly_or_loosely(Bind bind) {
-  const auto attempt = [&](int flags) { return bind(flags) == 0 ? 0 : errno; };
+  const auto attempt = [&](int flags) {
+    errno = 0;
+    return bind(flags) == 0 ? 0 : why_it_failed();
+  };
   const int error = attempt(HWLOC_CPUBIND_THREAD | HWLOC_CPUBIND_STRICT);
   if (error == EXDEV || error == ENOSYS) return attempt(HWLOC_CPUBIND_THREAD);
   return error;
