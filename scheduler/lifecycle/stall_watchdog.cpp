@@ -69,7 +69,7 @@ std::string stall_watchdog::report() const {
   const crew& team = watched_.team;
   std::string text = "coppice: scheduler \"" + watched_.options.name +
                      "\" stands still: " + std::to_string(watched_.live_jobs()) +
-                     " of its jobs have not ended, and its workers did next " + "to nothing for " +
+                     " of its jobs have not ended, and its workers did next to nothing for " +
                      std::to_string(after_.count()) + " ms\n";
   const auto add = [&](const worker_thread& w) {
     const auto at = w.watched != nullptr ? w.watched->innermost() : std::nullopt;

@@ -31,7 +31,8 @@ injection_queue::outcome injection_queue::reserve(bool wait,
   if (got != outcome::full) return got;
   unique_lock hold(lock_);
   if (!wait) return look_and_reserve();
-  somebody_blocked_.store(++blocked_ != 0, memory_order_relaxed);
+  ++blocked_;
+  somebody_blocked_.store(true, memory_order_relaxed);
   const auto may_go_on = [&] {
     got = look_and_reserve();
     return got != outcome::full;

@@ -1,8 +1,12 @@
 // A worker's compiled part: its thread, its search for work, its waits, its sleep.
 //
-// Who writes what. Everything is the owner thread's but `resting`, `helper` and `new_victims`, which others
-// exchange. `strand_of`, `last_share`, `sleeps_on` and the statistics are written by the owner and read by
-// anybody.
+// Who writes what. Everything is the owner thread's but
+//   `resting`, `helper`, `new_victims`, which others exchange; `attention`, in which others set bits;
+//   `core`, `crowded_since` and the links of lists of `crew::cores`, written under the lock of that;
+//   `has_left`, under the crew's lock;
+//   `thread_` and what else start() writes, by whoever starts the thread;
+//   `bound_core_`, also by whoever gives a core to a worker that is parked.
+// `strand_of`, `last_share`, `sleeps_on` and the statistics are written by the owner and read by anybody.
 //
 // Orders
 //   strand_of  store relaxed before begin_strand() (release); pairs with look() (acquire) in help_with().

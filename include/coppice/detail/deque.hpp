@@ -108,7 +108,7 @@ class basic_split_deque {
     slots_[h & mask].store(&f, memory_order_relaxed);
     // order(push): release; pairs with the acquire of head_ in expose().
     head_.store(h + 1, memory_order_release);
-    // Before the attention word is read: pairs with the barrier on every thread in worker_thread::sleep().
+    // Before the attention word is read: pairs with the barrier in worker_thread::ask_all_to_share().
     compiler_barrier();
     *index = h;
     return true;
