@@ -22,7 +22,6 @@ using support::trimmed;
 
 // Reading so much of an unwanted body costs less than a new connection.
 constexpr std::uint64_t cheap_bytes = 64 * 1024;
-constexpr std::size_t max_idle_handles = 1024;
 
 // What libcurl's callbacks know of a request. No exception passes through libcurl, which is C.
 struct transfer {
@@ -192,7 +191,7 @@ void fetcher::give_back(std::string origin, handle h) {
   handle surplus;
   const std::lock_guard hold(mutex_);
   idle_.push_back({std::move(origin), std::move(h)});
-  if (idle_.size() <= max_idle_handles) return;
+  if (idle_.size() <= options_.max_idle) return;
   surplus = std::move(idle_.front().h);
   idle_.erase(idle_.begin());
 }

@@ -21,7 +21,8 @@ struct fetch_options {
   std::chrono::milliseconds timeout{30'000};  // for all of a request
   std::size_t max_bytes = 16U << 20;          // of a page that is kept, unpacked
   std::string user_agent;
-  std::string ca_file;  // empty: the system's certificates
+  std::string ca_file;          // empty: the system's certificates
+  std::size_t max_idle = 1024;  // handles that are kept for later requests, with their connections
 };
 
 enum class trouble {

@@ -16,8 +16,11 @@
 // The exit status is 1 if a page could not be had, 2 for a wrong command line, 130 after Ctrl-C.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <clocale>
 #include <coppice/coppice.hpp>
 #include <cstdio>
@@ -89,6 +92,27 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
 
+// How many descriptors may be open: as many as can be had. The usual limit is low for the sake of select(),
+// which nobody calls here.
+std::size_t descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    throw std::system_error(errno, std::generic_category(), "cannot read the limit of descriptors");
+  return limit.rlim_cur;
+}
+
+// How many handles may be kept beside those of the requests in flight. A handle of libcurl has up to four
+// descriptors; some are left for the database, the threads and whatever else.
+std::size_t idle_handles(std::size_t descriptors, std::size_t in_flight) {
+  constexpr std::size_t others = 64, each = 4;
+  const std::size_t handles = (descriptors - std::min(descriptors, others)) / each;
+  return std::min(crawl::fetch_options().max_idle, handles - std::min(handles, in_flight));
+}
+
 crawl::settings settings_of(const options& o) {
   crawl::settings s;
   crawl::parsed_url start = crawl::parse_url(o.start);
@@ -103,7 +127,8 @@ crawl::settings settings_of(const options& o) {
   s.limits.per_host = std::min(o.per_host, o.concurrency);
   s.limits.pages = o.max_pages;
   if (o.rate > 0) s.limits.interval = std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / o.rate));
-  s.fetch = {milliseconds(o.timeout), static_cast<std::size_t>(o.max_mb * 1e6), o.user_agent, o.ca_file};
+  s.fetch = {milliseconds(o.timeout), static_cast<std::size_t>(o.max_mb * 1e6), o.user_agent, o.ca_file,
+             idle_handles(descriptors(), o.concurrency)};
   s.retry = {o.retries, milliseconds(o.backoff), milliseconds(o.max_wait)};
   return s;
 }

@@ -40,11 +40,11 @@ class Test(unittest.TestCase):
         self.addCleanup(server.close)
         return server
 
-    def crawl(self, *arguments, status=0):
-        return json.loads(self.text(*arguments, "--json", status=status))
+    def crawl(self, *arguments, status=0, **options):
+        return json.loads(self.text(*arguments, "--json", status=status, **options))
 
-    def text(self, *arguments, status=0):
-        return examples.run("crawl", *map(str, arguments), status=status, env=LOCAL)
+    def text(self, *arguments, status=0, **options):
+        return examples.run("crawl", *map(str, arguments), status=status, env=LOCAL, **options)
 
     def rows(self, query):
         with sqlite3.connect(self.out) as connection:
@@ -352,6 +352,37 @@ class Test(unittest.TestCase):
         self.assertEqual(report["pages"], 41)
         self.assertTrue(full.is_set())
         self.assertEqual(server.most, 5)
+
+    def test_opens_as_many_connections_as_the_system_lets_it(self):
+        full = threading.Event()
+
+        def answer(handler, path):
+            if path in ("/", "/robots.txt"):
+                return handler.say(200, crawl_site.links(*(f"p{i}" for i in range(100))))
+            if handler.server.active >= 100:
+                full.set()
+            full.wait(20)
+            handler.say(200)
+
+        server = self.odd(answer)
+        few_for_now = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 1024))
+        report = self.crawl(server.url, "--per-host", 100, "--concurrency", 100, "--retries", 0, preexec_fn=few_for_now)
+        self.assertEqual((report["pages"], report["errors"]), (101, 0))
+        self.assertEqual(server.most, 100)
+
+    def test_of_many_hosts_keeps_no_more_connections_than_it_may_have(self):
+        hosts = [f"h{i}.localhost" for i in range(100)]
+
+        def answer(handler, path):
+            port = handler.server.server_address[1]
+            found = crawl_site.links(*(f"http://{host}:{port}/" for host in hosts))
+            handler.say(404 if path == "/robots.txt" else 200, found)
+
+        server = self.odd(answer)
+        few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+        report = self.crawl(server.url.replace("127.0.0.1", "localhost"), "--subdomains", "--concurrency", 8,
+                            "--retries", 0, preexec_fn=few)
+        self.assertEqual((report["pages"], report["errors"]), (101, 0), report["error_list"][:1])
 
     def test_keeps_its_rate_and_the_crawl_delay(self):
         rules = {"text": ""}
