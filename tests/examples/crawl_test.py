@@ -589,7 +589,7 @@ class Test(unittest.TestCase):
         done = subprocess.run([examples.PROGRAMS / "crawl", server.url + "/index.html"], stdout=subprocess.PIPE,
                               stderr=theirs, check=False, env=LOCAL)
         os.close(theirs)
-        shown = os.read(ours, 65536)
+        shown = examples.read_terminal(ours)
         os.close(ours)
         self.assertEqual(done.returncode, 1)
         self.assertRegex(shown, rb"^\r\x1b\[K\d+ pages, \d+ pages/s, \d+ in flight, \d+ waiting, \d+ errors?")

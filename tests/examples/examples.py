@@ -91,6 +91,16 @@ def run_and_lose_terminal(program, *arguments, before=lambda: None, **options):
     return child.returncode, text
 
 
+def read_terminal(ours):
+    """What was written to a terminal whose other end is closed. One read may bring less than all."""
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:  # that was all
+            return shown
+
+
 def printable(output):
     return output.decode(errors="backslashreplace")
 

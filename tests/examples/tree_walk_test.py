@@ -337,15 +337,7 @@ class Test(unittest.TestCase):
             ours, theirs = pty.openpty()
             shown = []
 
-            def read_all():
-                while True:
-                    try:
-                        piece = os.read(ours, 65536)
-                    except OSError:  # the other end is closed
-                        return
-                    shown.append(piece)
-
-            reader = threading.Thread(target=read_all)
+            reader = threading.Thread(target=lambda: shown.append(examples.read_terminal(ours)))
             reader.start()
             done = subprocess.run([examples.PROGRAMS / "tree_walk", "/usr/include", *mode], stdout=subprocess.PIPE,
                                   stderr=theirs, check=False)
