@@ -74,12 +74,10 @@ bool get(CURLU* u, CURLUPart part, std::string& value, unsigned flags = 0) {
 bool take_apart(CURLU* u, url& result) {
   std::string scheme, port, path, query;
   if (!get(u, CURLUPART_SCHEME, scheme) || !get(u, CURLUPART_PATH, path)) return false;
-  if (!get(u, CURLUPART_HOST, result.host, CURLU_PUNYCODE) && !get(u, CURLUPART_HOST, result.host))
-    return false;
+  if (!get(u, CURLUPART_HOST, result.host) || support::valid_utf8(result.host) != result.host) return false;
+  get(u, CURLUPART_HOST, result.host, CURLU_PUNYCODE);
   result.host = support::lower(result.host);
-  if (result.host.empty() || result.host.find_first_of(" \"<>%\\^`{|}") != std::string::npos ||
-      support::valid_utf8(result.host) != result.host)
-    return false;
+  if (result.host.empty() || result.host.find_first_of(" \"<>%\\^`{|}") != std::string::npos) return false;
   result.origin = scheme + "://" + result.host;
   if (get(u, CURLUPART_PORT, port, CURLU_NO_DEFAULT_PORT)) result.origin += ":" + port;
   result.text = result.origin + normal_encoding(path.empty() ? "/" : path);
