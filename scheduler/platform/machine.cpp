@@ -111,6 +111,12 @@ int load_this_machine(hwloc_topology_t handle) {
   errno = 0;
   if (hwloc_topology_set_flags(handle, flags) != 0 || hwloc_topology_load(handle) != 0)
     return why_it_failed();
+  // The flag does nothing as soon as two threads have different masks, as the workers of another scheduler
+  // do: what the process may use is what its threads may use together.
+  const auto mask = make_bitmap();
+  if (hwloc_get_cpubind(handle, mask.get(), HWLOC_CPUBIND_PROCESS) == 0 &&
+      hwloc_bitmap_iszero(mask.get()) == 0)
+    hwloc_topology_restrict(handle, mask.get(), 0);
   return hwloc_get_nbobjs_by_type(handle, HWLOC_OBJ_PU) > 0 ? 0 : ENODEV;
 }
 

@@ -258,7 +258,7 @@ void stream_core::tell_of_stop(unique_lock& lock) noexcept {
   const stream_stop why = stop_;
   ++inside_;
   after_change(lock, false);
-  pool_->cancel_steps(why);
+  pool_->cancel_steps(*this, why);
   stop_source();
   lock.lock();
   leave(lock);

@@ -63,13 +63,24 @@ bool stream_core::may_come_without(const void* fifo, bool helps) noexcept {
 
 bool stream_core::helps() {
   const measured_wait timed = not_work();
-  return help_here();
+  return help_here(*this);
 }
 
-bool stream_core::help_here() {
-  if (pool_->help(*this)) return true;
+bool stream_core::help_here(stream_core& reader) {
+  if (pool_->help(*this, reader)) return true;
   stream_core* const before = source();
-  return before != nullptr && before->help_here();
+  return before != nullptr && before->help_here(reader);
+}
+
+// Of the reader's stream: nothing is on its way to the reader from this stage on, but by a step of it that is
+// posted and not begun. From there down: what one has given on by then the next one is seen to have.
+bool stream_core::rests_from(const stream_core& stage) noexcept {
+  const bool here = this == &stage;
+  if (!here && !source()->rests_from(stage)) return false;
+  if (works() || (!here && !gate_.nobody_comes())) return false;
+  const std::lock_guard hold(mutex_);
+  gather();
+  return first_ == nullptr;
 }
 
 std::chrono::steady_clock::time_point stream_core::wakes_at() const noexcept {

@@ -68,7 +68,8 @@ class scheduler_stream final : public stream_pool {
 
   stream_door* door() const noexcept override { return door_.get(); }
 
-  void cancel_steps(stream_stop why) noexcept override {
+  void cancel_steps(const stream_core& core, stream_stop why) noexcept override {
+    const item_scope callbacks_of_users(core);
     for (;;) {
       job_core* job = nullptr;
       {
@@ -85,17 +86,18 @@ class scheduler_stream final : public stream_pool {
     }
   }
 
-  bool help(const stream_core& core) override {
+  bool help(stream_core& stage, stream_core& reader) override {
     const inside_door inside(*door_);
     if (!inside || this_worker == nullptr || !home_.runs_on_this_thread()) return false;
     worker& w = *this_worker;
     worker_thread& me = worker_thread::of(w);
     job_core* job = nullptr;
     {
-      // Whoever was at work when this step was posted is counted; beside him its first input may be the one
-      // that waits for the reader.
+      // Beside another step, or if a result has come, this step's input may be the one that waits for the
+      // reader. Whoever was at work when it was posted is counted by now, and nobody can begin but with it.
       const std::lock_guard hold(lock_);
-      if (posted_ != nullptr && !core.works() && home_.team.injection.remove(job_state::of(*posted_)))
+      if (posted_ != nullptr && (helps_beside_others() || reader.rests_from(stage)) &&
+          home_.team.injection.remove(job_state::of(*posted_)))
         job = helped_ = std::exchange(posted_, nullptr);
       if (job != nullptr) job->acquire();
     }
@@ -115,6 +117,8 @@ class scheduler_stream final : public stream_pool {
     job->release();
     return true;
   }
+
+  bool helps_beside_others() const noexcept override { return home_.options.max_spare_workers == 0; }
 
   void stand(stream_core& core, unique_lock& lock) override { core.sleep(lock); }
 

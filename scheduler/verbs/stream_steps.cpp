@@ -86,7 +86,7 @@ void stream_core::post_step() noexcept {
     why = "there was no memory for its next step";  // what is finished can be read
   }
   if (accepted) {
-    if (!works()) call_for_help();
+    if (!works() || pool_->helps_beside_others()) call_for_help();
     return;
   }
   stop_now(stream_stop::cancelled, why);
@@ -174,12 +174,12 @@ void stream_core::step(bool for_reader) noexcept {
     working_.fetch_sub(1, memory_order_seq_cst);
   }
   const bool more = wants_step();
-  const bool another = !more && !works() && !gate_.nobody_comes();
+  const bool rests = !more && !works();
   after_change(lock, more);
   lock.lock();
   const bool feeds = downstream_ != nullptr;
   leave(lock);
-  if (another) call_for_help();  // was posted before: a reader may run it now
+  if (rests) call_for_help();  // a reader may run now what was posted before, here or in a stage before
   if (feeds && !more) came_to_rest();
 }
 

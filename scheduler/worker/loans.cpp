@@ -120,15 +120,21 @@ bool loans::displace_sleeper(core& c, worker_thread& back) noexcept {
 }
 
 // Its own core if nobody runs there and it is wanted; else one where nobody runs; else its own.
-unsigned loans::core_for(worker_thread& back) noexcept {
+unsigned loans::core_for(worker_thread& back, bool& displaces) noexcept {
   const unsigned own = back.core.load(memory_order_relaxed);
-  if (own < wanted_ && (cores_[own].held == 0 || displace_sleeper(cores_[own], back))) return own;
+  if (own < wanted_) {
+    if (cores_[own].held == 0) return own;
+    displaces = displace_sleeper(cores_[own], back);
+    if (displaces) return own;
+  }
   if (vacant_ != 0)
     for (unsigned i = 0; i < wanted_; ++i)
       if (cores_[i].vacant) return i;
   if (all_.idle.sleepers() != 0)
-    for (unsigned i = 0; i < wanted_; ++i)
-      if (displace_sleeper(cores_[i], back)) return i;
+    for (unsigned i = 0; i < wanted_; ++i) {
+      displaces = displace_sleeper(cores_[i], back);
+      if (displaces) return i;
+    }
   return own;
 }
 
@@ -221,6 +227,7 @@ void loans::lend(worker_thread& me) noexcept {
 void loans::take_back(worker_thread& me) noexcept {
   if (most_ == 0 || me.stands.fetch_sub(1, memory_order_relaxed) != 1) return;
   worker_thread* keeper = nullptr;
+  bool displaces = false;
   const unsigned before = me.core.load(memory_order_relaxed);
   {
     const std::lock_guard hold_lock(lock_);
@@ -242,11 +249,13 @@ void loans::take_back(worker_thread& me) noexcept {
       count_in();
       let_go(*keeper);
     }
-    hold(me, core_for(me));
+    hold(me, core_for(me, displaces));
     // Counted for its core now, and so not for a moment uncounted.
     if (std::exchange(me.has_forked_standing, false)) count_out();
   }
   if (me.core.load(memory_order_relaxed) != before) me.bind_to_core();
+  // What it has kept to itself since its first fork: who fell asleep meanwhile may not have asked for it.
+  if (displaces) me.share_all_and_wake();
   // Its own frames, and the keeper's, are stealable already: whoever is parked now may have to come.
   if (keeper != nullptr) look_for_work(me, no_core);
 }

@@ -121,7 +121,7 @@ class loans {
   void count_in() noexcept;
   void count_out() noexcept;
   bool displace_sleeper(core& c, worker_thread& back) noexcept;
-  unsigned core_for(worker_thread& back) noexcept;
+  unsigned core_for(worker_thread& back, bool& displaces) noexcept;
   worker_thread* take_parked(unsigned core) noexcept;
   worker_thread* take_keeper(unsigned core) noexcept;
   worker_thread* make(unsigned core) noexcept;

@@ -213,8 +213,9 @@ TEST_ON_WORKERS(streams_in_jobs, C33ASourceThatBlocksHoldsNothingUpForAReaderTha
                           }),
                           [](int i) { return i; });
       if (stages == 2) stream = s.map(std::move(stream), [](int i) { return i; });
-      ASSERT_EQ(stream.next()->value(), 0);
+      const auto first = stream.next();
       open.count_down();
+      ASSERT_EQ(first->value(), 0);
       int rest = 0;
       while (stream.next()) ++rest;
       ASSERT_EQ(rest, 2);
@@ -226,12 +227,15 @@ TEST_ON_WORKERS(streams_in_jobs, C33AnInputThatWaitsForItsReaderHoldsNothingUpFo
   auto& s = scheduler();
   s.run([&s] {
     std::latch open{1};
-    auto stream = s.map(numbers(3), [&](int i) {
-      if (i == 1) open.wait();
-      return i;
-    });
-    ASSERT_EQ(stream.next()->value(), 0);
+    auto stream = s.map(numbers(3),
+                        [&](int i) {
+                          if (i == 1) open.wait();
+                          return i;
+                        },
+                        {.ordered = true});
+    const auto first = stream.next();
     open.count_down();
+    ASSERT_EQ(first->value(), 0);
     int rest = 0;
     while (stream.next()) ++rest;
     ASSERT_EQ(rest, 2);

@@ -233,6 +233,7 @@ class stage_stream final : public stream_of<T> {
 
   stream_core* source() const noexcept override { return source_.core_; }
   void stop_source() noexcept override {
+    const item_scope callbacks_of_users(*this);
     try {
       source_.cancel("the stage that reads it was stopped");
     } catch (const std::bad_alloc&) {

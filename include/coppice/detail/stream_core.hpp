@@ -107,10 +107,12 @@ class stream_pool {
   // Has a worker run a step_ticket(core) soon. False: the pool takes no more, and nobody has told the stream.
   virtual bool post(stream_core& core) = 0;
   // Tells the code of running steps that it is not wanted any more.
-  virtual void cancel_steps(stream_stop) noexcept {}
-  // In a worker of this pool: runs the posted step here if nobody has begun it and none is at work. False:
-  // nothing was done.
-  virtual bool help(const stream_core&) { return false; }
+  virtual void cancel_steps(const stream_core&, stream_stop) noexcept {}
+  // In a worker of this pool: runs the posted step of `stage` here if nobody has begun it, and nothing else
+  // comes to the reader (rests_from()). False: nothing was done.
+  virtual bool help(stream_core& /*stage*/, stream_core& /*reader*/) { return false; }
+  // Whatever comes: a reader that stands still has no core to lend.
+  virtual bool helps_beside_others() const noexcept { return false; }
   // Where the pool finds its streams; null: it stops none.
   virtual stream_door* door() const noexcept { return nullptr; }
   // Which FIFO pool it is; null: none.
@@ -149,7 +151,7 @@ class COPPICE_API stream_core {
   const job_report& report();
   bool ended();
   bool helps();
-  bool help_here();
+  bool help_here(stream_core& reader);
   void abandon(bool waits = true) noexcept;
 
   // The pool's side. For a reader that runs it, a step takes one input: what that makes may be what the
@@ -158,6 +160,7 @@ class COPPICE_API stream_core {
   void step_dropped() noexcept;
   bool may_go_on();
   bool works() const noexcept { return working_.load(memory_order_relaxed) != 0; }
+  bool rests_from(const stream_core& stage) noexcept;
   // Whether results may come though no worker of that FIFO pool takes anything, or only who helps.
   bool may_come_without(const void* fifo, bool helps) noexcept;
   // Until when a reader may sleep.
