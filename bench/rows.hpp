@@ -6,7 +6,7 @@
 //   report(state)          adds its counters
 //
 // and, for some workloads, caller_stays_outside (who calls run() is no worker), crowd(f) (spawns.hpp),
-// submit(f) and window(n, f) (scheduling.hpp).
+// root_is_no_task (who calls run() runs f), submit(f) and window(n, f) (scheduling.hpp).
 #pragma once
 
 #include "workloads/fib.hpp"

@@ -11,7 +11,7 @@
 //                                             still
 //   bound/coppice/tasks:10000/threads:64      10,000 tasks that sleep 1 ms through 64 spare workers
 //
-// The rows register themselves: what stands here depends on no other part of the benchmarks.
+// The rows register themselves. Each task is counted.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -21,6 +21,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "workloads/base.hpp"
 
 namespace {
 
@@ -32,20 +34,30 @@ double seconds_since(steady_clock::time_point since) {
 }
 
 void stand_in(coppice::scheduler& s, unsigned tasks, milliseconds length) {
-  s.run([=] {
+  bench::tasks_that_ran ran;
+  s.run([&ran, tasks, length] {
     coppice::task_group group;
     for (unsigned i = 0; i < tasks; ++i)
-      group.spawn([=] { coppice::blocking([=] { std::this_thread::sleep_for(length); }); });
+      group.spawn([&ran, length] {
+        coppice::blocking([length] { std::this_thread::sleep_for(length); });
+        ran.add_one();
+      });
     group.wait();
   });
+  ran.check("stand", tasks);
 }
 
 void stand_in(coppice::fifo_pool& pool, unsigned tasks, milliseconds length) {
+  bench::tasks_that_ran ran;
   std::vector<coppice::fifo_task<void>> all;
   all.reserve(tasks);
   for (unsigned i = 0; i < tasks; ++i)
-    all.push_back(pool.submit([=] { std::this_thread::sleep_for(length); }));
+    all.push_back(pool.submit([&ran, length] {
+      std::this_thread::sleep_for(length);
+      ran.add_one();
+    }));
   for (auto& task : all) task.wait();
+  ran.check("stand", tasks);
 }
 
 // Tasks that stand still until they are let go.
@@ -152,8 +164,16 @@ long spin(unsigned n) {
 void compute_beside(benchmark::State& state, unsigned standing) {
   coppice::scheduler s;
   const standing_tasks others(s, standing);
+  std::vector<unsigned char> ran(20000);
   time_each(state, [&] {
-    s.run([] { coppice::parallel_for(0, 20000, [](int) { benchmark::DoNotOptimize(spin(2000)); }); });
+    s.run([&ran] {
+      coppice::parallel_for(ran.begin(), ran.end(), [](auto one) {
+        benchmark::DoNotOptimize(spin(2000));
+        ++*one;
+      });
+    });
+    bench::check("compute_beside", std::count(ran.begin(), ran.end(), 1), std::ssize(ran));
+    std::fill(ran.begin(), ran.end(), static_cast<unsigned char>(0));
   });
 }
 

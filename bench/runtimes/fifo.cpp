@@ -37,6 +37,7 @@ class fifo_runtime {
  public:
   using verbs = flat_verbs;
   static constexpr bool caller_stays_outside = true;
+  static constexpr bool root_is_no_task = true;
   explicit fifo_runtime(unsigned workers) : pool_({.workers = workers, .name = "fifo"}) {
     the_pool = &pool_;
     pool_.submit([] {}).get();
@@ -145,21 +146,6 @@ void add_idle_pool(unsigned workers) {
   })->Iterations(1);
 }
 
-// The long leaf is a task of the pool too, the first one.
-class starving_fifo : public fifo_runtime {
- public:
-  using fifo_runtime::fifo_runtime;
-  template <class F>
-  int run(F) {
-    verbs::group group;
-    group.spawn([] { work_long_leaf(); });
-    for (std::size_t i = 0; i < 2 * std::size_t{pool().stats().workers}; ++i)
-      group.spawn([] { work_coarse_task(); });
-    group.wait();
-    return 0;
-  }
-};
-
 // Chunks: 8 for each worker, which is what one writes who has to choose.
 struct fifo_chunks {
   template <class T, class F>
@@ -204,7 +190,7 @@ void add_fifo_rows() {
     add_uts_cutoff(workers);
     add_tree_walk_by_levels(workers);
     add_spawn_flat<fifo_runtime>("fifo", workers);
-    add_starvation<starving_fifo>("fifo", workers);
+    add_starvation<fifo_runtime>("fifo", workers);
     add_imbalance<fifo_runtime>("fifo", workers);
     add_bursts<fifo_runtime>("fifo", workers);
     add_wake<fifo_runtime>("fifo", workers);

@@ -2,6 +2,7 @@
 // that are random and the same everywhere.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -34,6 +35,19 @@ inline std::uint64_t next_random(std::uint64_t& state) {
   z = (z ^ z >> 27) * 0x94d049bb133111ebU;
   return z ^ z >> 31;
 }
+
+/// Counts the tasks of an iteration, where they have no result: one that is lost would only make it faster.
+class tasks_that_ran {
+ public:
+  void add_one() { ran_.fetch_add(1, std::memory_order_relaxed); }
+  /// Ends the program if it were not so many since the last check.
+  void check(const char* workload, std::uint64_t expected) {
+    bench::check(workload, ran_.exchange(0, std::memory_order_relaxed), expected);
+  }
+
+ private:
+  std::atomic<std::uint64_t> ran_ = 0;
+};
 
 inline std::string parameter(const char* name, std::uint64_t value) {
   return std::string(name) + ':' + std::to_string(value);

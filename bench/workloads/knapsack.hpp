@@ -1,6 +1,6 @@
 // knapsack: branch and bound. A branch stops where its bound is below the best found so far, by whichever
 // worker: how much there is to do depends on the order. The serial program goes depth first, as all do with
-// one worker.
+// one worker. So there is no number of branches to check: only that the best is found.
 #pragma once
 
 #include <algorithm>

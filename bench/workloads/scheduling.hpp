@@ -11,7 +11,7 @@
 //   idle            nothing at all
 //
 // Time is CPU time of the thread that works (work_for), so the best schedule is known; the counter of_best
-// says how many times as long as that an iteration took.
+// says how many times as long as that an iteration took. Tasks without a result are counted.
 #pragma once
 
 #include <algorithm>
@@ -60,19 +60,33 @@ inline std::chrono::nanoseconds best_makespan(unsigned workers) {
   return coarse_task() * ((coarse_tasks(workers) + 2 + running - 1) / running);
 }
 
+/// Where the root is no task (Runtime::root_is_no_task), the long leaf is one, the first.
 template <class Runtime>
 void add_starvation(const char* runtime, unsigned workers) {
   add_row({"starvation", runtime, "", workers}, [=](benchmark::State& state) {
     Runtime made(workers);
+    tasks_that_ran ran;
     const against_best_schedule schedule(best_makespan(workers));
-    for (auto _ : state)
-      made.run([=] {
+    for (auto _ : state) {
+      made.run([&ran, workers] {
+        constexpr bool leaf_is_spawned = requires { Runtime::root_is_no_task; };
+        const auto long_leaf = [&ran] {
+          work_long_leaf();
+          ran.add_one();
+        };
         typename Runtime::verbs::group group;
-        for (unsigned i = 0; i < coarse_tasks(workers); ++i) group.spawn([] { work_coarse_task(); });
-        work_long_leaf();
+        if constexpr (leaf_is_spawned) group.spawn(long_leaf);
+        for (unsigned i = 0; i < coarse_tasks(workers); ++i)
+          group.spawn([&ran] {
+            work_coarse_task();
+            ran.add_one();
+          });
+        if constexpr (!leaf_is_spawned) long_leaf();
         group.wait();
         return 0;
       });
+      ran.check("starvation", coarse_tasks(workers) + 1);
+    }
     schedule.report(state);
     made.report(state);
   });
@@ -103,14 +117,21 @@ void add_imbalance(const char* runtime, unsigned workers) {
   add_row({"imbalance", runtime, "", workers}, [=](benchmark::State& state) {
     const auto leaves = pareto_leaves();
     Runtime made(workers);
+    tasks_that_ran ran;
     const against_best_schedule schedule(best_for(leaves, workers));
-    for (auto _ : state)
-      made.run([&leaves] {
+    for (auto _ : state) {
+      made.run([&leaves, &ran] {
         typename Runtime::verbs::group group;
-        for (const auto leaf : leaves) group.spawn([leaf] { work_for(leaf); });
+        for (const auto leaf : leaves)
+          group.spawn([&ran, leaf] {
+            work_for(leaf);
+            ran.add_one();
+          });
         group.wait();
         return 0;
       });
+      ran.check("imbalance", leaves.size());
+    }
     schedule.report(state);
     made.report(state);
   });
@@ -191,19 +212,25 @@ void add_bursts(const char* runtime, unsigned workers) {
         // Where it is a worker it stands there too.
         std::optional<bound_thread> caller;
         if constexpr (requires { Runtime::caller_stays_outside; }) caller.emplace(first);
+        tasks_that_ran ran;
         const std::chrono::nanoseconds best =
             burst_task * ((burst_tasks * workers + running_workers(workers) - 1) / running_workers(workers));
         std::chrono::nanoseconds took{0};
         for (auto _ : state) {
           response_meter::let_it_fall_asleep();
           const auto began = std::chrono::steady_clock::now();
-          made.run([=] {
+          made.run([&ran, workers] {
             typename Runtime::verbs::group group;
-            for (unsigned i = 0; i < burst_tasks * workers; ++i) group.spawn([] { work_for(burst_task); });
+            for (unsigned i = 0; i < burst_tasks * workers; ++i)
+              group.spawn([&ran] {
+                work_for(burst_task);
+                ran.add_one();
+              });
             group.wait();
             return 0;
           });
           const auto all = std::chrono::steady_clock::now() - began;
+          ran.check("bursts", burst_tasks * workers);
           took += all;
           state.SetIterationTime(std::chrono::duration<double>(all).count());
         }
