@@ -66,8 +66,11 @@ struct group_verbs {
   using group = onetbb_group;
 };
 
-/// Puts each of oneTBB's threads that joins the arena at its place. The thread that the arena shares with its
-// user is bound by whoever runs there.
+/// Puts each of oneTBB's threads that joins the arena at the place of its slot. A thread joins after each
+/// pause, and mostly finds the slot that it had: then it is bound already, and no system call stands between
+/// a submission and its task. Not one place for each thread, first come: oneTBB may start more threads than
+/// take part at a time, and two of those that do could then share a place. The thread that the arena shares
+/// with its user has the first slot, and is bound by whoever runs there.
 class placement : public tbb::task_scheduler_observer {
  public:
   placement(tbb::task_arena& arena, const std::vector<cpu_set_t>& places)
@@ -80,8 +83,13 @@ class placement : public tbb::task_scheduler_observer {
 
   void on_scheduler_entry(bool is_worker) override {
     const int index = tbb::this_task_arena::current_thread_index();
+    if (!is_worker || index < 0) return;
     // An arena for one thread that shares none with its user has two slots, and its worker the second.
-    if (is_worker && index >= 0) bind_this_thread(places_[static_cast<std::size_t>(index) % places_.size()]);
+    const cpu_set_t& place = places_[static_cast<std::size_t>(index) % places_.size()];
+    thread_local const cpu_set_t* stands_at = nullptr;
+    if (stands_at == &place) return;
+    bind_this_thread(place);
+    stands_at = &place;
   }
 
  private:
