@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "row.hpp"
@@ -34,6 +35,16 @@ inline std::uint64_t next_random(std::uint64_t& state) {
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
   z = (z ^ z >> 27) * 0x94d049bb133111ebU;
   return z ^ z >> 31;
+}
+
+/// Binds a caller that stays outside to the core of the first worker, where it stands also on a runtime on
+/// which it is that worker. After the runtime was made: threads inherit what their maker is bound to.
+template <class Runtime>
+std::optional<bound_thread> beside_the_first_worker(unsigned workers) {
+  if constexpr (requires { Runtime::caller_stays_outside; })
+    return std::optional<bound_thread>(std::in_place, places_of(workers).front());
+  else
+    return std::nullopt;
 }
 
 /// Counts the tasks of an iteration, where they have no result: one that is lost would only make it faster.

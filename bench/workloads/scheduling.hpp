@@ -18,7 +18,6 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <optional>
 #include <thread>
 #include <vector>
 
@@ -207,11 +206,8 @@ void add_bursts(const char* runtime, unsigned workers) {
   add_row(
       {"bursts", runtime, "", workers},
       [=](benchmark::State& state) {
-        const cpu_set_t& first = places_of(workers).front();
         Runtime made(workers);
-        // Where it is a worker it stands there too.
-        std::optional<bound_thread> caller;
-        if constexpr (requires { Runtime::caller_stays_outside; }) caller.emplace(first);
+        const auto caller = beside_the_first_worker<Runtime>(workers);
         tasks_that_ran ran;
         const std::chrono::nanoseconds best =
             burst_task * ((burst_tasks * workers + running_workers(workers) - 1) / running_workers(workers));

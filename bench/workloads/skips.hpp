@@ -4,14 +4,14 @@
 
 #include <chrono>
 
-#include "work.hpp"
+#include "workloads/base.hpp"
 
 namespace bench {
 
 inline constexpr unsigned queued_on_each = 8000;  // no deque of a runtime refuses them
 
 /// Runtime: one that has skip(workers, n): n queued tasks on each worker, none of which runs; the time from
-/// the cancel to the end.
+/// the cancel until whoever waits for them goes on.
 template <class Runtime>
 void add_skip(const char* runtime, unsigned workers) {
   const unsigned rounds = the_settings().sized(1'000'000U, 4'000'000U) / (queued_on_each * workers);
@@ -19,6 +19,7 @@ void add_skip(const char* runtime, unsigned workers) {
       {"skip", runtime, parameter("n", std::uint64_t{rounds} * queued_on_each * workers), workers},
       [=](benchmark::State& state) {
         Runtime made(workers);
+        const auto caller = beside_the_first_worker<Runtime>(workers);
         std::chrono::nanoseconds took{0};
         for (auto _ : state) {
           std::chrono::nanoseconds all{0};
