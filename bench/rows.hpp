@@ -6,7 +6,8 @@
 //   report(state)          adds its counters
 //
 // and, for some workloads, caller_stays_outside (who calls run() is no worker), crowd(f) (spawns.hpp),
-// root_is_no_task (who calls run() runs f), submit(f) and window(n, f) (scheduling.hpp).
+// root_is_no_task (who calls run() runs f), submit(f) and window(n, f) (scheduling.hpp), stream(rounds, ordered)
+// (streams.hpp).
 #pragma once
 
 #include "workloads/fib.hpp"
@@ -20,6 +21,7 @@
 #include "workloads/skynet.hpp"
 #include "workloads/sorts.hpp"
 #include "workloads/spawns.hpp"
+#include "workloads/streams.hpp"
 #include "workloads/tree_sum.hpp"
 #include "workloads/tree_walk.hpp"
 #include "workloads/uts.hpp"

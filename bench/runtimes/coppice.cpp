@@ -64,6 +64,8 @@ class coppice_runtime {
     for (auto& job : jobs) job.get();
   }
 
+  std::uint64_t stream(unsigned rounds, bool ordered) { return read_stream(scheduler_, rounds, ordered); }
+
   std::chrono::nanoseconds skip(unsigned workers, unsigned n) {
     std::atomic<unsigned> ran{0}, here{0}, full{0};
     const auto each = [&, workers, n] {
@@ -114,6 +116,15 @@ class coppice_job_runtime : public coppice_runtime {
   void crowd(F f) {
     children_of_the_job into;
     scheduler_.run([&] { f(into); });
+  }
+};
+
+// A task reads the stream: as many threads as where a pipeline runs on the workers alone.
+class coppice_inside_runtime : public coppice_runtime {
+ public:
+  using coppice_runtime::coppice_runtime;
+  std::uint64_t stream(unsigned rounds, bool ordered) {
+    return scheduler_.run([=, this] { return read_stream(scheduler_, rounds, ordered); });
   }
 };
 
@@ -168,6 +179,8 @@ void add_coppice_rows() {
     add_many_jobs<coppice_runtime>("coppice", workers);
     add_many_jobs<coppice_detach_runtime>("coppice_detach", workers);
     add_skip<coppice_runtime>("coppice", workers);
+    add_streams<coppice_runtime>("coppice", workers);
+    add_streams<coppice_inside_runtime>("coppice_inside", workers);
     add_loop_rows<coppice_runtime, coppice_loops>("coppice", workers);
   }
   add_oversubscribed<coppice_runtime>("coppice");

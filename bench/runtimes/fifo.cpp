@@ -61,6 +61,7 @@ class fifo_runtime {
     for (unsigned i = 0; i < n; ++i) tasks.push_back(pool_.submit(f));
     for (auto& task : tasks) task.get();
   }
+  std::uint64_t stream(unsigned rounds, bool ordered) { return read_stream(pool_, rounds, ordered); }
   void report(benchmark::State&) const {}
 
  private:
@@ -196,6 +197,7 @@ void add_fifo_rows() {
     add_wake<fifo_runtime>("fifo", workers);
     add_outside_job<fifo_runtime, serial_verbs>("fifo", workers);
     add_many_jobs<fifo_runtime>("fifo", workers);
+    add_streams<fifo_runtime>("fifo", workers);
     add_idle_pool(workers);
     add_for<fifo_runtime, fifo_chunks>("fifo_chunks", workers);
     add_reduce<fifo_runtime, fifo_chunks>("fifo_chunks", workers);

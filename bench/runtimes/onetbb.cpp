@@ -62,6 +62,7 @@ void add_onetbb_rows() {
     add_onetbb_invoke_rows(workers);
     add_onetbb_group_rows(workers);
     add_onetbb_loop_rows(workers);
+    add_onetbb_stream_rows(workers);
     add_wake<onetbb_runtime<invoke_verbs, true>>("onetbb", workers);
     add_outside_job<onetbb_runtime<invoke_verbs, true>>("onetbb_enqueue", workers);
     add_joined_job<onetbb_runtime<invoke_verbs>>("onetbb_execute", workers);

@@ -181,5 +181,6 @@ class onetbb_runtime {
 void add_onetbb_invoke_rows(unsigned workers);
 void add_onetbb_group_rows(unsigned workers);
 void add_onetbb_loop_rows(unsigned workers);
+void add_onetbb_stream_rows(unsigned workers);
 
 }  // namespace bench
