@@ -1,6 +1,7 @@
 // Tasks that stand still: what it costs to lend cores, against a FIFO pool with as many threads.
 //
-//   stand/coppice/tasks:1000/threads:256      1000 tasks that sleep 10 ms in blocking(), 256 spare workers
+//   stand/coppice/tasks:1000/threads:256      1000 tasks that sleep 10 ms in blocking(); workers and spare
+//                                             workers are 256
 //   stand/fifo/tasks:1000/threads:256         the same on a FIFO pool of 256 threads
 //   stand_first/coppice/...                   the same on a fresh scheduler, which makes its spare workers
 //                                             meanwhile
@@ -9,7 +10,7 @@
 //                                             stand still
 //   compute_beside/coppice/standing:200       a fixed amount of work for all workers while 200 tasks stand
 //                                             still
-//   bound/coppice/tasks:10000/threads:64      10,000 tasks that sleep 1 ms through 64 spare workers
+//   bound/coppice/tasks:10000/threads:64      10,000 tasks that sleep 1 ms through 64 threads, as above
 //
 // The rows register themselves. Each task is counted.
 #include <benchmark/benchmark.h>
@@ -80,7 +81,11 @@ class standing_tasks {
   coppice::job<void> job_;
 };
 
-coppice::scheduler_options with_spares(unsigned n) { return {.max_spare_workers = n}; }
+// So many threads in all: at the bound of the spare workers the workers stand still too.
+coppice::scheduler_options threads_of(unsigned threads) {
+  const unsigned workers = std::min(threads, bench::the_settings().cores);
+  return {.workers = workers, .max_spare_workers = threads - workers};
+}
 coppice::fifo_options fifo_of(unsigned threads, unsigned tasks) {
   return {.workers = threads, .queue_capacity = tasks};
 }
@@ -102,8 +107,8 @@ void add_pairs(unsigned tasks, unsigned threads, milliseconds length) {
   const bool is_bound = tasks / threads > 100;
   const std::string name = is_bound ? "bound/" : "stand/";
   add(name + "coppice" + suffix, [=](benchmark::State& state) {
-    coppice::scheduler s(with_spares(threads));
-    { const standing_tasks all(s, threads + s.workers()); }  // makes all spare workers
+    coppice::scheduler s(threads_of(threads));
+    { const standing_tasks all(s, threads); }  // makes all spare workers
     const auto before = s.stats();
     time_each(state, [&] { stand_in(s, tasks, length); });
     const auto after = s.stats();
@@ -121,7 +126,7 @@ void add_pairs(unsigned tasks, unsigned threads, milliseconds length) {
   if (is_bound) return;
   add("stand_first/coppice" + suffix, [=](benchmark::State& state) {
     for (auto _ : state) {
-      coppice::scheduler s(with_spares(threads));
+      coppice::scheduler s(threads_of(threads));
       s.run([] {});
       const auto since = steady_clock::now();
       stand_in(s, tasks, length);

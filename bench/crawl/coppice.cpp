@@ -1,4 +1,6 @@
-// One worker for each core; what stands still lends its core to a spare.
+// One worker for each core; what stands still lends its core to a spare. At the bound of the spares the
+// workers stand still too: so many threads in all.
+#include <algorithm>
 #include <coppice/blocking.hpp>
 #include <coppice/coppice.hpp>
 
@@ -14,6 +16,7 @@ void visit(bench::crawl_work& work, const crawl::url& at) {
 }  // namespace
 
 void bench::crawl_coppice(crawl_work& work, unsigned threads) {
-  coppice::scheduler scheduler({.max_spare_workers = threads});
+  const unsigned workers = std::min(threads, coppice::scheduler().workers());
+  coppice::scheduler scheduler({.workers = workers, .max_spare_workers = threads - workers});
   scheduler.run([&work] { visit(work, work.start()); });
 }
