@@ -6,8 +6,8 @@
 //   report(state)          adds its counters
 //
 // and, for some workloads, caller_stays_outside (who calls run() is no worker), crowd(f) (spawns.hpp),
-// root_is_no_task (who calls run() runs f), submit(f) and window(n, f) (scheduling.hpp), stream(rounds, ordered)
-// (streams.hpp).
+// root_is_no_task (who calls run() runs f), submit(f) and window(n, f) (scheduling.hpp), stream(rounds,
+// ordered) (streams.hpp).
 #pragma once
 
 #include "workloads/fib.hpp"
