@@ -1,0 +1,130 @@
+"""The scripts of bash in a copy of their folder, with stubs in place of what they build, install and run."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BASH = "#!/usr/bin/env bash\n"
+SOURCED = """set -euo pipefail
+# shellcheck source=scripts/lib/common.sh
+source "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/common.sh"
+"""
+# Says where it was called.
+CMAKE = BASH + 'echo "cmake in $PWD" >>"$SAID"\n'
+WALKER = BASH + """echo "tree_walk with workers=${COPPICE_WORKERS:-}" >>"$SAID"
+echo '"mode": "coppice", "workers": 2, "seconds": 0.412, "files": 3, "directories": 1, "symlinks": 0,' | tr , '\\n'
+echo '"other": 0, "bytes": 77, "errors": 0' | tr , '\\n'
+"""
+
+
+class Test(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name).resolve()
+        self.root = self.folder / "src"
+        self.said = self.folder / "said"
+        shutil.copytree(ROOT / "scripts", self.root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        self.stub(self.folder / "bin/dpkg-query", BASH + "echo installed\n")
+        self.stub(self.folder / "bin/apt-get", BASH + "exit 1\n")
+        self.stub(self.folder / "bin/cmake", CMAKE)
+
+    def stub(self, path, text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
+
+    def run_script(self, script, *arguments, **environment):
+        """`script` as a user types it in the folder above the project's."""
+        there = {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "SAID": str(self.said)}
+        done = subprocess.run([script, *arguments], cwd=self.folder, env={**os.environ, **there, **environment},
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=50)
+        self.what_is_said = self.said.read_text(encoding="utf-8") if self.said.exists() else ""
+        return done
+
+    def demo(self, script="src/scripts/demo", **environment):
+        self.stub(self.root / "build/release/examples/tree_walk", WALKER)
+        done = self.run_script(script, "--runs", "1", "bin", **environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_each_begins_alike(self):
+        scripts = [file for file in (ROOT / "scripts").iterdir() if file.is_file()]
+        of_bash = [file for file in scripts if file.read_text(encoding="utf-8").startswith(BASH)]
+        self.assertGreater(len(of_bash), 5)
+        for file in of_bash:
+            text = file.read_text(encoding="utf-8")
+            self.assertTrue(SOURCED in text, f"{file.name} does not source scripts/lib/common.sh")
+            self.assertFalse("cd -" in text or 'cd "$(dirname' in text, f"{file.name} finds its folder by itself")
+
+    def test_a_decimal_comma_of_the_callers_locale_makes_no_times_of_zero(self):
+        made = [shutil.which("localedef") or "false", "-i", "de_DE", "-f", "UTF-8", self.folder / "de_DE.UTF-8"]
+        if subprocess.run(made, capture_output=True, check=False).returncode != 0:
+            self.skipTest("there is no such locale, and none can be made")
+        table = self.demo(LC_ALL="de_DE.UTF-8", LOCPATH=str(self.folder))
+        self.assertEqual(table.count(" 0.412 "), 1, table)
+
+    def test_a_link_to_the_project_leads_to_its_real_folder(self):
+        (self.folder / "link").symlink_to(self.root)
+        (self.folder / "link_of_scripts").symlink_to(self.root / "scripts")
+        for script in ("link/scripts/demo", "link_of_scripts/demo"):
+            self.said.write_text("")
+            self.demo(script)
+            self.assertEqual(self.what_is_said.count("cmake in"), 2)
+            self.assertEqual(self.what_is_said.count(f"cmake in {self.root}\n"), 2, self.what_is_said)
+
+    def test_the_callers_cdpath_leads_nowhere_else(self):
+        shutil.copytree(self.root, self.folder / "other/src")
+        self.demo(CDPATH=str(self.folder / "other"))
+        self.assertEqual(self.what_is_said.count(f"cmake in {self.root}\n"), 2, self.what_is_said)
+
+    def test_the_demo_has_as_many_workers_as_its_caller_says(self):
+        self.demo(COPPICE_WORKERS="3")
+        self.assertIn("tree_walk with workers=3\n", self.what_is_said)
+
+    def test_a_comparison_with_others_is_of_the_defaults(self):
+        self.stub(self.root / "build/release/bench/behaviour/compare_behaviour",
+                  BASH + 'echo "${COPPICE_WORKERS:-none} ${COPPICE_PIN:-none}"\n')
+        done = self.run_script("src/scripts/compare_behaviour", COPPICE_WORKERS="3", COPPICE_PIN="none")
+        self.assertEqual((done.returncode, done.stdout), (0, "none none\n"), done.stderr)
+
+    def test_a_build_that_fails_is_shown_and_fails(self):
+        self.stub(self.folder / "bin/cmake", BASH + "echo no such compiler >&2\nexit 1\n")
+        for script in ("demo", "compare_behaviour"):
+            done = self.run_script(f"src/scripts/{script}", *(["bin"] if script == "demo" else []))
+            self.assertEqual(done.returncode, 1)
+            self.assertTrue(done.stderr.endswith(
+                f"no such compiler\nscripts/{script}: the build failed (see above).\n"), done.stderr)
+
+    def ctest(self, says):
+        self.stub(self.folder / "bin/ctest", BASH + says)
+        (self.root / "build/dev").mkdir(parents=True)
+        return self.run_script("src/scripts/test", "--quick", CLICOLOR_FORCE="1")
+
+    def test_colours_that_the_caller_wants_do_not_end_the_tests(self):
+        line = "100% tests passed, 0 tests failed out of 7"
+        done = self.ctest(f'echo "${{CLICOLOR_FORCE:+<green>}}{line}"\n')
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(f"dev: {line} (", done.stdout.splitlines()[-1])
+
+    def test_a_run_of_which_nothing_is_known_is_said_to_have_failed(self):
+        done = self.ctest("echo\n")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("ctest.log does not say how many tests passed", done.stderr)
+
+    def test_ctest_by_itself_sees_none_of_the_callers_settings(self):
+        (self.folder / "CTestTestfile.cmake").write_text(
+            f'include("{ROOT}/tests/environment.cmake")\n'
+            'add_test(one sh -c [=[test -z "$COPPICE_WORKERS$COPPICE_PIN$COPPICE_STALL_MS"]=])\n', encoding="utf-8")
+        settings = {"COPPICE_WORKERS": "3", "COPPICE_PIN": "none", "COPPICE_STALL_MS": "5"}
+        done = subprocess.run(["ctest"], cwd=self.folder, env={**os.environ, **settings}, capture_output=True, text=True,
+                              check=False, timeout=50)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
