@@ -19,6 +19,20 @@ WALKER = BASH + """echo "tree_walk with workers=${COPPICE_WORKERS:-}" >>"$SAID"
 echo '"mode": "coppice", "workers": 2, "seconds": 0.412, "files": 3, "directories": 1, "symlinks": 0,' | tr , '\\n'
 echo '"other": 0, "bytes": 77, "errors": 0' | tr , '\\n'
 """
+# Serves until it is killed. Nobody asks it: so does the crawler.
+NGINX = BASH + 'echo $$ >"$2/nginx.pid"\nexec sleep 60\n'
+# --out: a page, with the status that the test gives.
+CRAWL = """#!/usr/bin/env python3
+import os, sqlite3, sys
+print("crawled")
+if "--out" in sys.argv:
+    made = sqlite3.connect(sys.argv[sys.argv.index("--out") + 1])
+    made.execute("CREATE TABLE pages (id INTEGER, url TEXT, status INTEGER, depth INTEGER, title TEXT)")
+    made.execute("CREATE TABLE links (target TEXT, kind TEXT)")
+    made.execute("INSERT INTO pages VALUES (1, ?, ?, 0, 'Start')", (sys.argv[1], os.environ["STATUS"] or None))
+    made.commit()
+sys.exit(os.environ["STATUS"] != "200")
+"""
 
 
 class Test(unittest.TestCase):
@@ -99,6 +113,34 @@ class Test(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertTrue(done.stderr.endswith(
                 f"no such compiler\nscripts/{script}: the build failed (see above).\n"), done.stderr)
+
+    def crawl(self, nginx, status):
+        if not os.path.exists("/usr/lib/nginx/modules/ngx_http_echo_module.so"):
+            self.skipTest("nginx-light is not installed")
+        self.stub(self.folder / "bin/nginx", nginx)
+        self.stub(self.root / "build/release/examples/crawl", CRAWL)
+        (self.folder / "tree").mkdir()
+        (self.folder / "tree/index.html").touch()
+        return self.run_script("src/scripts/demo_crawl", "tree", STATUS=status)
+
+    def test_a_crawl_of_a_server_that_does_not_start_fails(self):
+        done = self.crawl(BASH + "echo no such module >&2\nexit 1\n", "")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertTrue(done.stderr.endswith("no such module\nscripts/demo_crawl: nginx does not start (see above).\n"),
+                        done.stderr)
+
+    def test_a_crawl_whose_start_cannot_be_had_fails(self):
+        for status in ("", "404"):
+            done = self.crawl(NGINX, status)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("scripts/demo_crawl: the start page could not be had.", done.stderr)
+            shutil.rmtree(self.folder / "tree")
+
+    def test_a_crawl_shows_what_links_lead_to(self):
+        done = self.crawl(NGINX, "200")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.count("crawled"), 3)
+        self.assertIn("links depth  page", done.stdout)
 
     def ctest(self, says):
         self.stub(self.folder / "bin/ctest", BASH + says)
