@@ -142,6 +142,49 @@ class Test(unittest.TestCase):
         self.assertEqual(done.stdout.count("crawled"), 3)
         self.assertIn("links depth  page", done.stdout)
 
+    def soak(self, *parts, mutants=3):
+        """How often spin was run, and how the soak ended."""
+        self.stub(self.root / "scripts/spin_models",
+                  BASH + f'echo spin >>"$SAID"\necho "spin_models: 5 states explored, {mutants} mutants found"\n')
+        for folder in ("examples", "include", "scheduler", "tests"):
+            (self.root / folder).mkdir(exist_ok=True)
+        for file in ("CMakeLists.txt", "CMakePresets.json"):
+            (self.root / file).touch()
+        done = self.run_script("src/scripts/soak", *(word for part in parts for word in ("--only", part)), "1")
+        return self.what_is_said.count("spin\n"), done
+
+    def test_a_part_of_the_soak_that_is_done_runs_when_it_is_asked_for_again(self):
+        for times in (1, 2):
+            ran, done = self.soak("spin")
+            self.assertEqual((ran, done.returncode), (times, 0), done.stdout + done.stderr)
+            self.assertRegex(done.stdout, "spin: mutants found +3\n")
+
+    def test_a_soak_that_was_interrupted_goes_on_where_it_was_unless_the_code_is_another(self):
+        self.stub(self.folder / "bin/ctest", BASH + "exit 1\n")
+        for times in (1, 1):
+            ran, done = self.soak("spin", "examples")
+            self.assertEqual((ran, done.returncode), (times, 1), done.stdout + done.stderr)
+        (self.root / "scheduler/new.cpp").write_text("int changed;")
+        self.assertEqual(self.soak("spin", "examples")[0], 2)
+        self.stub(self.folder / "bin/ctest", BASH + "echo 100% tests passed, 0 tests failed out of 7\n")
+        ran, done = self.soak("spin", "examples")
+        self.assertEqual((ran, done.returncode), (2, 0), done.stdout + done.stderr)
+        self.assertRegex(done.stdout, "spin: mutants found +3\n")
+        self.assertRegex(done.stdout, "tests of examples, ASan.UBSan +7\n")
+        self.assertEqual(self.soak("spin")[0], 3)
+
+    def test_a_soak_in_which_nothing_was_counted_fails(self):
+        _, done = self.soak("spin", mutants=0)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("scripts/soak: spin: mutants found: '0' is no number of them", done.stderr)
+
+    def test_a_soak_without_its_programs_fails(self):
+        for part, program in (("storms", "storms"), ("fuzz", "fuzz_trees"), ("faults", "tests/stress/faults"),
+                              ("interleavings", "tests/model")):
+            _, done = self.soak(part)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertRegex(done.stderr, f"there (is|are) no programs? .*{program}")
+
     def ctest(self, says):
         self.stub(self.folder / "bin/ctest", BASH + says)
         (self.root / "build/dev").mkdir(parents=True)
