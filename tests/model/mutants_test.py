@@ -55,9 +55,14 @@ class Test(unittest.TestCase):
         shutil.copy(SCRIPT, self.root / "scripts/mutants")
         (self.root / "scheduler/answer.cpp").write_text(SOURCE, encoding="utf-8")
         (self.root / "tests/program.cpp").write_text(PROGRAM, encoding="utf-8")
-        (build / "build.ninja").write_text(NINJA.format(root=self.root), encoding="utf-8")
-        commands = [{"directory": str(build), "file": str(file), "command": f"c++ -o {file.stem}.o -c {file}"}
-                    for file in (self.root / "scheduler/answer.cpp", self.root / "tests/program.cpp")]
+        self.configure(self.root)
+
+    def configure(self, root):
+        """As CMake does in a tree that it knows by this path."""
+        build = self.root / "build/dev"
+        (build / "build.ninja").write_text(NINJA.format(root=root), encoding="utf-8")
+        commands = [{"directory": str(build), "file": file, "command": f"c++ -o {Path(file).stem}.o -c {file}"}
+                    for file in (f"{root}/scheduler/answer.cpp", f"{root}/tests/program.cpp")]
         (build / "compile_commands.json").write_text(json.dumps(commands), encoding="utf-8")
 
     def judge(self, to, old="return 1;", only=("Answers",), more=""):
@@ -115,6 +120,15 @@ class Test(unittest.TestCase):
         file = self.root / "scheduler/answer.cpp"
         file.write_text(SOURCE.replace("return 1;", "int a = 2; return a;"), encoding="utf-8")
         self.is_error(self.judge("int a = 3;", old="int a = 2;"), "Answers fails without the mutant: the answer is wrong")
+
+    def test_a_tree_that_is_known_by_another_path_is_mutated_all_the_same(self):
+        link = self.root / "link"
+        link.symlink_to(self.root)
+        for root in (link, "../..", "../../link"):
+            self.configure(root)
+            status, line, _ = self.judge("return 2;")
+            self.assertIn("one: killed by Answers: the answer is wrong (", line, root)
+            self.assertEqual(status, 0)
 
     def test_a_mutant_that_does_not_compile_is_an_error(self):
         self.is_error(self.judge("return none;"), "it does not compile: ")
