@@ -185,6 +185,16 @@ class Test(unittest.TestCase):
             self.assertEqual(done.returncode, 1, done.stdout)
             self.assertRegex(done.stderr, f"there (is|are) no programs? .*{program}")
 
+    def test_a_system_without_the_tools_of_debian_may_have_all_that_is_needed(self):
+        tools = self.folder / "tools"
+        tools.mkdir()
+        for tool in ("bash", "dirname", "realpath"):
+            (tools / tool).symlink_to(shutil.which(tool))
+        done = self.run_script("src/scripts/setup", "build", PATH=str(tools))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("scripts/setup: this is not a Debian system", done.stderr)
+        self.assertIn(" libhwloc-dev ", done.stderr)
+
     def ctest(self, says):
         self.stub(self.folder / "bin/ctest", BASH + says)
         (self.root / "build/dev").mkdir(parents=True)
