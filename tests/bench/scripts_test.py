@@ -40,7 +40,7 @@ if "benchmark_list_tests" in arguments:
     print("\\n".join([*rows, "bad/coppice/workers:1/real_time"]))
     sys.exit(0)
 with open(os.environ["RAN"], "a") as ran:
-    ran.write(arguments["benchmark_filter"] + "\\n")
+    ran.write(arguments["benchmark_filter"] + os.environ.get("COPPICE_PIN", "") + "\\n")
 name = arguments["benchmark_filter"].strip("^$").replace("\\\\", "")
 if name not in rows:
     print("coppice_bench: wrong result of bad", file=sys.stderr)
@@ -214,6 +214,11 @@ class Test(unittest.TestCase):
         for begin in (0, 2):  # each repetition of fib has both of its rows
             self.assertEqual(len(set(ran[begin:begin + 2])), 2, ran)
             self.assertTrue(all("fib" in r for r in ran[begin:begin + 2]), ran)
+
+    def test_bench_measures_the_defaults_whatever_its_caller_has_set(self):
+        done, _ = self.bench("--repetitions", "1", "--only", "^fib/", COPPICE_PIN="none", COPPICE_WORKERS="3")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("none", self.ran.read_text(encoding="utf-8"))
 
     def test_bench_takes_the_median_of_wake_ups_and_keeps_their_samples(self):
         done, out = self.bench("--repetitions", "1", "--only", "^wake/")

@@ -41,7 +41,8 @@ class Test(unittest.TestCase):
                          [f"{CREW}: is on floor 3 and includes scheduler/job/failure.hpp, which is on floor 5"])
         self.change(CREW, '#include "job/failure.hpp"', "#include <coppice/detail/job_core.hpp>")
         self.assertEqual(self.findings(),
-                         [f"{CREW}: is on floor 3 and includes include/coppice/detail/job_core.hpp, which is on floor 5"])
+                         [f"{CREW}: is on floor 3 and includes include/coppice/detail/job_core.hpp, "
+                          "which is on floor 5"])
 
     def test_an_include_of_the_baseline_and_one_by_it_are_found(self):
         self.change("scheduler/stores/shelves.hpp", "#pragma once", "#pragma once\n#include <coppice/fifo_pool.hpp>")
