@@ -1,9 +1,11 @@
 """A report of scripts/bench: reading it, and what is derived from it. Imported by the scripts beside it.
 
-A report is JSON: {"context": {...}, "rows": [{"name": ..., "seconds": [...], "counters": {...}, "samples": {...}}]};
-a name is `workload/runtime[/parameter...][/workers:N]`, one second for each repetition.
+A report is JSON: {"context": {...}, "failed": {name: why}, "rows": [{"name": ..., "seconds": [...], "iterations": [...],
+"counters": {...}, "samples": {...}}]}; a name is `workload/runtime[/parameter...][/workers:N]`. There is a time for each
+repetition, the mean of so many iterations.
 """
 
+import argparse
 import json
 import math
 import re

@@ -171,6 +171,10 @@ class Test(unittest.TestCase):
         other = SMALL | {"context": SMALL["context"] | {"compiler": "Clang 19"}}
         self.assertIn("not", self.compare(other))
 
+    def test_a_run_without_a_warm_up_is_not_taken_for_one_with(self):
+        other = SMALL | {"context": SMALL["context"] | {"warm_up": "1 iteration"}}
+        self.assertIn("warm_up", self.compare(other)["not"])
+
     def test_the_plots_draw_speed_up_against_the_serial_program(self):
         module = script("bench_plot")
         import bench_report
@@ -208,6 +212,7 @@ class Test(unittest.TestCase):
         rows = {r["name"]: r for r in report["rows"]}
         self.assertEqual(sorted(rows), ["fib/coppice/n:20/workers:1", "fib/serial/n:20", "wake/coppice/workers:1"])
         self.assertEqual(rows["fib/serial/n:20"]["seconds"], [0.001, 0.001])
+        self.assertEqual(rows["fib/serial/n:20"]["iterations"], [7, 7])
         self.assertEqual(rows["fib/serial/n:20"]["counters"], {"tasks": [50.0, 50.0]})
         ran = self.ran.read_text(encoding="utf-8").splitlines()
         self.assertEqual(len(ran), 6)
