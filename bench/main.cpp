@@ -10,9 +10,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "row.hpp"
 #include "settings.hpp"
@@ -37,16 +41,38 @@ std::string processor() {
   return says_which || family.empty() ? name : name + ", family " + family;
 }
 
+// What tells a runtime how many threads it has, where they stand, how they wait. Of this the rows say it all.
+bool is_for_a_runtime(std::string_view variable) {
+  if (variable.starts_with("COPPICE_")) return !variable.starts_with("COPPICE_BENCH_");
+  constexpr std::string_view beginnings[] = {"OMP_", "GOMP_", "KMP_", "LIBOMP_", "TBB_"};
+  return std::any_of(std::begin(beginnings), std::end(beginnings),
+                     [=](std::string_view b) { return variable.starts_with(b); });
+}
+
 // The main thread is a worker of oneTBB and of OpenMP, and needs as much stack as any. It has what the limit
 // was when the program began, as have the threads of std::async; the threads of OpenMP have what the
-// environment said then. So the program begins again.
+// environment said then. So the program begins again, once: it stays the same process.
 void begin_with_large_stacks(char** argv) {
+  const char* const marker = "COPPICE_BENCH_BEGUN_AGAIN_AS";
+  const std::string self = std::to_string(getpid());
+  if (const char* const begun = std::getenv(marker); begun != nullptr && begun == self) return;
+
+  std::vector<std::string> dropped;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view variable = *entry;
+    if (is_for_a_runtime(variable)) dropped.emplace_back(variable.substr(0, variable.find('=')));
+  }
+  for (const std::string& variable : dropped) unsetenv(variable.c_str());
   rlimit limit{};
-  if (getrlimit(RLIMIT_STACK, &limit) != 0 || std::getenv("OMP_STACKSIZE") != nullptr) return;
-  limit.rlim_cur = std::min<rlim_t>(bench::stack_bytes, limit.rlim_max);
-  setrlimit(RLIMIT_STACK, &limit);
+  if (getrlimit(RLIMIT_STACK, &limit) == 0) {
+    limit.rlim_cur = std::min<rlim_t>(bench::stack_bytes, limit.rlim_max);
+    setrlimit(RLIMIT_STACK, &limit);
+  }
   setenv("OMP_STACKSIZE", (std::to_string(bench::stack_bytes) + "B").c_str(), 1);
+  setenv(marker, self.c_str(), 1);
   execv("/proc/self/exe", argv);
+  std::perror("coppice_bench: cannot begin again with large stacks");
+  std::exit(2);
 }
 
 }  // namespace
