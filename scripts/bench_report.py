@@ -15,6 +15,18 @@ from pathlib import Path
 NAME = "report.json"
 
 
+# Words in the name of a runtime that say what its rows give, not how they are written.
+THINGS = {"ordered": "keeps the order", "detach": "reports nothing", "inside": "has its caller work"}
+# The same where the name does not say it: jobs that nobody asks for a report or an error, callers that are workers.
+UNSAID = {
+    ("many_jobs", "onetbb"): {"detach"},
+    ("outside_job", "onetbb_execute"): {"inside"},
+    ("outside_job", "openmp"): {"inside"},
+    ("stream", "onetbb"): {"inside"},
+    ("stream", "onetbb_ordered"): {"inside"},
+}
+
+
 class BadReport(Exception):
     """What is wrong with a report, for people."""
 
@@ -34,6 +46,12 @@ class Row:
     def family(self):
         """coppice_join and coppice_group are two ways to write the same on coppice."""
         return self.runtime.split("_")[0]
+
+    @property
+    def gives(self):
+        """What else than time rows of one input differ in, as words of THINGS: rows that give the same are compared."""
+        said = THINGS.keys() & set(self.runtime.split("_")[1:])
+        return frozenset(said | UNSAID.get((self.workload, self.runtime), set()))
 
     @property
     def has_cutoff(self):
@@ -65,27 +83,50 @@ class Row:
         return statistics.median(values) if values else None
 
 
+def next_to(gives, others):
+    """The same, if it is among the others."""
+    return min(others, key=lambda o: (len(gives ^ o), sorted(o)))
+
+
 class Report:
-    def __init__(self, context, rows):
+    def __init__(self, context, rows, failed):
         self.context = context
         self.rows = rows
+        self.failed = failed
 
     def inputs(self):
         """Each workload with its parameters, in the order of the report."""
         return list(dict.fromkeys(r.input for r in self.rows))
 
-    def of(self, an_input, family=None, workers=None):
+    def of(self, an_input, family=None, workers=None, gives=None):
         return [
             r
             for r in self.rows
             if r.input == an_input
             and (family is None or r.family == family)
             and (workers is None or r.workers == workers)
+            and (gives is None or r.gives == gives)
         ]
 
-    def best(self, an_input, family, workers):
-        """The fastest way to write it on that runtime."""
-        return min(self.of(an_input, family, workers), key=lambda r: r.median, default=None)
+    def best(self, an_input, family, workers, gives=None):
+        """The fastest way to write it on that runtime, none that was given a cutoff."""
+        rows = [r for r in self.of(an_input, family, workers, gives) if not r.has_cutoff]
+        return min(rows, key=lambda r: r.median, default=None)
+
+    def kinds(self, an_input, family, workers):
+        """All that the rows of that runtime give, each by its fastest row."""
+        rows = [r for r in self.of(an_input, family, workers) if not r.has_cutoff and r.is_timed]
+        return {r.gives: self.best(an_input, family, workers, r.gives) for r in rows}
+
+    def pairs(self, an_input, family, workers):
+        """(row of coppice, row of the peer): each thing that coppice gives beside what is next to it on the peer, and the
+        other way round. So nothing is left out because only one of them has it."""
+        ours = self.kinds(an_input, "coppice", workers)
+        theirs = self.kinds(an_input, family, 0 if family == "serial" else workers)
+        if not ours or not theirs:
+            return []
+        both = [(gives, next_to(gives, theirs)) for gives in ours] + [(next_to(gives, ours), gives) for gives in theirs]
+        return [(ours[a], theirs[b]) for a, b in dict.fromkeys(both)]
 
     def serial(self, an_input):
         return self.best(an_input, "serial", 0)
@@ -111,7 +152,7 @@ def load(path):
         raise BadReport(f"'{path}' is no report of scripts/bench: {error}") from error
     try:
         rows = [Row(r["name"], r["seconds"], r.get("counters"), r.get("samples")) for r in content["rows"]]
-        context = content["context"]
+        context, failed = content["context"], dict(content.get("failed", {}))
     except (KeyError, TypeError, ValueError) as error:
         raise BadReport(f"'{path}' is no report of scripts/bench: it lacks {error}") from error
     bad = [r.name for r in rows if not r.seconds or min(r.seconds) <= 0]
@@ -119,7 +160,21 @@ def load(path):
         raise BadReport(f"'{path}' has rows without times: {', '.join(bad)}. Run them again.")
     if not rows:
         raise BadReport(f"'{path}' has no rows. Was --only too narrow?")
-    return Report(context, rows)
+    return Report(context, rows, failed)
+
+
+def regex(text):
+    """For an option of argparse, which makes a sentence of what is wrong with it."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no regular expression: {error}") from error
+
+
+def is_within_spread(a, b):
+    """Whether two rows differ by no more than one of them does from itself."""
+    spread = max(a.spread, b.spread)
+    return a.median <= b.median * spread and b.median <= a.median * spread
 
 
 def machine_name(processor, cores):

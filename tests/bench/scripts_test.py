@@ -126,6 +126,52 @@ class Test(unittest.TestCase):
         self.assertIn("`fib/onetbb_group/n:20/workers:2`", lines[0])
         self.assertIn("`fib/serial/n:20`", lines[1])
 
+    def behind(self, **seconds):
+        """(row, its line) of those in which coppice is behind, in a report of rows with these times."""
+        rows = [{"name": name, "seconds": of if isinstance(of, list) else [of]} for name, of in seconds.items()]
+        self.of_rows = self.table(SMALL | {"rows": rows})
+        lines = self.of_rows.split("## Where coppice is behind")[1].split("\n## ")[0].splitlines()
+        return [(line.split("`")[1], line.split("`")[3], line) for line in lines if line.startswith("| `")]
+
+    def test_rows_that_give_different_things_are_compared_each_with_its_like(self):
+        [(row, peer, line)] = self.behind(**{
+            "pipe/coppice/workers:2": 1.0, "pipe/coppice_ordered/workers:2": 3.0,
+            "pipe/onetbb/workers:2": 2.0, "pipe/onetbb_ordered/workers:2": 2.5, "pipe/fifo_ordered/workers:2": 3.5})
+        self.assertEqual((row, peer), ("pipe/coppice_ordered/workers:2", "pipe/onetbb_ordered/workers:2"))
+        self.assertIn("| 1.20 |", line)
+        self.assertRegex(self.of_rows, r"\| 2 \| oneTBB \| 2 \| 1 \| 0 \| 0.77 \| 0.50 to 1.20 \|")
+        self.assertEqual(self.cells(self.of_rows, "pipe/coppice_ordered/workers:2")["over oneTBB"], "1.20")
+
+    def test_what_only_one_of_them_has_is_compared_and_said(self):
+        many = self.behind(**{"many_jobs/coppice/workers:2": 2.0, "many_jobs/coppice_detach/workers:2": 3.0,
+                              "many_jobs/onetbb/workers:2": 1.0, "many_jobs/fifo/workers:2": 2.5})
+        self.assertEqual([(row, peer.split("/")[1]) for row, peer, _ in many],
+                         [("many_jobs/coppice_detach/workers:2", "onetbb"), ("many_jobs/coppice/workers:2", "onetbb"),
+                          ("many_jobs/coppice_detach/workers:2", "fifo")])
+        self.assertEqual(["reports nothing" in line for *_, line in many], [False, True, True])
+        self.assertIn("the peer reports nothing", many[1][2])
+        self.assertIn("coppice reports nothing", many[2][2])
+        self.assertRegex(self.of_rows, r"\| 2 \| oneTBB \| 2 \| 0 \| 0 \| 2.45 \|")
+        [(_, peer, line)] = self.behind(**{"outside_job/coppice/workers:1": 3.0, "outside_job/onetbb_execute/workers:1": 1.0,
+                                           "outside_job/onetbb_enqueue/workers:1": 4.0})
+        self.assertEqual(peer, "outside_job/onetbb_execute/workers:1")
+        self.assertIn("the peer has its caller work", line)
+        self.assertRegex(self.of_rows, r"\| 1 \| oneTBB \| 2 \| 1 \| 0 \| 1.50 \|")
+
+    def test_the_pool_is_a_peer_where_it_has_no_cutoff_and_has_no_mean(self):
+        found = self.behind(**{"stand/coppice/threads:64": 2.0, "stand/fifo/threads:64": 1.0,
+                               "imbalance/coppice/workers:2": 3.0, "imbalance/fifo/workers:2": 2.0,
+                               "imbalance/fifo_chunks/workers:2": 1.0})
+        self.assertEqual([peer for _, peer, _ in found], ["stand/fifo/threads:64", "imbalance/fifo/workers:2"])
+        self.assertNotIn("FIFO", self.of_rows.split("## Where coppice is behind")[0])
+
+    def test_a_ratio_within_the_spread_is_marked(self):
+        found = self.behind(**{"fib/coppice/workers:2": [1.0, 1.2, 1.1], "fib/onetbb/workers:2": [1.0, 1.0, 1.0],
+                               "fib/openmp/workers:2": [0.9, 0.9, 0.9]})
+        self.assertEqual([line.split(" | ")[1] for *_, line in found], ["1.22", "~1.10"])
+        self.assertRegex(self.of_rows, r"\| 2 \| oneTBB \| 1 \| 0 \| 1 \| 1.10 \|")
+        self.assertEqual(self.cells(self.of_rows, "fib/coppice/workers:2")["over oneTBB"], "~1.10")
+
     def test_an_idle_row_has_no_time(self):
         idle = self.cells(self.table(), "idle/coppice/workers:1")
         self.assertNotIn("median", idle)
