@@ -34,7 +34,7 @@ SMALL = {
 # Stands in for coppice_bench: what Google Benchmark takes and gives, as far as scripts/bench uses it.
 PROGRAM = """#!/usr/bin/env python3
 import json, os, sys
-rows = {"fib/serial/n:20/real_time": 1.0, "fib/coppice/n:20/workers:1/real_time": 2.0, "wake/coppice/workers:1/iterations:3/manual_time": 9.0}
+rows = {"fib/serial/n:20/real_time": float(os.environ.get("SERIAL", 1)), "fib/coppice/n:20/workers:1/real_time": 2.0, "wake/coppice/workers:1/iterations:3/manual_time": 9.0}
 arguments = dict(a[2:].partition("=")[::2] for a in sys.argv[1:])
 if "benchmark_list_tests" in arguments:
     print("\\n".join([*rows, "bad/coppice/workers:1/real_time"]))
@@ -53,7 +53,7 @@ if name.startswith("wake"):
     run |= {"back_us": 5.0, "back_p99_us": 600.0}
 with open(arguments["benchmark_out"], "w") as out:
     json.dump({"context": {"processor": "Intel(R) Xeon(R) CPU E5 @ 2.4GHz", "cores": "2", "host_name": "secret",
-        "flags": os.environ.get("FLAGS", "-g -O3")}, "benchmarks": [run]}, out)
+        "commit": os.environ["COPPICE_BENCH_COMMIT"], "flags": os.environ.get("FLAGS", "-g -O3")}, "benchmarks": [run]}, out)
 """
 
 
@@ -296,7 +296,51 @@ class Test(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("bad/coppice/workers:1: ended with 134", done.stderr)
         self.assertIn("wrong result of bad", done.stderr)
-        self.assertIn("fib/serial/n:20", (out / "table.md").read_text(encoding="utf-8"))
+        table = (out / "table.md").read_text(encoding="utf-8")
+        self.assertIn("fib/serial/n:20", table)
+        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        self.assertEqual(report["failed"], {"bad/coppice/workers:1": "ended with 134: coppice_bench: wrong result of bad"})
+        failed = table.split("## Rows that failed")[1].split("\n## ")[0]
+        self.assertIn("| `bad/coppice/workers:1` | ended with 134: coppice_bench: wrong result of bad |", failed)
+        self.assertIn("Rows that failed", done.stdout)
+
+    def test_a_table_that_is_not_made_is_said_and_none_lies_there(self):
+        (self.folder / "out").mkdir()
+        (self.folder / "out/table.md").write_text("that of another run", encoding="utf-8")
+        done, out = self.bench("--repetitions", "1", "--only", "^fib/", SERIAL="0")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no table: scripts/bench_table ended with 1", done.stderr)
+        self.assertIn("rows without times: fib/serial/n:20", done.stderr)
+        self.assertFalse((out / "table.md").exists())
+
+    def test_no_plot_of_another_run_lies_beside_a_report(self):
+        (self.folder / "out").mkdir()
+        for name in ("speedup.svg", "overhead.svg", "wakeup.svg"):
+            (self.folder / "out" / name).write_text("that of another run", encoding="utf-8")
+        _, out = self.bench("--repetitions", "1", "--only", "^fib/serial")  # nothing to draw
+        self.assertEqual(sorted(p.name for p in out.iterdir()), ["report.json", "table.md"])
+
+    def test_only_a_run_without_options_replaces_the_results_of_a_machine(self):
+        module = script("bench")
+        results = ROOT / "bench/results/m"
+
+        def folder(*arguments, environment=None, long=False):
+            return module.folder_of(module.options_of(arguments), environment or {}, long, "m")
+
+        self.assertEqual(folder(), results)
+        self.assertEqual(folder("--repetitions", "2"), results)
+        self.assertEqual(folder("--quick"), results / "quick")
+        self.assertEqual(folder("--only", "^fib/"), ROOT / "build/bench/only")
+        for arguments in (["--compiler", "clang++"], ["--workers", "1"], ["--program", "x"], ["--quick", "--workers", "1"]):
+            self.assertEqual(folder(*arguments), ROOT / "build/bench/other")
+        self.assertEqual(folder(long=True), ROOT / "build/bench/other")
+        self.assertEqual(folder(environment={"COPPICE_BENCH_FIB": "37"}), ROOT / "build/bench/other")
+        self.assertEqual(folder("--workers", "1", "--out", "x"), Path("x"))
+
+    def test_of_a_program_that_is_given_no_commit_is_claimed(self):
+        _, out = self.bench("--repetitions", "1", "--only", "^fib/")
+        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        self.assertEqual(report["context"]["commit"], "unknown: a program was given")
 
     def test_bench_refuses_what_it_does_not_know(self):
         for arguments in (["--workers", "1,0"], ["--only", "("], ["--repetitions", "0"], ["--fast"]):
