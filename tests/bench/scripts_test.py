@@ -208,6 +208,13 @@ class Test(unittest.TestCase):
         self.assertTrue(self.compare(changed(name, [1.0, 1.5, 1.8]))[name].endswith("0.750  faster"))
         self.assertRegex(self.compare(changed(name, [2.1, 2.5, 2.4]))[name], r"1\.200$")
 
+    def test_a_pattern_that_is_none_is_refused(self):
+        report = self.file(SMALL)
+        done = self.run_script("bench_compare", "--only", "(", report, report)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("'(' is no regular expression", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
     def test_rows_of_one_run_only_are_named(self):
         lines = self.compare(SMALL | {"rows": SMALL["rows"][1:]})
         self.assertIn("only", lines)
