@@ -239,6 +239,17 @@ class Test(unittest.TestCase):
         self.assertEqual(module.speedups(report, ("fib", "n:20"), "fifo"), [])
         self.assertEqual(module.shares([3, 1, 2]), ([1, 2, 3], [1 / 3, 2 / 3, 1]))
 
+    def test_the_plots_draw_the_standard_library(self):
+        std = {"name": "fib/std_par/n:20/workers:1", "seconds": [3.0]}
+        self.file(SMALL | {"rows": [*SMALL["rows"], std]})
+        # By its own interpreter, for which matplotlib is installed.
+        done = subprocess.run([SCRIPTS / "bench_plot", self.folder], capture_output=True, text=True, check=False)
+        if "matplotlib is missing" in done.stderr:
+            self.skipTest("no matplotlib")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("speedup.svg", "overhead.svg"):
+            self.assertIn("standard library", (self.folder / name).read_text(encoding="utf-8"))
+
     def test_a_machine_has_a_short_name(self):
         import bench_report
 
