@@ -115,17 +115,21 @@ void add_loop_row(const row& r, Make make) {
   add_row(r, [workers = r.workers, make](benchmark::State& state) {
     auto work = make();
     Runtime runtime(workers);
+    const auto run = [&] { return runtime.run([&work] { return work.template run<Loops>(); }); };
+    if constexpr (has_reset<decltype(work)>) work.reset();
+    work.check(run());  // not measured: see add_work_row
+    const auto before = counts_of(runtime, state);
     for (auto _ : state) {
       state.PauseTiming();
       if constexpr (has_reset<decltype(work)>) work.reset();
       state.ResumeTiming();
-      const auto value = runtime.run([&work] { return work.template run<Loops>(); });
+      const auto value = run();
       state.PauseTiming();
       work.check(value);
       state.ResumeTiming();
     }
     if (workers == 0) state.counters["tasks"] = work.tasks();
-    runtime.report(state);
+    report_since(before, runtime, state);
   });
 }
 

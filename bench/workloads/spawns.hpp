@@ -72,17 +72,22 @@ void add_crowd_row(const row& r, Make make) {
   add_row(r, [workers = r.workers, make](benchmark::State& state) {
     auto work = make();
     Runtime runtime(workers);
+    const auto run = [&] { runtime.crowd([&work](auto& into) { work.run(into); }); };
+    work.reset();
+    run();  // not measured: see add_work_row
+    work.check();
+    const auto before = counts_of(runtime, state);
     for (auto _ : state) {
       state.PauseTiming();
       work.reset();
       state.ResumeTiming();
-      runtime.crowd([&work](auto& into) { work.run(into); });
+      run();
       state.PauseTiming();
       work.check();
       state.ResumeTiming();
     }
     if (workers == 0) state.counters["tasks"] = static_cast<double>(work.tasks());
-    runtime.report(state);
+    report_since(before, runtime, state);
   });
 }
 
