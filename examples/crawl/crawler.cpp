@@ -94,12 +94,39 @@ coppice::error_policy crawler::policy() {
 
 void crawler::run() {
   stop_ = coppice::this_task::stop_token();
-  {
+  noting_what_stops([this] {
+    {
+      const std::lock_guard hold(mutex_);
+      graph_.start_at(graph_.find(settings_.start));
+      for (page* const p : graph_.take_wanted()) gate_.add(*p);
+    }
+    pump();
+  });
+}
+
+// Around the body of each task.
+template <class F>
+void crawler::noting_what_stops(F body) {
+  try {
+    body();
+  } catch (const page_error&) {
+    throw;
+  } catch (...) {
     const std::lock_guard hold(mutex_);
-    graph_.start_at(graph_.find(settings_.start));
-    for (page* const p : graph_.take_wanted()) gate_.add(*p);
+    if (!stopped_by_) stopped_by_ = std::current_exception();
+    throw;
   }
-  pump();
+}
+
+bool crawler::save() {
+  try {
+    noting_what_stops([this] {
+      if (out_ != nullptr) out_->flush();
+    });
+    return true;
+  } catch (...) {
+    return false;
+  }
 }
 
 // ---- whose turn it is
@@ -116,9 +143,13 @@ void crawler::pump() {
       if (!keep) changed_.notify_all();  // it may be earlier than the one that is waited for
     }
   }
-  // Refused only if the crawl is stopped: the page is still wanted, and left for a resume.
-  for (page* const p : started) coppice::spawn([this, p] { visit(*p); });
-  if (keep) coppice::spawn([this] { keep_time(); }, "time");
+  spawn_visits(started);
+  if (keep) coppice::spawn([this] { noting_what_stops([this] { keep_time(); }); }, "time");
+}
+
+// Refused only if the crawl is stopped: the page is still wanted, and left for a resume.
+void crawler::spawn_visits(const std::vector<page*>& started) {
+  for (page* const p : started) coppice::spawn([this, p] { noting_what_stops([this, p] { visit(*p); }); });
 }
 
 // One task waits for all hosts that pause and all pages that come again.
@@ -132,7 +163,7 @@ void crawler::keep_time() {
       next = gate_.next();
       if (!next || stop_.stop_requested()) time_is_kept_ = false;
     }
-    for (page* const p : started) coppice::spawn([this, p] { visit(*p); });
+    spawn_visits(started);
     if (!next || stop_.stop_requested()) return;
     coppice::blocking([&] {
       std::unique_lock hold(mutex_);

@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <coppice/coppice.hpp>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <set>
@@ -71,14 +72,18 @@ class crawler {
   void resume();
   // The root task. Returns at once; the job ends when the crawl does.
   void run();
+  // Writes what is finished. False: that fails, and finish() throws why. Any thread.
+  bool save();
   // Failed pages are collected; anything else that leaves a task stops the crawl.
   static coppice::error_policy policy();
 
   counters so_far() const;
 
   // The rest is for afterwards.
-  void finish();                          // completes the database
-  std::uint64_t left() const;             // pages that are wanted and were not fetched
+  // Completes the database. Throws what stopped the crawl, if anything but its end or a cancel did.
+  void finish();
+  std::uint64_t left() const;  // pages that are wanted and were not fetched
+  bool is_limited() const { return settings_.limits.pages != UINT64_MAX; }
   std::vector<failure> failures() const;  // by URL, those of an earlier run included
   std::map<std::string, std::pair<std::string, std::set<std::string>>> broken_links()
       const;  // target: why, pages
@@ -86,7 +91,10 @@ class crawler {
  private:
   class place;
 
+  template <class F>
+  void noting_what_stops(F body);
   void pump();
+  void spawn_visits(const std::vector<page*>& started);
   void keep_time();
   void visit(page& p);
   bool open_host(page& p, place& here);
@@ -98,6 +106,7 @@ class crawler {
   void fail(page& p, page_row& row, std::string reason, bool transient);
   void write(page_row row);
   void load(page_row&& row);
+  void complete_database();
   std::vector<std::string> chain_of(const page& p) const;
   std::chrono::nanoseconds interval_of(const host& h) const;
 
@@ -113,6 +122,9 @@ class crawler {
   gate gate_;
   counters counters_;
   bool time_is_kept_ = false;  // a task waits for the gate's next time
+  // The first error that is no page's. The job's report need not have it: that keeps the errors that are
+  // earliest by their paths, and each page that cannot be had is one.
+  std::exception_ptr stopped_by_;
 };
 
 }  // namespace crawl

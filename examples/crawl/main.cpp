@@ -24,6 +24,7 @@
 #include <clocale>
 #include <coppice/coppice.hpp>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -214,15 +215,17 @@ int crawl_site(const options& o) {
     crawl::progress_line line;
     while (!job.wait_until(line.next())) {
       line.show(crawler.so_far());
-      if (out) out->flush();
+      if (!crawler.save()) job.cancel("given up");
     }
   }
   run.job = &job.wait();
   run.interrupted = ctrl_c.stop();
-  crawler.finish();
+  try {
+    crawler.finish();
+  } catch (const std::exception& e) {
+    throw std::runtime_error(fmt::format("the crawl was given up: {}", e.what()));
+  }
   run.seconds = watch.seconds();
-  for (const coppice::task_error& e : run.job->errors)
-    if (e.type != "crawl::page_error") throw std::runtime_error("the crawl was given up: " + e.message);
 
   if (o.json)
     crawl::print_json(crawler, run, o.check);

@@ -47,9 +47,17 @@ void crawler::load(page_row&& row) {
 }
 
 void crawler::finish() {
-  if (out_ == nullptr) return;
-  out_->flush();
   const std::lock_guard hold(mutex_);
+  try {
+    if (out_ != nullptr) complete_database();
+  } catch (...) {
+    if (!stopped_by_) stopped_by_ = std::current_exception();
+  }
+  if (stopped_by_) std::rethrow_exception(stopped_by_);
+}
+
+void crawler::complete_database() {
+  out_->flush();
   for (const auto& [key, p] : graph_.pages())
     if (p->written && p->written_depth != p->depth && p->depth != page::far)
       out_->set_depth(p->url, p->depth, p->referrer == nullptr ? "" : p->referrer->url);

@@ -22,7 +22,8 @@ std::string megabytes(std::uint64_t bytes) {
 std::string why_unfinished(const crawler& c, const run_facts& run) {
   const std::uint64_t left = c.left();
   if (run.interrupted) return fmt::format("interrupted, {} known page{} left", left, plural(left));
-  if (left != 0) return fmt::format("{} known page{} left (--max-pages)", left, plural(left));
+  if (left != 0)
+    return fmt::format("{} known page{} left{}", left, plural(left), c.is_limited() ? " (--max-pages)" : "");
   return {};
 }
 

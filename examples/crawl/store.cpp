@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
@@ -183,12 +185,16 @@ void store::flush() {
     rows.swap(kept_);
   }
   if (rows.empty()) return;
-  run("BEGIN IMMEDIATE");
   try {
+    run("BEGIN IMMEDIATE");
     for (const page_row& row : rows) write(row);
     run("COMMIT");
   } catch (...) {
     sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+    // Kept for the next time, in their order.
+    const std::lock_guard hold_kept(kept_mutex_);
+    std::ranges::move(kept_, std::back_inserter(rows));
+    kept_.swap(rows);
     throw;
   }
 }

@@ -53,7 +53,8 @@ class store {
 
   // Keeps the row until there is a batch. Threads: any. True: there is one, and somebody should flush().
   bool add(page_row row);
-  // Writes what was kept. Threads: any; one at a time writes, the others wait.
+  // Writes what was kept, all of it or, if it throws, none, and keeps it. Threads: any; one at a time writes,
+  // the others wait.
   void flush();
 
   // A shorter way there was found.

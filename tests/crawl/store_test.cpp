@@ -28,6 +28,13 @@ class storing : public testing::Test {
     store(path_, true).load([&](page_row&& row) { all.push_back(std::move(row)); });
     return all;
   }
+  // As somebody else who has opened the file.
+  void change(const char* sql) const {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  }
   const std::filesystem::path path_;
 };
 
@@ -97,6 +104,24 @@ TEST_F(storing, AFailedBatchLeavesNoPartOfIt) {
     EXPECT_THROW(s.flush(), std::runtime_error);
   }
   EXPECT_EQ(rows().size(), 0U);
+}
+
+TEST_F(storing, AFailedBatchIsWrittenTheNextTime) {
+  {
+    store s(path_, false);
+    change(
+        "CREATE TRIGGER refuse BEFORE INSERT ON pages WHEN NEW.url = 'http://h/2'"
+        " BEGIN SELECT RAISE(ABORT, 'not yet'); END");
+    s.add(a_page("http://h/1"));
+    s.add(a_page("http://h/2"));
+    EXPECT_THROW(s.flush(), std::runtime_error);
+    s.add(a_page("http://h/3"));
+    change("DROP TRIGGER refuse");
+    s.flush();
+  }
+  const auto all = rows();
+  ASSERT_EQ(all.size(), 3U);
+  for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i].url, "http://h/" + std::to_string(i + 1));
 }
 
 TEST_F(storing, AsksForAFlushWhenThereIsABatch) {

@@ -52,6 +52,11 @@ class Test(unittest.TestCase):
         connection.close()
         return rows
 
+    def change(self, statement):
+        with sqlite3.connect(self.out) as connection:
+            connection.execute(statement)
+        connection.close()
+
     def visited(self):
         """URL: depth, from the database."""
         return dict(self.rows("SELECT url, depth FROM pages WHERE state != 'disallowed'"))
@@ -538,6 +543,21 @@ class Test(unittest.TestCase):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit)
         self.assertEqual(done.returncode, 1, done)
         self.assertRegex(done.stderr.decode(), r"^crawl: .*out.sqlite: (database or disk is full|disk I/O error)")
+
+    def test_gives_up_for_an_error_that_comes_after_more_errors_than_a_report_keeps(self):
+        server = self.odd(lambda handler, path: handler.say(200 if path == "/" else 404, crawl_site.links(*range(300))))
+        self.crawl(server.url, "--out", self.out, "--max-pages", 1)
+        server.close()  # so each page that is left is an error
+        self.change("CREATE TRIGGER refuse BEFORE INSERT ON pages WHEN NEW.url LIKE '%/150'"
+                    " BEGIN SELECT RAISE(ABORT, 'not this one'); END")
+        command = ("crawl", server.url, "--out", self.out, "--resume", "--retries", "0", "--workers")
+        for workers in ("1", "4"):
+            done = examples.run_any(*command, workers, env=LOCAL)
+            self.assertEqual((done.returncode, done.stdout), (1, b""))
+            self.assertRegex(done.stderr.decode(), "^crawl: the crawl was given up: writing to .*: not this one\n$")
+        self.change("DROP TRIGGER refuse")
+        report = self.crawl(server.url, "--out", self.out, "--resume", "--retries", 0, status=1)
+        self.assertEqual((report["pages"], report["errors"]), (1, 300), "nothing is lost")
 
     # ---- what it prints ----
 
