@@ -34,7 +34,12 @@ struct page {
   page* redirect = nullptr;  // where it leads, if it is a redirect
   std::vector<page*> links;  // where it leads otherwise
   unsigned depth = far;
-  unsigned hops = 0;  // redirects that led here in a row
+  // How it was reached: links from the start, and redirects in a row since the last of them. No way is better
+  // in both than another one: a longer way may leave more redirects to go.
+  struct way {
+    unsigned depth, hops;
+  };
+  std::vector<way> ways;
   unsigned tries = 0;
   page_state state = page_state::known;
   bool counted = false;  // the gate has let it pass before
@@ -82,7 +87,7 @@ class graph {
     unsigned depth, hops;
   };
   void reach(page& p, page* from, unsigned depth, unsigned hops);
-  void pass_on(page& p, std::vector<step>& open);
+  void pass_on(page& p, const page::way& by, std::vector<step>& open) const;
 
   const unsigned max_depth_, max_hops_;
   std::unordered_map<std::string_view, std::unique_ptr<page>> pages_;  // keys are the pages' own URLs

@@ -124,6 +124,45 @@ TEST(graph, AShorterWayLeadsOnFromTheEndOfAChain) {
   EXPECT_EQ(w.wanted(), names{"4"});
 }
 
+// A way that is over the limit of redirects leads nowhere, also not to a page that is then found by another
+// one.
+TEST(graph, AWayOfTooManyRedirectsHidesNoOther) {
+  for (const names& order : {names{"near", "z"}, names{"z", "near"}}) {
+    web w(100, 1);
+    w.g.start_at(w["s"]);
+    w.link("s", {"far", "near", "y"});
+    w.link("y", {"z"});
+    w.link("far", {"middle"});
+    w.link("middle", {"0"});
+    w.redirect("0", "1");
+    EXPECT_EQ(w.redirect("1", "x").what, graph::redirection::too_long);
+    w["1"].state = page_state::failed;
+    w.wanted();
+    for (const std::string& from : order) w.link(from, {from == "near" ? "0" : "x"});
+    EXPECT_EQ(w.wanted(), names{"x"}) << order[0];
+    EXPECT_EQ(w["x"].depth, 3U);
+  }
+}
+
+// Of two ways to a redirect the shorter one may have more redirects behind it: the longer one leads on.
+TEST(graph, ALongerWayOfFewerRedirectsLeadsOn) {
+  for (const bool short_first : {true, false}) {
+    web w(100, 1);
+    w.g.start_at(w["s"]);
+    w.link("s", {"0", "a"});
+    const auto go_short = [&] { w.redirect("0", "p"); };
+    const auto go_long = [&] { w.link("a", {"p"}); };
+    short_first ? go_short() : go_long();
+    const auto became = w.redirect("p", "x").what;
+    EXPECT_EQ(became, short_first ? graph::redirection::too_long : graph::redirection::followed);
+    if (short_first) w["p"].state = page_state::failed;
+    short_first ? go_long() : go_short();
+    EXPECT_EQ(w["x"].state, page_state::wanted) << short_first;
+    EXPECT_EQ(w["x"].depth, 2U);
+    EXPECT_EQ(w["p"].depth, 1U);
+  }
+}
+
 TEST(graph, KnowsWhoLedToAPage) {
   web w;
   w.g.start_at(w["s"]);
