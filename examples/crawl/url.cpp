@@ -133,8 +133,13 @@ std::string normal_encoding(std::string_view text) {
     const char c = text[i];
     if (c == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
       const char meant = static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2]));
-      // No dot: that would make dot segments of what was none.
-      if (is_letter(meant) || (meant >= '0' && meant <= '9') || meant == '-' || meant == '_' || meant == '~')
+      // Nothing behind a percent sign that encodes nothing: that would make an encoding of it. And no dot:
+      // that would make dot segments of what was none.
+      const bool behind_stray = out.ends_with('%') || (out.size() >= 2 && out[out.size() - 2] == '%');
+      if (behind_stray)
+        encode(out, meant);
+      else if (is_letter(meant) || (meant >= '0' && meant <= '9') || meant == '-' || meant == '_' ||
+               meant == '~')
         out += meant;
       else
         encode(out, meant);

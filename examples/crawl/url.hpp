@@ -37,7 +37,8 @@ parsed_url parse_url(std::string_view text);
 parsed_url resolve(const url& base, std::string_view reference);
 
 // Percent-encoding as RFC 3986, 6.2.2 wants it: upper case digits, and none for letters, digits, '-', '_',
-// '~'. What may not stand in a URL is encoded.
+// '~'. What may not stand in a URL is encoded, but for percent signs, which stay. What has this encoding
+// keeps it.
 std::string normal_encoding(std::string_view text);
 
 // Which hosts belong to the site that a crawl began at.

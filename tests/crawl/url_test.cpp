@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <clocale>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -44,6 +45,19 @@ TEST(url, EncodesWhatMayNotStandInIt) {
   EXPECT_EQ(normal("http://example.org/a b/\xc3\xa4?<x>"), "http://example.org/a%20b/%C3%A4?%3Cx%3E");
   EXPECT_EQ(normal("http://example.org/%c3%a4%7e%2e"), "http://example.org/%C3%A4~%2E");
   EXPECT_EQ(normal("http://example.org/100%"), "http://example.org/100%");
+}
+
+// What is read from the database, or from a link that this program has written, is the page that was meant.
+TEST(url, InItsFormStaysAsItIs) {
+  EXPECT_EQ(normal("http://example.org/%%%33341"), "http://example.org/%%%33341");
+  EXPECT_EQ(normal("http://example.org/%4%31"), "http://example.org/%4%31");
+  constexpr std::string_view letters = "%341g";
+  for (std::size_t number = 0; number < std::size_t{5} * 5 * 5 * 5 * 5 * 5 * 5; ++number) {
+    std::string text;
+    for (std::size_t rest = number, i = 0; i < 7; ++i, rest /= 5) text += letters[rest % 5];
+    const std::string once = crawl::normal_encoding(text);
+    ASSERT_EQ(crawl::normal_encoding(once), once) << text;
+  }
 }
 
 TEST(url, NamesOriginHostAndPath) {
