@@ -57,6 +57,25 @@ bool fits(std::string_view pattern, std::string_view path) {
   }
 }
 
+// With these characters encoded, too. In rules, * and $ mean something, and stand encoded for themselves
+// (2.2.3), so that is what they are in a path.
+std::string encoded(std::string_view text, std::string_view special) {
+  std::string out;
+  for (const char c : normal_encoding(text)) {
+    if (special.find(c) == std::string_view::npos)
+      out += c;
+    else
+      out += c == '*' ? "%2A" : "%24";
+  }
+  return out;
+}
+
+std::string pattern_of(std::string_view value) {
+  if (!value.ends_with('$')) return encoded(value, "$");
+  value.remove_suffix(1);
+  return encoded(value, "$") + "$";
+}
+
 std::chrono::milliseconds delay_of(std::string_view value) {
   double seconds = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
@@ -68,7 +87,7 @@ std::chrono::milliseconds delay_of(std::string_view value) {
 }  // namespace
 
 robots::robots(std::string_view text, std::string_view agent) {
-  text = text.substr(0, max_bytes);
+  if (text.size() > max_bytes) text = text.substr(0, text.find_last_of("\r\n", max_bytes) + 1);
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   const std::string wanted = lower(agent);
   std::vector<rule> for_all;
@@ -90,7 +109,7 @@ robots::robots(std::string_view text, std::string_view agent) {
     if (allow || here.key == "disallow") {
       in_agents = false;
       if (here.value.empty()) continue;  // "Disallow:" forbids nothing
-      const rule found{normal_encoding(here.value), allow};
+      const rule found{pattern_of(here.value), allow};
       if (ours) rules_.push_back(found);
       if (all) for_all.push_back(found);
     } else if (here.key == "crawl-delay") {
@@ -113,7 +132,7 @@ robots robots::nothing_allowed() {
 
 bool robots::allows(std::string_view path) const {
   if (path == "/robots.txt") return true;
-  const std::string normal = normal_encoding(path);
+  const std::string normal = encoded(path, "*$");
   const rule* best = nullptr;
   for (const rule& r : rules_) {
     const bool longer = best == nullptr || r.pattern.size() > best->pattern.size() ||

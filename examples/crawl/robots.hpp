@@ -14,7 +14,7 @@ namespace crawl {
 
 class robots {
  public:
-  // What is beyond is not read (RFC 9309, 2.5).
+  // What is beyond is not read (RFC 9309, 2.5), nor is a line that ends there.
   static constexpr std::size_t max_bytes = 500 * 1024;
   // Whoever asks for more does not mean to be crawled; he is asked as rarely as this.
   static constexpr std::chrono::milliseconds max_delay{60'000};
@@ -35,7 +35,7 @@ class robots {
 
  private:
   struct rule {
-    std::string pattern;  // with * in it, and $ at its end, as they were written
+    std::string pattern;  // with * in it, and $ at its end; as characters of a path they are encoded
     bool allow;
   };
   std::vector<rule> rules_;

@@ -97,6 +97,18 @@ TEST(robots, KnowsStarsAndTheEnd) {
   EXPECT_FALSE(allows("User-agent: *\nDisallow: /a*ba$\n", "/abaxba"));
 }
 
+TEST(robots, TakesAnEncodedStarOrDollarForThatCharacter) {
+  const robots r =
+      rules_of("User-agent: *\nDisallow: /file-with-a-%2A.html\nDisallow: /foo-%24\nDisallow: /b$c\n");
+  for (const char* const path :
+       {"/file-with-a-*.html", "/file-with-a-%2a.html", "/foo-$", "/foo-%24x", "/b$c", "/b%24c"})
+    EXPECT_FALSE(r.allows(path)) << path;
+  for (const char* const path : {"/file-with-a-b.html", "/foo-", "/foo-x", "/b"})
+    EXPECT_TRUE(r.allows(path)) << path;
+  EXPECT_TRUE(allows("User-agent: *\nDisallow: /a$\n", "/a$")) << "this one is the end";
+  EXPECT_FALSE(allows("User-agent: *\nDisallow: /a*c\n", "/a*c"));
+}
+
 TEST(robots, ManyStarsDoNotTakeForEver) {
   std::string text = "User-agent: *\nDisallow: /";
   for (int i = 0; i < 5000; ++i) text += "*a";
@@ -133,6 +145,22 @@ TEST(robots, ReadsFiveHundredKibibytesAndNoMore) {
   text += "Disallow: /late\n";
   EXPECT_FALSE(allows(text, "/filler"));
   EXPECT_TRUE(allows(text, "/late"));
+}
+
+// A line that is cut there may say less than it was to say.
+TEST(robots, ReadsNoPartOfALine) {
+  const std::string group = "User-agent: *\n", rule = "Disallow: /private\n";
+  const auto filled = [&](std::size_t size) {
+    return group + std::string(size - group.size() - 1, '#') + "\n" + rule;
+  };
+  for (const std::size_t kept : {std::string("Disallow: /").size(), rule.size() - 2}) {
+    const robots r = rules_of(filled(robots::max_bytes - kept));
+    EXPECT_TRUE(r.allows("/open")) << kept;
+    EXPECT_TRUE(r.allows("/private")) << kept;
+  }
+  EXPECT_FALSE(allows(filled(robots::max_bytes - rule.size()) + "#", "/private"));
+  EXPECT_FALSE(allows(filled(robots::max_bytes - rule.size() + 1) + "#", "/private")) << "all but its end";
+  EXPECT_TRUE(allows(std::string(robots::max_bytes + 1, 'x'), "/private"));
 }
 
 TEST(robots, HaveADelayOfTheirGroup) {
