@@ -25,11 +25,14 @@
 #include <coppice/coppice.hpp>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "crawl/crawler.hpp"
 #include "crawl/report.hpp"
@@ -134,7 +137,8 @@ crawl::settings settings_of(const options& o) {
   return s;
 }
 
-// Ctrl-C: blocked in all threads, and taken by one. The first cancels, the second ends the process.
+// Ctrl-C and SIGTERM: blocked in all threads, and taken by one, from here to the end. While a crawl runs the
+// first one stops it; any other one ends the process.
 class interrupts {
  public:
   interrupts() {
@@ -144,36 +148,55 @@ class interrupts {
     sigaddset(&wanted_, SIGALRM);  // nobody is to be interrupted any more
     if (const int error = pthread_sigmask(SIG_BLOCK, &wanted_, nullptr); error != 0)
       throw std::system_error(error, std::generic_category(), "cannot block SIGINT");
+    watcher_ = std::thread([this] { watch(); });
   }
-  template <class F>
-  void watch(F interrupted) {
-    watcher_ = std::thread([this, interrupted] {
-      for (int taken = 0;;) {
-        if (sigwait(&wanted_, &taken) != 0) continue;
-        if (taken == SIGALRM) return;
-        if (came_) std::_Exit(130);
-        came_ = true;
-        interrupted();
-      }
-    });
+  interrupts(const interrupts&) = delete;
+  interrupts& operator=(const interrupts&) = delete;
+  ~interrupts() {
+    pthread_kill(watcher_.native_handle(), SIGALRM);
+    watcher_.join();
   }
-  bool stop() {
-    if (watcher_.joinable()) {
-      pthread_kill(watcher_.native_handle(), SIGALRM);
-      watcher_.join();
+
+  // A crawl, which the first signal stops as long as this lives.
+  class crawling {
+   public:
+    crawling(interrupts& by, std::function<void()> stop) : by_(by) {
+      const std::lock_guard hold(by_.mutex_);
+      by_.stop_crawl_ = std::move(stop);
     }
+    crawling(const crawling&) = delete;
+    crawling& operator=(const crawling&) = delete;
+    ~crawling() {
+      const std::lock_guard hold(by_.mutex_);
+      by_.stop_crawl_ = nullptr;
+    }
+
+   private:
+    interrupts& by_;
+  };
+  // Whether one has stopped a crawl.
+  bool came() const {
+    const std::lock_guard hold(mutex_);
     return came_;
   }
-  // Stops the watch before what interrupted() needs is gone.
-  struct until_here {
-    interrupts& watched;
-    ~until_here() { watched.stop(); }
-  };
 
  private:
+  void watch() {
+    for (int taken = 0;;) {
+      if (sigwait(&wanted_, &taken) != 0) continue;
+      if (taken == SIGALRM) return;
+      const std::lock_guard hold(mutex_);
+      if (!stop_crawl_) std::_Exit(130);
+      came_ = true;
+      std::exchange(stop_crawl_, nullptr)();
+    }
+  }
+
   sigset_t wanted_{};
+  mutable std::mutex mutex_;  // guards what follows, but for the thread
+  std::function<void()> stop_crawl_;
+  bool came_ = false;
   std::thread watcher_;
-  bool came_ = false;  // the watcher's, until it is joined
 };
 
 // Whether this file is the crawl that is asked for.
@@ -209,9 +232,8 @@ int crawl_site(const options& o) {
   crawl::run_facts run;
   const support::stopwatch watch;
   auto job = scheduler.submit([&] { crawler.run(); }, {.name = "crawl", .errors = crawl::crawler::policy()});
-  const interrupts::until_here end_of_watch{ctrl_c};
-  ctrl_c.watch([&] { job.cancel("interrupted"); });
   {
+    const interrupts::crawling here(ctrl_c, [&] { job.cancel("interrupted"); });
     crawl::progress_line line;
     while (!job.wait_until(line.next())) {
       line.show(crawler.so_far());
@@ -219,7 +241,7 @@ int crawl_site(const options& o) {
     }
   }
   run.job = &job.wait();
-  run.interrupted = ctrl_c.stop();
+  run.interrupted = ctrl_c.came();
   try {
     crawler.finish();
   } catch (const std::exception& e) {

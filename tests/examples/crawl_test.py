@@ -480,6 +480,37 @@ class Test(unittest.TestCase):
         self.assertEqual(set(self.visited()), {f"{server.url}/{i or ''}" for i in range(60)})
         self.assertFalse({url for url in finished if "/" + url.rsplit("/", 1)[1] in again}, "nothing was fetched twice")
 
+    def test_ends_at_the_first_interrupt_before_there_is_a_crawl(self):
+        server = self.nginx()
+        server.page("index.html")
+        start = server.url + "/index.html"
+        self.crawl(start, "--out", self.out)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with sqlite3.connect(self.out, isolation_level=None) as connection:
+                connection.execute("BEGIN IMMEDIATE")  # so that it waits
+                with self.start(start, "--out", self.out, "--resume") as child:
+                    self.wait_until(lambda: self.blocks(child, signal.SIGINT))
+                    child.send_signal(number)
+                    self.assertEqual((child.communicate(), child.returncode), ((b"", b""), 130))
+                connection.execute("ROLLBACK")
+            connection.close()
+
+    @staticmethod
+    def blocks(child, number):
+        status = pathlib.Path(f"/proc/{child.pid}/status").read_text()
+        blocked = re.search(r"(?m)^SigBlk:\s*(\w+)", status)
+        return bool(blocked and int(blocked[1], 16) >> (number - 1) & 1)
+
+    def test_ends_at_the_next_interrupt_while_nobody_reads_its_result(self):
+        # More errors than fit into a pipe.
+        found = crawl_site.links(*(f"{i}{'x' * 200}" for i in range(1000)))
+        server = self.odd(lambda handler, path: handler.say(200 if path == "/" else 404, found))
+        with self.start(server.url) as child:
+            self.addCleanup(child.kill)
+            child.stdout.read(1)
+            child.send_signal(signal.SIGINT)
+            self.assertEqual(child.wait(60), 130)
+
     def test_killed_goes_on_from_what_was_written(self):
         server, go = self.slow_site()
         go.clear()
