@@ -199,30 +199,27 @@ class interrupts {
   std::thread watcher_;
 };
 
-// Whether this file is the crawl that is asked for.
-void agree_on_settings(crawl::store& out, const crawl::settings& s, bool resume) {
+// Null: nothing is to be stored. A crawl that is resumed has to be the one that is asked for.
+std::unique_ptr<crawl::store> open_store(const options& o, const crawl::settings& s) {
+  if (o.out.empty()) return nullptr;
   const std::string scope = s.subdomains ? "host and subdomains" : "host";
-  if (resume) {
-    const std::string start = out.setting("start").value_or(""),
-                      old_scope = out.setting("scope").value_or("");
-    if (start != s.start.text)
-      throw std::runtime_error(fmt::format("that crawl began at {}, not at {}", start, s.start.text));
-    if (scope != old_scope)
-      throw std::runtime_error(fmt::format("that crawl was of the {}, not of the {}", old_scope, scope));
-    return;
-  }
-  out.set("start", s.start.text);
-  out.set("scope", scope);
+  if (!o.resume)
+    return std::make_unique<crawl::store>(
+        o.out, crawl::store::settings_map{{"start", s.start.text}, {"scope", scope}});
+  auto out = std::make_unique<crawl::store>(o.out);
+  const std::string start = out->setting("start").value_or(""),
+                    old_scope = out->setting("scope").value_or("");
+  if (start != s.start.text)
+    throw std::runtime_error(fmt::format("that crawl began at {}, not at {}", start, s.start.text));
+  if (scope != old_scope)
+    throw std::runtime_error(fmt::format("that crawl was of the {}, not of the {}", old_scope, scope));
+  return out;
 }
 
 int crawl_site(const options& o) {
   const crawl::settings s = settings_of(o);
   interrupts ctrl_c;  // before the threads, which inherit what is blocked
-  std::unique_ptr<crawl::store> out;
-  if (!o.out.empty()) {
-    out = std::make_unique<crawl::store>(o.out, o.resume);
-    agree_on_settings(*out, s, o.resume);
-  }
+  const std::unique_ptr<crawl::store> out = open_store(o, s);
   crawl::crawler crawler(s, out.get());
   if (o.resume) crawler.resume();
 

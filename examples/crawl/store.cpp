@@ -1,9 +1,13 @@
 #include "crawl/store.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <cerrno>
+#include <cstring>
 #include <iterator>
 #include <memory>
 #include <stdexcept>
@@ -16,14 +20,14 @@ namespace {
 constexpr std::size_t batch = 200;
 
 constexpr const char* tables =
-    "CREATE TABLE IF NOT EXISTS crawl (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS pages (id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, state TEXT NOT NULL,"
+    "CREATE TABLE crawl (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE pages (id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, state TEXT NOT NULL,"
     " status INTEGER, type TEXT, bytes INTEGER, seconds REAL, depth INTEGER, title TEXT, redirect TEXT, "
     "referrer TEXT);"
-    "CREATE TABLE IF NOT EXISTS links (page INTEGER NOT NULL REFERENCES pages(id), target TEXT NOT NULL,"
+    "CREATE TABLE links (page INTEGER NOT NULL REFERENCES pages(id), target TEXT NOT NULL,"
     " kind TEXT NOT NULL, inside INTEGER NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS links_of ON links (page);"
-    "CREATE TABLE IF NOT EXISTS errors (page INTEGER PRIMARY KEY REFERENCES pages(id), message TEXT NOT NULL,"
+    "CREATE INDEX links_of ON links (page);"
+    "CREATE TABLE errors (page INTEGER PRIMARY KEY REFERENCES pages(id), message TEXT NOT NULL,"
     " transient INTEGER NOT NULL, referrers TEXT NOT NULL)";
 
 enum : std::size_t { insert_page, insert_link, insert_error, update_depth, sql_count };
@@ -33,15 +37,6 @@ constexpr const char* sql[sql_count] = {
     "INSERT INTO errors VALUES (?, ?, ?, ?)",
     "UPDATE pages SET depth = ?, referrer = ? WHERE url = ?",
 };
-
-void check_file(const std::string& path, bool resume) {
-  const bool there = std::filesystem::exists(path);
-  if (there && !resume)
-    throw std::runtime_error(
-        fmt::format("{} exists (go on with that crawl by --resume, or name another file)", path));
-  if (!there && resume)
-    throw std::runtime_error(fmt::format("{} does not exist, so there is nothing to resume", path));
-}
 
 std::string text_of(sqlite3_stmt* s, int column) {
   const auto* const text = sqlite3_column_text(s, column);
@@ -91,29 +86,73 @@ class store::statement {
   int column_ = 0;
 };
 
-store::store(const std::string& path, bool resume) : path_(path) {
-  check_file(path, resume);
+store::claim::claim(const std::string& path, bool is_new)
+    : file_(::open(path.c_str(), O_RDWR | O_CLOEXEC | (is_new ? O_CREAT | O_EXCL : 0), 0644)) {
+  if (file_ == -1 && errno == EEXIST)
+    throw std::runtime_error(
+        fmt::format("{} exists (go on with that crawl by --resume, or name another file)", path));
+  if (file_ == -1 && errno == ENOENT && !is_new)
+    throw std::runtime_error(fmt::format("{} does not exist, so there is nothing to resume", path));
+  if (file_ == -1) throw std::runtime_error(fmt::format("opening {}: {}", path, std::strerror(errno)));
+  if (flock(file_, LOCK_EX | LOCK_NB) == 0) return;
+  const int error = errno;
+  ::close(file_);
+  throw std::runtime_error(error == EWOULDBLOCK ? fmt::format("another crawl is writing {}", path)
+                                                : fmt::format("locking {}: {}", path, std::strerror(error)));
+}
+
+store::claim::~claim() { ::close(file_); }
+
+store::store(const std::string& path, const settings_map& settings) : store(path, &settings) {}
+store::store(const std::string& path) : store(path, nullptr) {}
+
+store::store(const std::string& path, const settings_map* settings)
+    : path_(path), claim_(path, settings != nullptr) {
   try {
-    check(sqlite3_open(path.c_str(), &db_), "opening");
+    check(sqlite3_open_v2(path.c_str(), &db_, SQLITE_OPEN_READWRITE, nullptr), "opening");
     sqlite3_busy_timeout(db_, 5000);  // somebody may be reading it
+    if (settings == nullptr && !is_crawl())
+      throw std::runtime_error(fmt::format("{} is no crawl of this program", path));
     run("PRAGMA journal_mode = WAL");
     run("PRAGMA synchronous = NORMAL");
-    run(tables);
+    if (settings != nullptr) make_tables(*settings);
     for (const char* const text : sql) {
       sqlite3_stmt* s = nullptr;
       check(sqlite3_prepare_v2(db_, text, -1, &s, nullptr), "preparing");
       statements_.push_back(s);
     }
   } catch (...) {
-    for (sqlite3_stmt* const s : statements_) sqlite3_finalize(s);
-    sqlite3_close(db_);
+    close();
     throw;
   }
 }
 
-store::~store() {
+store::~store() { close(); }
+
+void store::close() {
   for (sqlite3_stmt* const s : statements_) sqlite3_finalize(s);
   sqlite3_close(db_);
+}
+
+// Any other file, also one that is no database, has nothing to read there.
+bool store::is_crawl() {
+  sqlite3_stmt* s = nullptr;
+  const int status = sqlite3_prepare_v2(db_, "SELECT 1 FROM crawl WHERE key = 'start'", -1, &s, nullptr);
+  const std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> owner(s, &sqlite3_finalize);
+  if (status == SQLITE_ERROR || status == SQLITE_NOTADB) return false;
+  check(status, "reading");
+  return statement(*this, s).step();
+}
+
+// All or nothing: what is killed meanwhile leaves no crawl.
+void store::make_tables(const settings_map& settings) {
+  run("BEGIN IMMEDIATE");
+  run(tables);
+  sqlite3_stmt* s = nullptr;
+  check(sqlite3_prepare_v2(db_, "INSERT INTO crawl VALUES (?, ?)", -1, &s, nullptr), "writing to");
+  const std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> owner(s, &sqlite3_finalize);
+  for (const auto& [key, value] : settings) statement(*this, s).text(key).text(value).run();
+  run("COMMIT");
 }
 
 void store::check(int status, const char* doing) const {
@@ -131,14 +170,6 @@ std::optional<std::string> store::setting(const std::string& key) {
   statement select(*this, s);
   if (!select.text(key).step()) return std::nullopt;
   return text_of(s, 0);
-}
-
-void store::set(const std::string& key, const std::string& value) {
-  const std::lock_guard hold(mutex_);
-  sqlite3_stmt* s = nullptr;
-  check(sqlite3_prepare_v2(db_, "INSERT OR REPLACE INTO crawl VALUES (?, ?)", -1, &s, nullptr), "writing to");
-  const std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> owner(s, &sqlite3_finalize);
-  statement(*this, s).text(key).text(value).run();
 }
 
 bool store::add(page_row row) {

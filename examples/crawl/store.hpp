@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -41,15 +42,19 @@ struct page_row {
 
 class store {
  public:
-  // Throws std::runtime_error with SQLite's reason, as do all members, and if the file is there although
-  // `resume` is not set, or the other way round.
-  store(const std::string& path, bool resume);
+  using settings_map = std::map<std::string, std::string>;
+
+  // A new file, for a crawl with these settings. Throws std::runtime_error with SQLite's reason, as do all
+  // members, and if the file is there.
+  store(const std::string& path, const settings_map& settings);
+  // To go on with the crawl in this file. Throws also if there is none, or another program is writing it;
+  // such a file is left as it is.
+  explicit store(const std::string& path);
   store(const store&) = delete;
   store& operator=(const store&) = delete;
   ~store();
 
   std::optional<std::string> setting(const std::string& key);
-  void set(const std::string& key, const std::string& value);
 
   // Keeps the row until there is a batch. Threads: any. True: there is one, and somebody should flush().
   bool add(page_row row);
@@ -64,12 +69,29 @@ class store {
 
  private:
   class statement;
+  // The file itself, for as long as a crawl writes it: another one is refused.
+  class claim {
+   public:
+    claim(const std::string& path, bool is_new);
+    claim(const claim&) = delete;
+    claim& operator=(const claim&) = delete;
+    ~claim();
 
+   private:
+    int file_;
+  };
+
+  store(const std::string& path, const settings_map* settings);
+  bool is_crawl();
+  void make_tables(const settings_map& settings);
+  void close();
   void run(const char* sql);
   void check(int status, const char* doing) const;
   void write(const page_row& row);
 
   const std::string path_;
+  const claim
+      claim_;  // outlives what SQLite has opened: to close a file ends all locks that SQLite has on it
   sqlite3* db_ = nullptr;
   std::mutex kept_mutex_;
   std::vector<page_row> kept_;

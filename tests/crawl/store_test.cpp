@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -25,8 +28,17 @@ class storing : public testing::Test {
   }
   std::vector<page_row> rows() const {
     std::vector<page_row> all;
-    store(path_, true).load([&](page_row&& row) { all.push_back(std::move(row)); });
+    store(path_).load([&](page_row&& row) { all.push_back(std::move(row)); });
     return all;
+  }
+  // Why a crawl cannot go on with the file; empty: it can.
+  std::string why_not() const {
+    try {
+      const store s(path_);
+      return {};
+    } catch (const std::runtime_error& e) {
+      return e.what();
+    }
   }
   // As somebody else who has opened the file.
   void change(const char* sql) const {
@@ -36,6 +48,7 @@ class storing : public testing::Test {
     sqlite3_close(db);
   }
   const std::filesystem::path path_;
+  const store::settings_map settings_{{"start", "http://h/1"}};
 };
 
 page_row a_page(const std::string& url) {
@@ -50,11 +63,10 @@ page_row a_page(const std::string& url) {
 
 TEST_F(storing, KeepsPagesWithTheirLinks) {
   {
-    store s(path_, false);
+    store s(path_, settings_);
     s.add(a_page("http://h/1"));
     s.flush();
     s.add(a_page("http://h/2"));
-    s.set("start", "http://h/1");
     s.flush();
     s.set_depth("http://h/2", 7, "http://h/1");
   }
@@ -66,13 +78,13 @@ TEST_F(storing, KeepsPagesWithTheirLinks) {
   ASSERT_EQ(all[1].links.size(), 2U);
   EXPECT_EQ(all[1].links[1].target, "http://o/");
   EXPECT_EQ(all[1].links[1].to, link_row::where::outside);
-  EXPECT_EQ(store(path_, true).setting("start"), "http://h/1");
-  EXPECT_EQ(store(path_, true).setting("other"), std::nullopt);
+  EXPECT_EQ(store(path_).setting("start"), "http://h/1");
+  EXPECT_EQ(store(path_).setting("other"), std::nullopt);
 }
 
 TEST_F(storing, ForgetsWhatFailedForTheMomentAndKeepsTheRest) {
   {
-    store s(path_, false);
+    store s(path_, settings_);
     page_row gone = a_page("http://h/gone"), later = a_page("http://h/later");
     gone.state = later.state = "failed";
     gone.error = later.error = "why";
@@ -90,15 +102,48 @@ TEST_F(storing, ForgetsWhatFailedForTheMomentAndKeepsTheRest) {
 }
 
 TEST_F(storing, NeverOverwritesAndNeverResumesNothing) {
-  EXPECT_THROW(store(path_, true), std::runtime_error);
-  { const store s(path_, false); }
-  EXPECT_THROW(store(path_, false), std::runtime_error);
-  EXPECT_THROW(store("/nonexistent/x.sqlite", false), std::runtime_error);
+  EXPECT_THROW(store{path_}, std::runtime_error);
+  { const store s(path_, settings_); }
+  EXPECT_THROW(store(path_, settings_), std::runtime_error);
+  EXPECT_THROW(store("/nonexistent/x.sqlite", settings_), std::runtime_error);
+}
+
+TEST_F(storing, LeavesAFileAloneThatIsNoCrawl) {
+  const auto make = [this](const char* sql) {
+    remove();
+    change(sql);
+  };
+  const auto content = [this] {
+    std::ifstream in(path_, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const auto expect_refused = [&](const char* what) {
+    const std::string before = content();
+    EXPECT_EQ(why_not(), path_.string() + " is no crawl of this program") << what;
+    EXPECT_EQ(content(), before) << what;
+  };
+  std::ofstream(path_).flush();
+  expect_refused("nothing");
+  std::ofstream(path_) << std::string(5000, 'x');
+  expect_refused("no database");
+  make("CREATE TABLE notes (text TEXT)");
+  expect_refused("another database");
+  make("CREATE TABLE crawl (key TEXT, value TEXT)");
+  expect_refused("a crawl without a start");
+}
+
+TEST_F(storing, IsOfOneCrawlAtATime) {
+  {
+    const store first(path_, settings_);
+    EXPECT_EQ(why_not(), "another crawl is writing " + path_.string());
+  }
+  EXPECT_EQ(why_not(), "");
+  EXPECT_EQ(why_not(), "") << "nor is a claim left by the second one";
 }
 
 TEST_F(storing, AFailedBatchLeavesNoPartOfIt) {
   {
-    store s(path_, false);
+    store s(path_, settings_);
     s.add(a_page("http://h/1"));
     s.add(a_page("http://h/1"));  // not unique
     EXPECT_THROW(s.flush(), std::runtime_error);
@@ -108,7 +153,7 @@ TEST_F(storing, AFailedBatchLeavesNoPartOfIt) {
 
 TEST_F(storing, AFailedBatchIsWrittenTheNextTime) {
   {
-    store s(path_, false);
+    store s(path_, settings_);
     change(
         "CREATE TRIGGER refuse BEFORE INSERT ON pages WHEN NEW.url = 'http://h/2'"
         " BEGIN SELECT RAISE(ABORT, 'not yet'); END");
@@ -125,7 +170,7 @@ TEST_F(storing, AFailedBatchIsWrittenTheNextTime) {
 }
 
 TEST_F(storing, AsksForAFlushWhenThereIsABatch) {
-  store s(path_, false);
+  store s(path_, settings_);
   int added = 1;
   while (!s.add(a_page("http://h/" + std::to_string(added)))) ++added;
   EXPECT_EQ(added, 200);

@@ -511,6 +511,19 @@ class Test(unittest.TestCase):
             child.send_signal(signal.SIGINT)
             self.assertEqual(child.wait(60), 130)
 
+    def test_leaves_a_file_to_the_crawl_that_is_writing_it(self):
+        server, go = self.slow_site()
+        go.clear()
+        with self.start(server.url, "--out", self.out) as child:
+            self.wait_until(lambda: self.written() > 0)
+            done = examples.run_any("crawl", server.url, "--out", str(self.out), "--resume", "--max-pages", "1",
+                                    env=LOCAL)
+            go.set()
+            child.communicate()
+        self.assertEqual((done.returncode, done.stderr.decode()), (1, f"crawl: another crawl is writing {self.out}\n"))
+        self.assertEqual(child.returncode, 0)
+        self.assertEqual(len(self.visited()), 60)
+
     def test_killed_goes_on_from_what_was_written(self):
         server, go = self.slow_site()
         go.clear()
@@ -662,7 +675,8 @@ class Test(unittest.TestCase):
             (("http://127.0.0.1:1/", "--out", self.folder / "new", "--resume"),
              "does not exist, so there is nothing to resume"),
             (("http://127.0.0.1:1/", "--out", "/nonexistent/x"),
-             "opening /nonexistent/x: unable to open database file"),
+             "opening /nonexistent/x: No such file or directory"),
+            (("http://127.0.0.1:1/", "--out", self.out, "--resume"), f"{self.out} is no crawl of this program"),
         ]:
             done = examples.run_any("crawl", *map(str, arguments), env=LOCAL)
             self.assertEqual(done.returncode, 1)
@@ -670,6 +684,7 @@ class Test(unittest.TestCase):
         for arguments in [(), ("--per-host", "0", "http://a/"), ("--resume", "http://a/"),
                           ("--ca", "/nonexistent", "http://a/")]:
             self.assertEqual(examples.run("crawl", *arguments, status=2), "")
+        self.assertEqual(self.out.read_bytes(), b"", "nor does it change that file")
         self.out.unlink()
         server = self.nginx()
         server.page("index.html")
