@@ -106,9 +106,10 @@ void generate_people(std::ostream& out, std::uint64_t count) {
   }
 }
 
-people_table::people_table(const std::string& path) {
+people_table::people_table(const std::string& path) : path_(path) {
   try {
     check(sqlite3_open(path.c_str(), &db_), "opening");
+    sqlite3_busy_timeout(db_, 5000);  // somebody may be writing it
     run("PRAGMA journal_mode = WAL");
     run("PRAGMA synchronous = NORMAL");
     run("CREATE TABLE IF NOT EXISTS people (line INTEGER PRIMARY KEY, id INTEGER, name TEXT, email TEXT,"
@@ -128,7 +129,7 @@ people_table::~people_table() {
 
 void people_table::check(int status, const char* doing) const {
   if (status == SQLITE_OK || status == SQLITE_ROW || status == SQLITE_DONE) return;
-  throw std::runtime_error(fmt::format("{} the database: {}", doing, sqlite3_errmsg(db_)));
+  throw std::runtime_error(fmt::format("{} {}: {}", doing, path_, sqlite3_errmsg(db_)));
 }
 
 void people_table::run(const char* sql) {

@@ -51,6 +51,7 @@ class people_table {
   void run(const char* sql);
   void check(int status, const char* doing) const;
 
+  const std::string path_;
   sqlite3* db_ = nullptr;
   sqlite3_stmt* insert_ = nullptr;
   unsigned uncommitted_ = 0;

@@ -121,7 +121,7 @@ class Test(unittest.TestCase):
         path = self.people(10)
         for arguments, message in [
             ((self.folder / "none.csv", "--db", self.folder / "a"), b"cannot read "),
-            ((path, "--db", "/nonexistent/a"), b"opening the database: unable to open database file"),
+            ((path, "--db", "/nonexistent/a"), b"opening /nonexistent/a: unable to open database file"),
             ((path,), b"no database was named"),
         ]:
             done = examples.run_any("csv_import", *arguments)
@@ -210,7 +210,7 @@ class Test(unittest.TestCase):
                                    " BEGIN SELECT RAISE(ABORT, 'not this one'); END")
             done = examples.run_any("csv_import", path, "--db", db, "--mode", mode)
             self.assertEqual(done.returncode, 1, mode)
-            self.assertIn(b"filling the database: not this one", done.stderr)
+            self.assertIn(f"filling {db}: not this one".encode(), done.stderr)
 
     def test_csv_import_stops_when_the_database_does(self):
         db = self.folder / "locked.sqlite"
@@ -221,7 +221,30 @@ class Test(unittest.TestCase):
             done = examples.run_any("csv_import", path, "--db", db)
             connection.execute("ROLLBACK")
         self.assertEqual(done.returncode, 1)
-        self.assertIn(b"database is locked", done.stderr)
+        self.assertIn(f" {db}: database is locked".encode(), done.stderr)
+
+    def test_csv_import_waits_for_who_is_writing_its_database(self):
+        path, db = self.people(10), self.folder / "people.sqlite"
+        examples.run("csv_import", path, "--db", db)
+        command = [str(examples.PROGRAMS / "csv_import"), str(path), "--db", str(db), "--mode", "serial"]
+        with sqlite3.connect(db, isolation_level=None) as connection:
+            connection.execute("DELETE FROM people")
+            connection.execute("BEGIN IMMEDIATE")
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+                while child.poll() is None and not self.takes_a_nap(child.pid):
+                    pass
+                connection.execute("ROLLBACK")
+                text, complaint = child.communicate()
+        connection.close()
+        self.assertEqual((child.returncode, complaint), (0, b""))
+        self.assertTrue(text.startswith(b"10 rows inserted"), text)
+
+    @staticmethod
+    def takes_a_nap(pid):
+        """Whether it waits for the clock, as SQLite does between two tries. A system may hide what it waits for."""
+        folder = pathlib.Path(f"/proc/{pid}")
+        asleep = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
+        return asleep and ("nanosleep" in (reason := (folder / "wchan").read_text()) or reason == "0")
 
     def test_sleepy_tasks_shows_both_pools_and_the_wrong_one(self):
         text = examples.run("sleepy_tasks", "--unit", "1")
