@@ -4,7 +4,7 @@
 //
 //   $ background_pool
 //   ^C
-//   draining 17 tasks; again to skip them
+//   draining 17 tasks; Ctrl-C to skip those that have not started
 //   ^C
 //   61 tasks accepted, 48 done, 3 failed, 10 not done: 51 52 53 54 55 56 57 58 59 60
 //   stop: ran 4, skipped 10, rejected 0, still running 2
@@ -94,11 +94,10 @@ std::vector<coppice::fifo_task<void>> feed(coppice::fifo_pool& pool, const setti
 
 // Drains; another Ctrl-C cancels. Both may be asked for at the same time.
 coppice::stop_report stop(coppice::fifo_pool& pool, const interrupts& ctrl_c) {
-  coppice::stop_report report;
   std::thread second([&] {
     if (ctrl_c.next()) pool.stop(coppice::stop_mode::cancel);
   });
-  report = pool.stop(coppice::stop_mode::drain);
+  pool.stop(coppice::stop_mode::drain);
   interrupts::give_up();
   second.join();
   return pool.stop();

@@ -218,7 +218,7 @@ int main(int argc, char** argv) {
   support::add_workers_option(line, s.workers);
   line.add_option("file", s.file, "The CSV file").required();
   line.add_option("--db", s.db, "The database");
-  line.add_option("--mode", s.mode, "Who does it; all: each in turn, into OUT.serial and so on, from nothing")
+  line.add_option("--mode", s.mode, "Who does it; all: each in turn, into DB.serial and so on, from nothing")
       .one_of({"serial", "fifo", "scheduler", "all"})
       .shows_default();
   line.add_option("--latency", latency, "Milliseconds that a remote service takes for each record")
