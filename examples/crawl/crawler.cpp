@@ -179,11 +179,14 @@ void crawler::visit(page& p) {
   place here(*this, p);
   if (!open_host(p, here)) return;
   const host& h = *p.at;
-  if (!h.unreachable.empty()) {
-    here.leave();
-    response none;
-    none.problem = trouble::dropped;
+  response none;
+  {
+    const std::lock_guard hold(mutex_);
     none.reason = h.unreachable;
+  }
+  if (!none.reason.empty()) {
+    here.leave();
+    none.problem = trouble::dropped;
     return settle(p, none);
   }
   if (!settings_.ignore_robots && !h.rules->allows(url_of(p).path())) {
@@ -201,8 +204,20 @@ void crawler::visit(page& p) {
     }
     return here.leave_until(clock::now() + *wait, is_overload(r));
   }
+  if (is_overload(r)) spare_host(p, r);
   here.leave();
   settle(p, r);
+}
+
+// The page is given up, and yet the host asks for a pause: the other pages keep it, or are given up with it.
+void crawler::spare_host(const page& p, const response& r) {
+  const auto wait = wait_after(settings_.retry, r, p.tries, chance_of(p), std::time(nullptr));
+  const std::lock_guard hold(mutex_);
+  if (wait)
+    gate_.pause(*p.at, clock::now() + *wait);
+  else
+    p.at->unreachable =
+        fmt::format("not asked for after {} (Retry-After: {})", status_text(r.status), r.retry_after);
 }
 
 // Sees to it that the host's rules are there. False: the page comes again.
@@ -221,20 +236,23 @@ bool crawler::open_host(page& p, place& here) {
     return false;
   }
   robots rules;
+  std::string unreachable;
   if (r.problem == trouble::too_large || (r.problem == trouble::none && r.status >= 200 && r.status < 300))
     rules = robots(r.body, product_token(settings_.fetch.user_agent));
   else if (r.problem != trouble::none || r.status >= 500 || is_transient(r))
-    h.unreachable =
+    unreachable =
         "robots.txt cannot be had: " + (r.problem == trouble::none ? status_text(r.status) : r.reason);
   // Else there is none: everything is allowed.
   std::chrono::nanoseconds interval;
+  const bool is_reachable = unreachable.empty();
   {
     const std::lock_guard hold(mutex_);
     h.rules = std::move(rules);
+    h.unreachable = std::move(unreachable);
     gate_.opened(h);
     interval = interval_of(h);
   }
-  if (interval.count() != 0 && !settings_.ignore_robots && h.unreachable.empty()) {
+  if (interval.count() != 0 && !settings_.ignore_robots && is_reachable) {
     here.leave_until(clock::now() + interval, true);
     return false;
   }

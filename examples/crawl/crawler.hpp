@@ -98,6 +98,7 @@ class crawler {
   void keep_time();
   void visit(page& p);
   bool open_host(page& p, place& here);
+  void spare_host(const page& p, const response& r);
   response get_robots(const host& h);
   void settle(page& p, const response& r);
   void settle_disallowed(page& p);

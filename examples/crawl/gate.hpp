@@ -28,7 +28,7 @@ struct host {
   std::string origin;
   std::optional<robots> rules;  // until they are there one page passes at a time: it gets them
   unsigned robots_tries = 0;
-  std::string unreachable;  // why the rules cannot be had
+  std::string unreachable;  // why nothing is asked for any more: no rules, or it wants a pause too long
   // The gate's.
   std::deque<page*> waiting;
   std::size_t active = 0;

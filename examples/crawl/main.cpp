@@ -70,7 +70,7 @@ void add_options(support::command_line& line, options& o) {
       .within(0.0, 3600.0)
       .shows_default();
   line.add_option("--max-wait", o.max_wait,
-                  "Longest wait before a retry; a server that asks for more is given up")
+                  "Longest wait before a retry; a host that asks for more is given up")
       .within(0.0, 86400.0)
       .shows_default();
   line.add_option("--max-size", o.max_mb, "Largest page in MB, unpacked")

@@ -35,9 +35,8 @@ std::optional<std::chrono::seconds> parse_retry_after(std::string_view header, s
   return std::chrono::seconds(std::max<std::time_t>(0, then - now));
 }
 
-std::optional<std::chrono::milliseconds> wait_before_retry(const retry_rules& rules, const response& answer,
-                                                           unsigned tries, double chance, std::time_t now) {
-  if (!is_transient(answer) || tries > rules.retries) return std::nullopt;
+std::optional<std::chrono::milliseconds> wait_after(const retry_rules& rules, const response& answer,
+                                                    unsigned tries, double chance, std::time_t now) {
   // From half of the wait to all of it.
   const double doubled =
       std::ldexp(static_cast<double>(rules.first_wait.count()), static_cast<int>(std::min(tries, 32U)) - 1);
@@ -48,6 +47,12 @@ std::optional<std::chrono::milliseconds> wait_before_retry(const retry_rules& ru
   if (!wish) return own;
   if (*wish > rules.longest_wait) return std::nullopt;
   return std::max<std::chrono::milliseconds>(own, *wish);
+}
+
+std::optional<std::chrono::milliseconds> wait_before_retry(const retry_rules& rules, const response& answer,
+                                                           unsigned tries, double chance, std::time_t now) {
+  if (!is_transient(answer) || tries > rules.retries) return std::nullopt;
+  return wait_after(rules, answer, tries, chance, now);
 }
 
 }  // namespace crawl

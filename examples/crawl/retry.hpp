@@ -26,8 +26,12 @@ bool is_overload(const response& answer);
 // "120", or "Wed, 21 Oct 2015 07:28:00 GMT"; never negative.
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view header, std::time_t now);
 
-// How long to wait before the next try; empty: give up. `tries` were made. `chance`, from 0 to 1, spreads the
-// tries of many pages. A server that names a longer wait than the longest is not asked again.
+// How long to leave alone what has answered so; empty: it has named a longer wait than the longest, and is
+// not asked again. `tries` were made. `chance`, from 0 to 1, spreads the tries of many pages.
+std::optional<std::chrono::milliseconds> wait_after(const retry_rules& rules, const response& answer,
+                                                    unsigned tries, double chance, std::time_t now);
+
+// How long to wait before the next try; empty: give up.
 std::optional<std::chrono::milliseconds> wait_before_retry(const retry_rules& rules, const response& answer,
                                                            unsigned tries, double chance, std::time_t now);
 

@@ -68,6 +68,13 @@ TEST(retry, WaitsAsLongAsTheServerAsks) {
 
 TEST(retry, IsNotForAServerThatAsksForTooMuch) { EXPECT_FALSE(wait(answer(429, "3600"), 1)); }
 
+// Who has no try left has yet been told how long to stay away.
+TEST(retry, HasAWaitAlsoAfterTheLastTry) {
+  EXPECT_EQ(crawl::wait_after(rules, answer(503), 4, 1, now), 8s);
+  EXPECT_EQ(crawl::wait_after(rules, answer(503, "20"), 4, 1, now), 20s);
+  EXPECT_FALSE(crawl::wait_after(rules, answer(503, "3600"), 4, 1, now));
+}
+
 TEST(retry, AfterIsReadInBothForms) {
   using crawl::parse_retry_after;
   EXPECT_EQ(parse_retry_after("120", now), 120s);

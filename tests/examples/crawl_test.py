@@ -158,7 +158,7 @@ class Test(unittest.TestCase):
     def test_reports_each_fault_with_its_reason_and_referrers(self):
         server = self.nginx(
             """location = /e404 { return 404; }  location = /e500 { return 500; }  location = /dropped { return 444; }
-               location = /e429 { add_header Retry-After 3600 always; return 429; }
+               location = /e429 { return 429; }
                location = /loop1 { return 302 /loop2; }  location = /loop2 { return 302 /loop3; }
                location = /loop3 { return 302 /loop1; }  location = /nowhere { return 302 mailto:a@b.org; }
                location ~ ^/on(?<more>x*)$ { return 302 /on${more}x; }
@@ -183,7 +183,7 @@ class Test(unittest.TestCase):
         chains = {error["url"]: error["referrers"] for error in report["error_list"]}
         self.assertEqual(chains[server.url + "/e500"], [server.url + "/mid.html", server.url + "/index.html"])
         asked = server.requests()
-        self.assertEqual([asked["/" + name] for name in ("e404", "e500", "e429", "huge.html")], [1, 2, 1, 1])
+        self.assertEqual([asked["/" + name] for name in ("e404", "e500", "e429", "huge.html")], [1, 2, 2, 1])
         self.assertIn(asked["/dropped"], (2, 3, 4))  # libcurl repeats at once what a kept connection did not answer
         self.assertEqual(report["task_errors"], report["errors"])
         stored = self.rows("SELECT url, message, transient, errors.referrers FROM errors JOIN pages ON page = id")
@@ -261,6 +261,33 @@ class Test(unittest.TestCase):
         refused = next(i for i, (_, path) in enumerate(asked) if path == "/a")
         self.assertEqual(len(asked) - refused, 4)
         self.assertGreaterEqual(asked[refused + 1][0] - asked[refused][0], 1.0, "nor is another page asked for")
+
+    def test_asks_a_host_for_nothing_that_asks_for_too_long_a_pause(self):
+        asks = {"/0"}
+
+        def answer(handler, path):
+            if path in asks:
+                return handler.say(503, Retry_After="3600")
+            handler.say(404 if path == "/robots.txt" else 200, crawl_site.links(*range(20)))
+
+        server = self.odd(answer)
+        report = self.crawl(server.url, "--out", self.out, "--per-host", 1, status=1)
+        expected = {str(i): "not asked for after 503 Service Unavailable (Retry-After: 3600)" for i in range(1, 20)}
+        self.assertEqual(self.reasons(report), {"0": "503 Service Unavailable", **expected})
+        self.assertEqual(server.paths(), {"/robots.txt": 1, "/": 1, "/0": 1})
+        asks.clear()
+        report = self.crawl(server.url, "--out", self.out, "--resume")
+        self.assertEqual((report["pages"], report["errors"]), (21, 0))
+
+    def test_leaves_a_host_alone_also_after_the_last_try(self):
+        def answer(handler, path):
+            if path == "/a":
+                return handler.say(429, Retry_After="1")
+            handler.say(200, crawl_site.links("a", "b"))
+
+        server = self.odd(answer)
+        self.crawl(server.url, "--per-host", 1, "--retries", 0, "--backoff", 0.01, status=1)
+        self.assertGreaterEqual(server.times("/b")[0] - server.times("/a")[0], 1.0, "as long as the server asked for")
 
     def test_refuses_unknown_certificates_and_accepts_a_given_one(self):
         certificate = crawl_site.self_signed(self.folder)
