@@ -350,7 +350,7 @@ void crawler::read_redirect(page& p, const response& r, page_row& row) {
     const std::lock_guard hold(mutex_);
     p.state = page_state::done;
     if (!site_.has(target.value)) {
-      ++counters_.outside;
+      p.leads_out = target.value.text;
       return;
     }
     became = graph_.add_redirect(p, graph_.find(target.value));

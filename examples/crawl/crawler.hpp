@@ -83,6 +83,8 @@ class crawler {
   // Completes the database. Throws what stopped the crawl, if anything but its end or a cancel did.
   void finish();
   std::uint64_t left() const;  // pages that are wanted and were not fetched
+  // Where the redirects of the start end, if that is out of the site; else empty.
+  std::string led_out() const;
   bool is_limited() const { return settings_.limits.pages != UINT64_MAX; }
   std::vector<failure> failures() const;  // by URL, those of an earlier run included
   std::map<std::string, std::pair<std::string, std::set<std::string>>> broken_links()

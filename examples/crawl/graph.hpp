@@ -32,6 +32,7 @@ struct page {
   host* const at;
   page* referrer = nullptr;  // on the shortest way; null: the start
   page* redirect = nullptr;  // where it leads, if it is a redirect
+  std::string leads_out;     // the same, if that is out of the site
   std::vector<page*> links;  // where it leads otherwise
   unsigned depth = far;
   // How it was reached: links from the start, and redirects in a row since the last of them. No way is better

@@ -30,7 +30,10 @@ void crawler::load(page_row&& row) {
   const bool failed = row.state == "failed";
   p->state = failed ? page_state::failed : page_state::done;
   p->problem = std::move(row.error);
-  if (!failed && !row.redirect.empty()) p->redirect = known(row.redirect);
+  if (!failed && !row.redirect.empty()) {
+    p->redirect = known(row.redirect);
+    if (p->redirect == nullptr) p->leads_out = std::move(row.redirect);
+  }
   for (link_row& l : row.links) {
     ++counters_.links;
     if (l.to == link_row::where::inside) {
@@ -75,6 +78,12 @@ std::uint64_t crawler::left() const {
   const std::lock_guard hold(mutex_);
   return static_cast<std::uint64_t>(std::ranges::count_if(
       graph_.pages(), [](const auto& known) { return known.second->state == page_state::wanted; }));
+}
+
+std::string crawler::led_out() const {
+  const std::lock_guard hold(mutex_);
+  const auto start = graph_.pages().find(settings_.start.text);
+  return start == graph_.pages().end() ? std::string() : graph::end_of(*start->second).leads_out;
 }
 
 std::vector<failure> crawler::failures() const {

@@ -27,6 +27,13 @@ std::string why_unfinished(const crawler& c, const run_facts& run) {
   return {};
 }
 
+// Why there are fewer pages than one may expect.
+void print_notes(const crawler& c, const run_facts& run) {
+  if (const std::string to = c.led_out(); !to.empty())
+    fmt::print("the start leads out of the site, to {}\n", support::one_line(to));
+  if (const std::string why = why_unfinished(c, run); !why.empty()) fmt::print("{}\n", why);
+}
+
 }  // namespace
 
 void progress_line::show(const counters& now) {
@@ -46,10 +53,10 @@ void print_text(const crawler& c, const run_facts& run) {
   const counters n = c.so_far();
   fmt::print("{} page{}, {}, {} link{}, {} of them out of the site ({:.3f} s)\n", n.pages, plural(n.pages),
              megabytes(n.bytes), n.links, plural(n.links), n.outside, run.seconds);
+  print_notes(c, run);
   if (n.disallowed != 0)
     fmt::print("{} page{} disallowed by robots.txt\n", n.disallowed, plural(n.disallowed));
   if (n.retries != 0) fmt::print("{} request{} tried again\n", n.retries, plural(n.retries));
-  if (const std::string why = why_unfinished(c, run); !why.empty()) fmt::print("{}\n", why);
   const auto failures = c.failures();
   if (failures.empty()) return;
   fmt::print("{} error{}:\n", failures.size(), plural(failures.size()));
@@ -68,7 +75,7 @@ void print_check(const crawler& c, const run_facts& run) {
   const counters n = c.so_far();
   fmt::print("{} broken link{} in {} page{} ({:.3f} s)\n", broken.size(), plural(broken.size()), n.pages,
              plural(n.pages), run.seconds);
-  if (const std::string why = why_unfinished(c, run); !why.empty()) fmt::print("{}\n", why);
+  print_notes(c, run);
 }
 
 void print_json(const crawler& c, const run_facts& run, bool check) {

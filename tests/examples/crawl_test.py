@@ -149,9 +149,20 @@ class Test(unittest.TestCase):
         report = self.crawl(server.url + "/index.html", "--out", self.out)
         self.assertEqual([canary.callers() for canary in canaries], [0, 0])
         self.assertEqual(set(server.requests()), {"/robots.txt", "/index.html", "/away"})
-        self.assertEqual((report["pages"], report["outside"]), (2, 6))
+        self.assertEqual((report["pages"], report["outside"]), (2, 5), "a redirect is no link")
         outside = self.rows("SELECT count(*) FROM links WHERE inside = 0")
         self.assertEqual(outside, [(5,)])
+        report = self.crawl(server.url + "/index.html", "--out", self.out, "--resume")
+        self.assertEqual((report["pages"], report["outside"]), (2, 5))
+
+    def test_says_that_the_start_leads_out_of_the_site(self):
+        canary = crawl_site.Canary("127.0.0.2")
+        self.addCleanup(canary.close)
+        server = self.nginx("location = /moved { return 301 /away; } location = /away { return 302 %s/; }" % canary.url)
+        for again in ((), ("--resume",), ("--resume", "--check")):
+            text = self.text(server.url + "/moved", "--out", self.out, *again)
+            self.assertIn(f")\nthe start leads out of the site, to {canary.url}/\n", text)
+        self.assertEqual(canary.callers(), 0)
 
     # ---- what goes wrong ----
 
