@@ -264,7 +264,7 @@ std::chrono::nanoseconds crawler::interval_of(const host& h) const {
   return std::max<std::chrono::nanoseconds>(settings_.limits.interval, h.rules->delay());
 }
 
-// Redirects out of the site are not followed: there is no robots.txt then.
+// Redirects out of the site are not followed, nor those to nowhere: there is no robots.txt then.
 response crawler::get_robots(const host& h) {
   url at{h.origin + "/robots.txt", h.origin, {}};
   for (unsigned hops = 0;; ++hops) {
@@ -272,7 +272,8 @@ response crawler::get_robots(const host& h) {
     const bool redirect = r.problem == trouble::none && r.status >= 300 && r.status < 400;
     if (!redirect) return r;
     parsed_url next = resolve(at, r.location);
-    if (hops == max_robots_redirects || next.status != url_status::good || !site_.has(next.value)) {
+    if (r.location.empty() || hops == max_robots_redirects || next.status != url_status::good ||
+        !site_.has(next.value)) {
       r.status = 404;
       return r;
     }

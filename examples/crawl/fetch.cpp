@@ -83,7 +83,8 @@ bool read_body(transfer& t, std::string_view chunk) {
       return false;
     }
   } else {
-    const std::size_t most = t.keep == keep_body::robots ? robots::max_bytes : t.options.max_bytes;
+    // One byte more than is read of rules tells whether they end there.
+    const std::size_t most = t.keep == keep_body::robots ? robots::max_bytes + 1 : t.options.max_bytes;
     t.answer.body.append(chunk.substr(0, most - t.answer.body.size()));
     if (t.answer.bytes + chunk.size() > most) {
       t.answer.bytes = most;

@@ -355,6 +355,8 @@ class Test(unittest.TestCase):
         def answer(handler, path):
             if path == "/robots.txt" and answers["status"] == 302:
                 handler.say(302, Location="/rules")
+            elif path == "/robots.txt" and answers["status"] == 301:
+                handler.say(301)
             elif path == "/rules":
                 handler.say(200, "User-agent: *\nDisallow: /a\n", "text/plain")
             elif path == "/robots.txt" and answers["status"] == 0:
@@ -366,10 +368,12 @@ class Test(unittest.TestCase):
 
         server = self.odd(answer)
         options = ("--retries", 1, "--backoff", 0.01)
-        for status, pages, left_out in [(404, 2, 0), (403, 2, 0), (302, 1, 1)]:
+        for status, pages, left_out in [(404, 2, 0), (403, 2, 0), (302, 1, 1), (301, 2, 0)]:
             answers["status"] = status
+            before = server.paths()
             report = self.crawl(server.url, *options)
             self.assertEqual((report["pages"], report["disallowed"]), (pages, left_out), status)
+            self.assertEqual((server.paths() - before)["/robots.txt"], 1, status)
         for status, why in [(500, "500 Internal Server Error"), (0, "Empty reply from server")]:
             answers["status"] = status
             before = server.paths()
