@@ -63,7 +63,8 @@ void add_options(support::command_line& line, options& o) {
       .within(0.0, 1e6)
       .shows_default();
   line.add_option("--timeout", o.timeout, "Seconds for one request").within(0.001, 86400.0).shows_default();
-  line.add_option("--retries", o.retries, "Tries after the first, for 429, 5xx and dropped connections")
+  line.add_option("--retries", o.retries,
+                  "Tries after the first, for 429, most of 5xx and dropped connections")
       .within(0U, 100U)
       .shows_default();
   line.add_option("--backoff", o.backoff, "Seconds before the first retry, doubled each time")

@@ -10,6 +10,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -299,6 +300,26 @@ class Test(unittest.TestCase):
         server = self.odd(answer)
         self.crawl(server.url, "--per-host", 1, "--retries", 0, "--backoff", 0.01, status=1)
         self.assertGreaterEqual(server.times("/b")[0] - server.times("/a")[0], 1.0, "as long as the server asked for")
+
+    def test_tries_again_where_the_handshake_breaks(self):
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        greeted = []
+
+        def hang_up():
+            while True:
+                try:
+                    connection = listening.accept()[0]
+                except OSError:
+                    return
+                with connection:
+                    greeted.append(connection.recv(1))
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        report = self.crawl(f"https://127.0.0.1:{listening.getsockname()[1]}/", "--retries", 2, "--backoff", 0.01,
+                            status=1)
+        self.assertRegex(self.reasons(report)[""], "^robots.txt cannot be had: ")
+        self.assertEqual(len(greeted), 3)
 
     def test_refuses_unknown_certificates_and_accepts_a_given_one(self):
         certificate = crawl_site.self_signed(self.folder)
