@@ -68,6 +68,8 @@ void group_core::child_starts_strand(worker& w) noexcept {
   worker_thread& me = worker_thread::of(w);
   // From the frame's name to the group's, unless nobody is to leap here.
   if (me.strand_of.load(memory_order_relaxed) != nullptr) me.strand_of.store(this, memory_order_relaxed);
+  // The owner steals from its own scheduler only: what another one's worker runs is that one's.
+  if (&me.all != &worker_thread::of(*owner_).all) return;
   // order(run): release; pairs with the acquire in all_children_end::runner().
   runner_.store(&w, memory_order_release);
 }

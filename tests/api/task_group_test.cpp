@@ -430,4 +430,34 @@ TEST_ON_WORKERS(grouping, AWaitWithinABranchFindsChildrenFromBeforeTheJoin) {
   EXPECT_EQ(ran, 3);
 }
 
+// ---- groups in other hands ------------------------------------------------------------------------
+
+// A task of another scheduler spawns into the group: the child is that one's, and so is what it forks. Nobody
+// there is idle but the worker that has taken the child, so what is forked could go to the waiter alone.
+TEST_ON_WORKERS(grouping, C36AWaitTakesNothingFromAnotherScheduler) {
+  coppice::scheduler other({.workers = 2});
+  for (int i = 0; i < support::scaled(20) && !HasFailure(); ++i) {
+    std::latch taken{1}, over{1};
+    coppice::job<void> theirs;
+    scheduler().run([&] {
+      task_group group;
+      theirs = other.submit([&] {
+        group.spawn([&] {
+          const auto self = std::this_thread::get_id();
+          taken.count_down();
+          for (int fork = 0; fork < 500 && !HasFailure(); ++fork)
+            coppice::join([] { std::this_thread::yield(); },
+                          [&] { EXPECT_EQ(std::this_thread::get_id(), self); });
+          over.count_down();
+        });
+        support::fork_until([&] { return taken.try_wait(); });
+        over.wait();
+      });
+      taken.wait();
+      group.wait();
+    });
+    support::checked(theirs);
+  }
+}
+
 }  // namespace
