@@ -27,7 +27,7 @@ template <std::size_t I, class First, class... Rest>
   if constexpr (I == 0)
     return first;
   else
-    return pick<I - 1>(rest...);
+    return detail::pick<I - 1>(rest...);
 }
 template <std::size_t I, class... Bodies>
 using body_at = std::tuple_element_t<I, std::tuple<Bodies...>>;
@@ -60,12 +60,12 @@ template <std::size_t K, std::size_t I, class Results>
   else if constexpr (K == I)
     return results.last;
   else
-    return result_at<K, I - 1>(results.before);
+    return detail::result_at<K, I - 1>(results.before);
 }
 template <class Results, class... Each, std::size_t... K>
 [[gnu::always_inline]] inline std::tuple<Each...> as_tuple(Results& results, std::tuple<Each...>*,
                                                            std::index_sequence<K...>) {
-  return std::tuple<Each...>(static_cast<Each&&>(result_at<K, sizeof...(K) - 1>(results))...);
+  return std::tuple<Each...>(static_cast<Each&&>(detail::result_at<K, sizeof...(K) - 1>(results))...);
 }
 
 // A fork's usual way contains no call but those of the branches, and its rare ways find the frame through the
@@ -91,14 +91,14 @@ inline constexpr join_level level_of{I + 1 == sizeof...(Bodies) ? sizeof...(Bodi
 // Branch I was stolen and has ended.
 template <std::size_t I, class... Bodies>
 COPPICE_COLD branch_result<body_at<I, Bodies...>> take_result(worker& w, frame_at<I, Bodies...>& here) {
-  throw_unless_value(w, here, level_of<I, Bodies...>);
+  detail::throw_unless_value(w, here, level_of<I, Bodies...>);
   if constexpr (I + 1 < sizeof...(Bodies) || noexcept(here.take())) {
     return here.take();
   } else {
     try {
       return here.take();
     } catch (...) {
-      leave_join(w, here, sizeof...(Bodies));
+      detail::leave_join(w, here, sizeof...(Bodies));
       throw;
     }
   }
@@ -131,33 +131,33 @@ template <std::size_t I, class... Bodies>
   auto before = [&]() COPPICE_INLINE -> decltype(auto) {
     try {
       if constexpr (I == 1)
-        return call_branch(static_cast<first&&>(pick<0>(bodies...)));
+        return detail::call_branch(static_cast<first&&>(detail::pick<0>(bodies...)));
       else
-        return join_up_to<I - 1, Bodies...>(w, up, bodies...);
+        return detail::join_up_to<I - 1, Bodies...>(w, up, bodies...);
     } catch (...) {
-      end_after_failure(w, mine(), level_of<I, Bodies...>, pushed);
+      detail::end_after_failure(w, mine(), level_of<I, Bodies...>, pushed);
       throw;
     }
   };
 
   auto last = [&]() COPPICE_INLINE -> branch_result<body> {
     if constexpr (I > 1) w.where() = here;  // also while it waits: the inner levels' places are gone
-    if (!pushed || w.deque.pop_if_private(index) || take_back_or_join(w, mine())) [[likely]] {
+    if (!pushed || w.deque.pop_if_private(index) || detail::take_back_or_join(w, mine())) [[likely]] {
       w.where() = spot::own_branch(here);
       try {
-        return call_branch(here.closure.get());
+        return detail::call_branch(here.closure.get());
       } catch (...) {
         end_after_own_failure(w, level_of<I, Bodies...>);
         throw;
       }
     }
-    return take_result<I, Bodies...>(w, mine());
+    return detail::take_result<I, Bodies...>(w, mine());
   };
 
   // Braces order the calls.
   results_up_to<I, Bodies...> results{before(), last()};
   if constexpr (outermost)
-    leave_join(w, here, sizeof...(Bodies));
+    detail::leave_join(w, here, sizeof...(Bodies));
   else
     w.where() = up;
   return results;
@@ -167,14 +167,14 @@ template <std::size_t I, class... Bodies>
 template <std::size_t I, class... Bodies>
 [[gnu::always_inline]] inline results_up_to<I, Bodies...> join_up_to(
     worker& w, spot up, std::remove_reference_t<Bodies>&... bodies) {
-  frame_at<I, Bodies...> here(pick<I>(bodies...), up);
+  frame_at<I, Bodies...> here(detail::pick<I>(bodies...), up);
   deque_index index = 0;
   if (!w.deque.push_below_bound(here, &index)) [[unlikely]]
-    return join_slowly<I, Bodies...>(w, here, 0, static_cast<Bodies&&>(bodies)...);
+    return detail::join_slowly<I, Bodies...>(w, here, 0, static_cast<Bodies&&>(bodies)...);
   w.where() = here;
-  if (w.attention.stops_fork_at(stack_address(&here))) [[unlikely]]
-    return join_slowly<I, Bodies...>(w, here, index, static_cast<Bodies&&>(bodies)...);
-  return run_branches<I, Bodies...>(w, up, here, index, true, bodies...);
+  if (w.attention.stops_fork_at(detail::stack_address(std::addressof(here)))) [[unlikely]]
+    return detail::join_slowly<I, Bodies...>(w, here, index, static_cast<Bodies&&>(bodies)...);
+  return detail::run_branches<I, Bodies...>(w, up, here, index, true, bodies...);
 }
 
 // The deque may be full (index 0: no frame has that), somebody wants this worker's attention, or the stack
@@ -183,24 +183,24 @@ template <std::size_t I, class... Bodies>
 results_up_to<I, Bodies...> join_slowly(worker& w, frame_at<I, Bodies...>& here, deque_index index,
                                         Bodies... bodies) {
   if (index == 0) {
-    index = push_at_bound(w, here);
+    index = detail::push_at_bound(w, here);
     w.where() = here;
   }
-  answer_before(w, here, level_of<I, Bodies...>, index != 0);
-  return run_branches<I, Bodies...>(w, here.above_of_join(), here, index, index != 0, bodies...);
+  detail::answer_before(w, here, level_of<I, Bodies...>, index != 0);
+  return detail::run_branches<I, Bodies...>(w, here.above_of_join(), here, index, index != 0, bodies...);
 }
 
 template <std::size_t I, class... Bodies>
 results_up_to<I, Bodies...> run_serially(std::remove_reference_t<Bodies>&... bodies) {
   if constexpr (I == 0)
-    return call_branch(static_cast<body_at<0, Bodies...>&&>(pick<0>(bodies...)));
+    return detail::call_branch(static_cast<body_at<0, Bodies...>&&>(detail::pick<0>(bodies...)));
   else
-    return {run_serially<I - 1, Bodies...>(bodies...),
-            call_branch(static_cast<body_at<I, Bodies...>&&>(pick<I>(bodies...)))};
+    return {detail::run_serially<I - 1, Bodies...>(bodies...),
+            detail::call_branch(static_cast<body_at<I, Bodies...>&&>(detail::pick<I>(bodies...)))};
 }
 template <class... Bodies>
 COPPICE_COLD results_up_to<sizeof...(Bodies) - 1, Bodies...> join_serially(Bodies... bodies) {
-  return run_serially<sizeof...(Bodies) - 1, Bodies...>(bodies...);
+  return detail::run_serially<sizeof...(Bodies) - 1, Bodies...>(bodies...);
 }
 
 // A function of its own, with its results in registers. A recursive function that forks stays small: the
@@ -210,8 +210,8 @@ template <class... Bodies>
 [[gnu::noinline]] results_up_to<sizeof...(Bodies) - 1, Bodies...> fork_here(Bodies... bodies) {
   worker* const w = forking_worker;
   if (w == nullptr) [[unlikely]]
-    return join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
-  return join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where(), bodies...);
+    return detail::join_serially<Bodies...>(static_cast<Bodies&&>(bodies)...);
+  return detail::join_up_to<sizeof...(Bodies) - 1, Bodies...>(*w, w->where(), bodies...);
 }
 
 }  // namespace detail

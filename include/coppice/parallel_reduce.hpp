@@ -35,23 +35,24 @@ class reduction {
   T run(std::uint64_t begin, std::uint64_t end) {
     if (end - begin <= leaf_) return fold(begin, end);
     const std::uint64_t middle = begin + (end - begin) / 2;
-    auto [left, right] = join([this, begin, middle] { return run(begin, middle); },
-                              [this, middle, end] { return run(middle, end); });
+    auto [left, right] = coppice::join([this, begin, middle] { return run(begin, middle); },
+                                       [this, middle, end] { return run(middle, end); });
     return combined(std::move(left), std::move(right));
   }
 
  private:
   T fold(std::uint64_t begin, std::uint64_t end) {
     T sum = identity_;
-    I i = advanced(first_, begin);
+    I i = detail::advanced(first_, begin);
     if constexpr (folds_by_four<I, T, M>) {
-      for (const I last = advanced(i, (end - begin) & ~std::uint64_t{3}); i != last;) {
+      for (const I last = detail::advanced(i, (end - begin) & ~std::uint64_t{3}); i != last;) {
         T left = pair(i);
         T right = pair(i);
         sum = combined(std::move(sum), combined(std::move(left), std::move(right)));
       }
     }
-    for (const I last = advanced(first_, end); i != last; ++i) sum = combined(std::move(sum), map_(i));
+    for (const I last = detail::advanced(first_, end); i != last; ++i)
+      sum = combined(std::move(sum), map_(i));
     return sum;
   }
 

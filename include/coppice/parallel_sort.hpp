@@ -44,7 +44,7 @@ class quick_sort {
     if (less - first < (last - first) / 8)
       more = partition(less, last, [&](const auto& x) { return !cmp_(pivot, x); });
     std::iter_swap(first, less - 1);
-    join([&] { sort(first, less - 1, depth - 1); }, [&] { sort(more, last, depth - 1); });
+    coppice::join([&] { sort(first, less - 1, depth - 1); }, [&] { sort(more, last, depth - 1); });
   }
 
  private:
@@ -76,7 +76,8 @@ class quick_sort {
     if (last - first < 2 * part) return partition_here(first, last, wanted);
     const It middle = first + (last - first) / 2;
     It left = first, right = middle;
-    join([&] { left = partition(first, middle, wanted); }, [&] { right = partition(middle, last, wanted); });
+    coppice::join([&] { left = partition(first, middle, wanted); },
+                  [&] { right = partition(middle, last, wanted); });
     // The unwanted of the left half and the wanted of the right one change places: those next to the middle
     // stay.
     const difference moved = std::min(middle - left, right - middle);
@@ -88,7 +89,7 @@ class quick_sort {
       std::swap_ranges(a, a + n, b);
       return;
     }
-    join([&] { exchange(a, b, n / 2); }, [&] { exchange(a + n / 2, b + n / 2, n - n / 2); });
+    coppice::join([&] { exchange(a, b, n / 2); }, [&] { exchange(a + n / 2, b + n / 2, n - n / 2); });
   }
 
   // Notes in blocks which elements are on the wrong side, then swaps those: no branch depends on a

@@ -67,7 +67,7 @@ class walk {
   }
 
   void spread(task_group& group, const Node& node, unsigned depth) {
-    each_child(node, children_, [&](Node&& child) {
+    detail::each_child(node, children_, [&](Node&& child) {
       group.spawn([this, next = std::move(child), depth] { run_below(next, depth); });
     });
   }
@@ -96,7 +96,7 @@ void walk_serially(Node&& root, Children& children, Visit& visit) {
     const Node& node = here.nodes[here.next++];
     visit(node);
     level below;
-    each_child(node, children, [&](Node&& child) { below.nodes.push_back(std::move(child)); });
+    detail::each_child(node, children, [&](Node&& child) { below.nodes.push_back(std::move(child)); });
     if (!below.nodes.empty()) levels.push_back(std::move(below));
   }
 }

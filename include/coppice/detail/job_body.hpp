@@ -49,7 +49,7 @@ class job_body final : public job_value<T> {
   template <class G>
   job_body(scheduler_core& home, job_options&& options, G&& closure)
       : job_value<T>(home, std::move(options)) {
-    ::new (static_cast<void*>(&closure_)) F(std::forward<G>(closure));
+    ::new (static_cast<void*>(std::addressof(closure_))) F(std::forward<G>(closure));
   }
   ~job_body() noexcept override {}  // NOLINT(modernize-use-equals-default): drop_body() has ended the closure
 

@@ -186,7 +186,7 @@ struct join_frame : branch_head {
           auto&& value = self.closure.get()();
           ::new (room) stored(std::addressof(value));
         } else {
-          ::new (room) stored(call_branch(self.closure.get()));
+          ::new (room) stored(detail::call_branch(self.closure.get()));
         }
         end = with_value;
       } catch (...) {

@@ -1,4 +1,7 @@
 // The node of a spawned child: its frame and its closure, in a worker's slab.
+//
+// Calls with a user's type in them name the namespace, here and in all headers: a function of that name which
+// lies beside the type would be found too, and may fit better.
 #pragma once
 
 #include <coppice/detail/config.hpp>
@@ -46,14 +49,16 @@ struct spawn_node : task_frame {
     auto& self = *static_cast<spawn_node*>(f);
     using closure_type = node_closure<F>;
     constexpr std::uint32_t list = slab::list_of(sizeof(spawn_node));
-    if (run_task(
+    if (detail::run_task(
             w, self, list, [&self]() COPPICE_INLINE { static_cast<void>(std::move(self.closure)()); },
             [&self]() noexcept(std::is_nothrow_destructible_v<closure_type>) {
               self.closure.~closure_type();
             })) [[likely]]
-      end_child(w, self, list);
+      detail::end_child(w, self, list);
   }
-  static void drop_closure(task_frame& t) { std::destroy_at(&static_cast<spawn_node&>(t).closure); }
+  static void drop_closure(task_frame& t) {
+    std::destroy_at(std::addressof(static_cast<spawn_node&>(t).closure));
+  }
 };
 
 // The slab's list of these nodes is used up: takes a node elsewhere, and lets go of ended ancestors that
@@ -108,7 +113,7 @@ COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, job_c
     room = take_after_tidying(w, list);
   auto* const child = static_cast<node*>(room);
   try {
-    ::new (static_cast<void*>(&child->closure)) closure(std::forward<F>(f));
+    ::new (static_cast<void*>(std::addressof(child->closure))) closure(std::forward<F>(f));
   } catch (...) {
     slab::give(w.nodes, room, list);
     throw;
@@ -129,8 +134,8 @@ COPPICE_INLINE inline node_of<F>& make_node(worker& w, task_frame& parent, job_c
 template <class F>
 [[gnu::noinline]] bool spawn_rarely(worker& w, group_core* group, F&& f, std::string_view name) {
   if (refuses_child(w, group)) return false;
-  node_of<F>& child = make_node(w, *w.task, w.task->job, group, std::forward<F>(f));
-  add_rare_child(w, child, group, name, &node_of<F>::drop_closure);
+  node_of<F>& child = detail::make_node(w, *w.task, w.task->job, group, std::forward<F>(f));
+  detail::add_rare_child(w, child, group, name, &node_of<F>::drop_closure);
   return true;
 }
 
@@ -140,9 +145,9 @@ COPPICE_INLINE inline bool spawn_rarely_by_copy(worker& w, group_core* group, F&
   if constexpr (std::is_trivially_copy_constructible_v<std::decay_t<F>> &&
                 sizeof(std::decay_t<F>) <= closure_bytes) {
     const std::decay_t<F> copy = f;
-    return spawn_rarely(w, group, copy, name);
+    return detail::spawn_rarely(w, group, copy, name);
   } else {
-    return spawn_rarely(w, group, std::forward<F>(f), name);
+    return detail::spawn_rarely(w, group, std::forward<F>(f), name);
   }
 }
 
@@ -155,10 +160,10 @@ bool spawn_child(worker& w, group_core* group, F&& f, std::string_view name) {
   job_core* const job = parent.job;
   if (w.where().at() != &parent || !name.empty() || !job->unmarked() ||
       (group != nullptr && group->stopped())) [[unlikely]]
-    return spawn_rarely_by_copy(w, group, std::forward<F>(f), name);
-  node_of<F>& child = make_node(w, parent, job, group, std::forward<F>(f));
-  count_child(w, child, w.where().next_child_directly_in(parent), parent, job, group);
-  enqueue(w, child);
+    return detail::spawn_rarely_by_copy(w, group, std::forward<F>(f), name);
+  node_of<F>& child = detail::make_node(w, parent, job, group, std::forward<F>(f));
+  detail::count_child(w, child, w.where().next_child_directly_in(parent), parent, job, group);
+  detail::enqueue(w, child);
   return true;
 }
 
