@@ -237,8 +237,7 @@ void group_core::refuse_wait_of(const task_frame& t) const {
 
 void group_core::wait() {
   if (owner_ == nullptr) {
-    serial_failed_.store(false, memory_order_relaxed);
-    if (serial_error_ != nullptr) std::rethrow_exception(std::exchange(serial_error_, nullptr));
+    if (std::exception_ptr error = take_serial_error()) std::rethrow_exception(std::move(error));
     return;
   }
   const task_frame* const t = current_task();
@@ -264,8 +263,15 @@ void group_core::wait() {
 
 void group_core::serial_child_failed() noexcept {
   if (owner_ != nullptr) return outside_child_failed();
+  const std::lock_guard hold(lock_);
   if (serial_error_ == nullptr) serial_error_ = std::current_exception();
   serial_failed_.store(true, memory_order_relaxed);
+}
+
+std::exception_ptr group_core::take_serial_error() noexcept {
+  const std::lock_guard hold(lock_);
+  serial_failed_.store(false, memory_order_relaxed);
+  return std::exchange(serial_error_, nullptr);
 }
 
 group_core::~group_core() {

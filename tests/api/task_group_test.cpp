@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <barrier>
 #include <coppice/coppice.hpp>
 #include <cstdint>
 #include <latch>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -458,6 +460,36 @@ TEST_ON_WORKERS(grouping, C36AWaitTakesNothingFromAnotherScheduler) {
     });
     support::checked(theirs);
   }
+}
+
+// Of two threads that fail at the same time. That both write the error only the thread sanitizer sees for
+// sure.
+TEST(grouping_serially, TwoThreadsOutsideWhoseChildrenFailLeaveOneErrorToTheWait) {
+  struct error {
+    tracked t;
+  };
+  std::optional<task_group> group;
+  std::barrier both{2};
+  const int rounds = support::scaled(2000);
+  const auto fails = [&] {
+    both.arrive_and_wait();
+    group->spawn([] { throw error(); });
+    both.arrive_and_wait();
+  };
+  std::thread other([&] {
+    for (int i = 0; i < rounds; ++i) fails();
+  });
+  int wrong = 0;
+  for (int i = 0; i < rounds; ++i) {
+    const long before = tracked::live();
+    group.emplace();
+    fails();
+    EXPECT_THROW(group->wait(), error);
+    EXPECT_NO_THROW(group->wait());
+    wrong += tracked::live() != before;
+  }
+  other.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace

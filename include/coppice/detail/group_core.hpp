@@ -91,6 +91,7 @@ class COPPICE_API group_core {
  private:
   class all_children_end;
   void outside_child_failed() noexcept;  // in the handler
+  std::exception_ptr take_serial_error() noexcept;
   [[noreturn]] void refuse_wait_of(const task_frame& t) const;
   void child_ended_elsewhere() noexcept;
   // order(children): acquire; pairs with the fetch_sub in child_ended_elsewhere().
@@ -119,7 +120,7 @@ class COPPICE_API group_core {
   task_frame* held_ = nullptr;   // under lock_
   bool earlier_ones_go_on_ =
       false;  // under lock_: stopped is only what is later than the first of the errors
-  std::exception_ptr serial_error_;
+  std::exception_ptr serial_error_;  // under lock_
   // Written by thieves.
   alignas(cache_line) atomic<std::int64_t> remote_{0};
   atomic<worker*> runner_{nullptr};
