@@ -49,11 +49,7 @@ class task_group {
     if (w != nullptr) [[likely]]
       return detail::spawn_child(*w, &core_, std::forward<F>(f), name);
     if (core_.serial_failed()) return false;
-    try {
-      std::forward<F>(f)();
-    } catch (...) {
-      core_.serial_child_failed();
-    }
+    detail::run_at_once(std::forward<F>(f), [this]() noexcept { core_.serial_child_failed(); });
     return true;
   }
 
@@ -84,11 +80,7 @@ bool spawn(F&& f, std::string_view name = {}) {
   detail::worker* const w = detail::forking_worker;
   if (w != nullptr) [[likely]]
     return detail::spawn_child(*w, nullptr, std::forward<F>(f), name);
-  try {
-    std::forward<F>(f)();
-  } catch (...) {
-    detail::report_serial_failure(name);
-  }
+  detail::run_at_once(std::forward<F>(f), [name]() noexcept { detail::report_serial_failure(name); });
   return true;
 }
 

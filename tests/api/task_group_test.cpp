@@ -492,4 +492,68 @@ TEST(grouping_serially, TwoThreadsOutsideWhoseChildrenFailLeaveOneErrorToTheWait
   EXPECT_EQ(wrong, 0);
 }
 
+// Throws when it is called, if it is to, and when it ends.
+class throws_at_its_end {
+ public:
+  explicit throws_at_its_end(bool also_before) : also_before_(also_before) {}
+  throws_at_its_end(throws_at_its_end&& other) noexcept
+      : also_before_(other.also_before_), lives_(std::exchange(other.lives_, false)) {}
+  void operator()() {
+    if (also_before_) throw failure("the body");
+  }
+  ~throws_at_its_end() noexcept(false) {
+    if (lives_) throw failure("the end");
+  }
+
+ private:
+  bool also_before_, lives_ = true;
+};
+
+TEST(grouping_serially, C07C08OutsideOfASchedulerAClosureIsMovedOrCopiedAndDiesBeforeWaitReturns) {
+  task_group group;
+  auto moved = [t = std::make_unique<tracked>()] {};
+  const long before = tracked::live();
+  group.spawn(std::move(moved));
+  group.wait();
+  EXPECT_EQ(tracked::live(), before - 1);
+
+  int sum = 0;
+  auto copied = [&sum, n = 0]() mutable { sum += ++n; };
+  for (int i = 0; i < 3; ++i) group.spawn(copied);
+  group.wait();
+  EXPECT_EQ(sum, 3) << "each child has a copy of its own";
+
+  EXPECT_TRUE(group.spawn(throws_at_its_end(false)));
+  EXPECT_EQ(support::failure_of([&] { group.wait(); }), "the end");
+  EXPECT_TRUE(group.spawn(throws_at_its_end(true)));
+  EXPECT_EQ(support::failure_of([&] { group.wait(); }), "the body");
+}
+
+TEST(grouping_serially, C01OutsideOfASchedulerAClosureThatCannotBeCopiedInIsNoChild) {
+  struct refuses_copies {
+    refuses_copies() = default;
+    refuses_copies(const refuses_copies&) { throw failure("the copy"); }
+    void operator()() const {}
+  };
+  task_group group;
+  const refuses_copies f;
+  EXPECT_EQ(support::failure_of([&] { group.spawn(f); }), "the copy");
+  EXPECT_NO_THROW(group.wait());
+  EXPECT_EQ(support::failure_of([&] { coppice::spawn(f); }), "the copy");
+}
+
+TEST(grouping_serially, C07C08OutsideOfASchedulerAChildOfNoGroupHasAClosureOfItsOwnToo) {
+  static std::vector<std::string> heard;  // NOLINT: the handler is a plain function
+  heard.clear();
+  coppice::set_unobserved_error_handler(
+      [](const coppice::job_report& r) { heard.push_back(r.errors.at(0).message); });
+  auto moved = [t = std::make_unique<tracked>()] {};
+  const long before = tracked::live();
+  coppice::spawn(std::move(moved));
+  EXPECT_EQ(tracked::live(), before - 1);
+  EXPECT_TRUE(coppice::spawn(throws_at_its_end(true)));
+  coppice::set_unobserved_error_handler(nullptr);
+  EXPECT_EQ(heard, (std::vector<std::string>{"the body", "the end"}));
+}
+
 }  // namespace

@@ -7,6 +7,7 @@
 #include <coppice/detail/config.hpp>
 #include <coppice/detail/group_core.hpp>
 #include <coppice/detail/job_core.hpp>
+#include <coppice/detail/room_for.hpp>
 #include <coppice/detail/slab.hpp>
 #include <coppice/detail/task_run.hpp>
 #include <coppice/detail/worker.hpp>
@@ -148,6 +149,25 @@ COPPICE_INLINE inline bool spawn_rarely_by_copy(worker& w, group_core* group, F&
     return detail::spawn_rarely(w, group, copy, name);
   } else {
     return detail::spawn_rarely(w, group, std::forward<F>(f), name);
+  }
+}
+
+// Outside of tasks a child runs at once. As there its closure is its own, and either end of it may throw:
+// then failed() is called, in the handler. Throws what moving f throws.
+template <class F, class Failed>
+void run_at_once(F&& f, const Failed& failed) {
+  using closure = std::decay_t<F>;
+  room_for<closure> room;
+  ::new (static_cast<void*>(std::addressof(room.made))) closure(std::forward<F>(f));
+  try {
+    static_cast<void>(std::move(room.made)());
+  } catch (...) {
+    failed();
+  }
+  try {
+    std::destroy_at(std::addressof(room.made));
+  } catch (...) {
+    failed();
   }
 }
 
