@@ -48,7 +48,8 @@ class task_group {
     detail::worker* const w = detail::forking_worker;
     if (w != nullptr) [[likely]]
       return detail::spawn_child(*w, &core_, std::forward<F>(f), name);
-    if (core_.serial_failed()) return false;
+    if (core_.refuses_outside()) return false;
+    const detail::group_core::child_outside counted(core_);
     detail::run_at_once(std::forward<F>(f), [this]() noexcept { core_.serial_child_failed(); });
     return true;
   }

@@ -142,6 +142,19 @@ void keep_as_secondary(task_frame& t, error_set& errors) noexcept {
 
 }  // namespace
 
+bool group_core::refuses_outside() const noexcept {
+  if (owner_ == nullptr) return serial_failed_.load(memory_order_relaxed);
+  return stopped() || task_->job->stopping();
+}
+
+void group_core::child_begins_outside() noexcept {
+  if (owner_ != nullptr) remote_.fetch_add(2, memory_order_relaxed);
+}
+
+void group_core::child_ended_outside() noexcept {
+  if (owner_ != nullptr) child_ended_elsewhere();
+}
+
 // A thread outside has run a child of a task's group: the task has the error, at its own place.
 void group_core::outside_child_failed() noexcept {
   job_state& job = job_state::of(*task_->job);
@@ -249,8 +262,10 @@ void group_core::wait() {
         "made it wait)");
   join_children();
   settle_held();
-  // Nobody else has a hand in the group now.
-  remote_.store(0, memory_order_relaxed);
+  // What has ended here or elsewhere counts no more. A thread outside may spawn all the while: its part
+  // stays.
+  const std::int64_t sleeps = remote_.load(memory_order_relaxed) & 1;
+  if (local_ != 0 || sleeps != 0) remote_.fetch_add(2 * local_ - sleeps, memory_order_relaxed);
   local_ = 0;
   const bool lost = lost_.load(memory_order_relaxed);
   lost_.store(false, memory_order_relaxed);

@@ -16,6 +16,7 @@
 
 #include "support/check.hpp"
 #include "support/ledger.hpp"
+#include "support/process.hpp"
 #include "support/scale.hpp"
 #include "support/tracked.hpp"
 #include "support/workers.hpp"
@@ -554,6 +555,83 @@ TEST(grouping_serially, C07C08OutsideOfASchedulerAChildOfNoGroupHasAClosureOfIts
   EXPECT_TRUE(coppice::spawn(throws_at_its_end(true)));
   coppice::set_unobserved_error_handler(nullptr);
   EXPECT_EQ(heard, (std::vector<std::string>{"the body", "the end"}));
+}
+
+// A child that a thread outside runs ends when its group's owner waits for it, or has not waited.
+class child_outside {
+ public:
+  explicit child_outside(task_group& group)
+      : thread_([this, &group] {
+          EXPECT_TRUE(group.spawn([this, t = tracked()] {
+            runs_.count_down();
+            support::wait_until_asleep(owner_, [&] { return owner_is_back_.load(); });
+            EXPECT_FALSE(owner_is_back_);
+            throw failure("outside");
+          }));
+        }) {
+    runs_.wait();
+  }
+  void owner_is_back() { owner_is_back_ = true; }
+  ~child_outside() { thread_.join(); }
+
+ private:
+  const pid_t owner_ = support::this_thread_number();
+  std::latch runs_{1};
+  std::atomic<bool> owner_is_back_{false};
+  std::thread thread_;
+};
+
+TEST_ON_WORKERS(grouping, C11AWaitWaitsForAChildThatAThreadOutsideRuns) {
+  const auto report = report_of(scheduler(), [] {
+    task_group group;
+    for (int i = 0; i < 3; ++i) {
+      child_outside child(group);
+      if (i == 1) group.spawn([] { coppice::spawn([] {}); });
+      EXPECT_EQ(support::failure_of([&] { group.wait(); }), "outside");
+      child.owner_is_back();
+    }
+    EXPECT_NO_THROW(group.wait());
+  });
+  EXPECT_EQ(lines(report), std::vector<std::string>{});
+}
+
+TEST_ON_WORKERS(grouping, AScopeIsNotLeftBeforeAChildThatAThreadOutsideRunsHasEnded) {
+  const auto report = report_of(scheduler(), [] {
+    std::optional<task_group> group(std::in_place);
+    child_outside child(*group);
+    group.reset();
+    child.owner_is_back();
+  });
+  EXPECT_EQ(lines(report), std::vector<std::string>{"root outside"});
+}
+
+TEST_ON_WORKERS(grouping, AWaitAmongChildrenThatAThreadOutsideSpawnsLosesCountOfNone) {
+  scheduler().run([] {
+    task_group group;
+    std::atomic<bool> over{false};
+    int ran = 0;  // plain on purpose
+    std::thread outside([&] {
+      for (int i = 0; i < support::scaled(2000); ++i) group.spawn([&] { ++ran; });
+      over = true;
+    });
+    while (!over) {
+      group.spawn([] {});
+      group.wait();
+    }
+    outside.join();
+    group.wait();
+    EXPECT_EQ(ran, support::scaled(2000));
+  });
+}
+
+TEST_ON_WORKERS(grouping, C15AThreadOutsideSpawnsNothingIntoTheGroupOfACancelledJob) {
+  std::atomic<bool> ran{false};
+  report_of(scheduler(), [&] {
+    task_group group;
+    coppice::this_task::cancel_job("enough");
+    std::thread([&] { EXPECT_FALSE(group.spawn([&] { ran = true; })); }).join();
+  });
+  EXPECT_FALSE(ran);
 }
 
 }  // namespace

@@ -33,10 +33,18 @@ class COPPICE_API group_core {
 
   void wait();
 
-  // Asked outside of tasks, where a group of a task may be used too.
-  bool serial_failed() const noexcept {
-    return (owner_ != nullptr ? stopped_ : serial_failed_).load(memory_order_relaxed);
-  }
+  // Outside of tasks a child runs at once, of a task's group too, whose wait waits for it. False: it may run.
+  COPPICE_COLD bool refuses_outside() const noexcept;
+  class child_outside {
+   public:
+    explicit child_outside(group_core& g) noexcept : group_(g) { g.child_begins_outside(); }
+    ~child_outside() { group_.child_ended_outside(); }
+    child_outside(const child_outside&) = delete;
+    child_outside& operator=(const child_outside&) = delete;
+
+   private:
+    group_core& group_;
+  };
   COPPICE_COLD void serial_child_failed() noexcept;  // in the handler
 
   // The task that waits for this group: it outlives the children, so those that it spawns itself need not
@@ -91,6 +99,8 @@ class COPPICE_API group_core {
  private:
   class all_children_end;
   void outside_child_failed() noexcept;  // in the handler
+  COPPICE_COLD void child_begins_outside() noexcept;
+  COPPICE_COLD void child_ended_outside() noexcept;
   std::exception_ptr take_serial_error() noexcept;
   [[noreturn]] void refuse_wait_of(const task_frame& t) const;
   void child_ended_elsewhere() noexcept;
