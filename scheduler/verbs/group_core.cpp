@@ -24,7 +24,7 @@ group_core::group_core() noexcept
       outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr),
       timed_(owner_ != nullptr ? worker_thread::of(*owner_).running : nullptr),
       stopped_(owner_ == nullptr),
-      floor_(owner_ != nullptr ? owner_->deque.top() : 0) {}
+      made_at_(owner_ != nullptr ? owner_->deque.top() : 0) {}
 
 bool group_core::has_children_of(const worker& w, const task_frame& t) noexcept {
   for (const group_core* g = w.innermost_group; g != nullptr; g = g->outer_)
@@ -77,12 +77,16 @@ void group_core::child_starts_strand(worker& w) noexcept {
 deque_index group_core::floor_of(const worker& w) noexcept {
   const deque_index floor = worker_thread::of(const_cast<worker&>(w)).floor;  // NOLINT
   const group_core* const g = w.innermost_group;
-  return g != nullptr ? std::max(g->floor_, floor) : floor;
+  return g != nullptr ? std::max(std::min(g->made_at_, g->floor_), floor) : floor;
 }
+
+// If all children are elsewhere, what lies here is older than they are, or none of their kin.
+void group_core::begin_wait() noexcept { floor_ = std::min(floor_, owner_->deque.top()); }
 
 void group_core::join_children() noexcept {
   if (over()) return;
   worker_thread& me = worker_thread::of(*owner_);
+  begin_wait();
   const spot outer = owner_->where();
   const measured_wait timed(me.running);
   // The usual children, which nobody has stolen.
@@ -100,6 +104,8 @@ void group_core::join_children() noexcept {
     if (over()) break;
   }
   if (!over()) {
+    // A branch that has run here may have waited too, and ended that.
+    begin_wait();
     all_children_end condition(*this);
     me.wait_for(condition, floor_);
   }
@@ -267,6 +273,7 @@ void group_core::wait() {
   const std::int64_t sleeps = remote_.load(memory_order_relaxed) & 1;
   if (local_ != 0 || sleeps != 0) remote_.fetch_add(2 * local_ - sleeps, memory_order_relaxed);
   local_ = 0;
+  made_at_ = std::min(made_at_, std::exchange(floor_, no_floor));
   const bool lost = lost_.load(memory_order_relaxed);
   lost_.store(false, memory_order_relaxed);
   stopped_.store(false, memory_order_relaxed);

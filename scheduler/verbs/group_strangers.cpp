@@ -93,15 +93,17 @@ bool group_core::move_below(worker& w, frame& stranger) noexcept {
     push_all(w, all);
     return w.deque.pop() == nullptr;  // unless a thief was quicker
   }
-  for (group_core* g = w.innermost_group; g != nullptr; g = g->outer_)
-    g->floor_ = std::min(g->floor_, w.deque.top());
+  for (group_core* g = w.innermost_group; g != nullptr; g = g->outer_) {
+    g->made_at_ = std::min(g->made_at_, w.deque.top());
+    if (g->floor_ != no_floor) g->floor_ = std::min(g->floor_, w.deque.top());
+  }
   line own;
   while (frame* const f = all.take_oldest())
     if (is_stranger(*f))
       push(w, *f);
     else
       own.add_newer(*f);
-  floor_ = w.deque.top();
+  made_at_ = floor_ = w.deque.top();
   worker_thread::of(w).floor = floor_;
   push_all(w, own);
   if (w.attention.load(memory_order_relaxed) != 0) answer_quietly(w);

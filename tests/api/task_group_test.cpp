@@ -634,4 +634,35 @@ TEST_ON_WORKERS(grouping, C15AThreadOutsideSpawnsNothingIntoTheGroupOfACancelled
   EXPECT_FALSE(ran);
 }
 
+// The first branch waits for a group in which there was no child when the others were forked. The last one,
+// elsewhere, spawns into it and ends when the first one waits: only then is the child run.
+TEST(grouping_of_two, C29AWaitWithinABranchRunsNoBranchThatIsOlderThanTheChildren) {
+  coppice::scheduler two({.workers = 2});
+  for (int i = 0; i < support::scaled(20) && !testing::Test::HasFailure(); ++i)
+    two.run([] {
+      waiter me;
+      const pid_t owner = support::this_thread_number();
+      std::atomic<bool> spawned{false}, wrong{false}, child_ran{false};
+      task_group group;
+      for (int round = 0; round < 2; ++round) {
+        spawned = false;
+        coppice::join(
+            [&] {
+              support::fork_until([&] { return spawned.load(); });
+              me.waits([&] { group.wait(); });
+            },
+            [&] {
+              me.expect_away();
+              wrong = true;
+            },
+            [&] {
+              group.spawn([&] { child_ran = true; });
+              spawned = true;
+              support::wait_until_asleep(owner, [&] { return wrong.load(); });
+            });
+      }
+      EXPECT_TRUE(child_ran);
+    });
+}
+
 }  // namespace

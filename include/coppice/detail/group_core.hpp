@@ -17,6 +17,7 @@
 #include <coppice/error_policy.hpp>
 #include <cstdint>
 #include <exception>
+#include <limits>
 
 namespace coppice {
 inline namespace v0 {
@@ -106,6 +107,7 @@ class COPPICE_API group_core {
   void child_ended_elsewhere() noexcept;
   // order(children): acquire; pairs with the fetch_sub in child_ended_elsewhere().
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }
+  void begin_wait() noexcept;
   void join_children() noexcept;
   bool has_not(const task_frame& child) const noexcept;
   bool is_stranger(const frame& f) const noexcept;
@@ -125,7 +127,11 @@ class COPPICE_API group_core {
   mutable mutex lock_;
   // The owner's, at every spawn.
   alignas(cache_line) std::int64_t local_ = 0;
-  deque_index floor_;            // its children lie above this index of the owner's deque, others may too
+  // Its children lie above this index of the owner's deque, others may too. Until the owner spawns one, or
+  // waits, it has none: what a branch that waits finds there was forked before.
+  static constexpr deque_index no_floor = std::numeric_limits<deque_index>::max();
+  deque_index floor_ = no_floor;
+  deque_index made_at_;  // the height when it was made, or lower: what lies above is not older than the group
   error_set* errors_ = nullptr;  // under lock_
   task_frame* held_ = nullptr;   // under lock_
   bool earlier_ones_go_on_ =
