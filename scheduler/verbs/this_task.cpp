@@ -13,8 +13,18 @@ namespace coppice {
 inline namespace v0 {
 namespace this_task {
 
+namespace {
+
+// The task whose code this is: none runs at the end of one, whatever waits on this thread.
+detail::task_frame* running_task() noexcept {
+  const detail::worker* const w = detail::forking_worker;
+  return w != nullptr ? w->task : nullptr;
+}
+
+}  // namespace
+
 bool stop_requested() noexcept {
-  const detail::task_frame* const t = detail::current_task();
+  const detail::task_frame* const t = running_task();
   return t != nullptr && t->job->stops(detail::this_worker->where());
 }
 
@@ -23,12 +33,12 @@ void throw_if_stopped() {
 }
 
 std::stop_token stop_token() {
-  const detail::task_frame* const t = detail::current_task();
+  const detail::task_frame* const t = running_task();
   return t != nullptr ? t->job->stop_token() : std::stop_token();
 }
 
 bool cancel_job(std::string reason) {
-  const detail::task_frame* const t = detail::current_task();
+  const detail::task_frame* const t = running_task();
   if (t == nullptr) return false;
   return detail::job_state::of(*t->job).request_stop(
       detail::stop_reason::cancelled, detail::to_text(detail::path_of(detail::this_worker->where())),
@@ -36,7 +46,7 @@ bool cancel_job(std::string reason) {
 }
 
 void fail(std::error_code code, std::string message) {
-  detail::task_frame* const t = detail::current_task();
+  detail::task_frame* const t = running_task();
   if (t == nullptr) throw std::system_error(code, message);
   detail::failure f;
   f.exception = std::make_exception_ptr(std::system_error(code, message));
@@ -59,7 +69,7 @@ void fail(std::error_code code, std::string message) {
 }
 
 std::chrono::nanoseconds remaining() {
-  const detail::task_frame* const t = detail::current_task();
+  const detail::task_frame* const t = running_task();
   if (t == nullptr) return std::chrono::nanoseconds::max();
   const auto& deadline = detail::job_state::of(*t->job).options.deadline;
   if (!deadline) return std::chrono::nanoseconds::max();
@@ -68,8 +78,8 @@ std::chrono::nanoseconds remaining() {
 }
 
 std::string path() {
-  return detail::current_task() != nullptr ? detail::to_text(detail::path_of(detail::this_worker->where()))
-                                           : std::string();
+  return running_task() != nullptr ? detail::to_text(detail::path_of(detail::this_worker->where()))
+                                   : std::string();
 }
 
 int worker() noexcept {

@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <stop_token>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -75,6 +76,40 @@ TEST_ON_WORKERS(unusual_use, C24ExceptionsThatAreNotKeptTakeTheirJobsAlong) {
       collecting());
   EXPECT_EQ(report.errors_total, 100U);
   EXPECT_EQ(report.errors.size(), 64U);
+}
+
+// Errors of children that are not kept die at the ends of these, and the others at the end of the root, which
+// waits for the children or has ended: they are no part of it.
+TEST_ON_WORKERS(unusual_use, WhatDiesAtTheEndOfATaskIsInNone) {
+  namespace this_task = coppice::this_task;
+  std::atomic<int> dead{0};
+  const auto dies = [&] {
+    ++dead;
+    EXPECT_EQ(this_task::path(), "");
+    EXPECT_FALSE(this_task::stop_requested());
+    EXPECT_FALSE(this_task::stop_token().stop_possible());
+    EXPECT_FALSE(this_task::cancel_job("an error has died"));
+    EXPECT_EQ(this_task::remaining(), std::chrono::nanoseconds::max());
+    EXPECT_THROW(this_task::fail(std::make_error_code(std::errc::io_error)), std::system_error);
+  };
+  std::exception_ptr thrown;
+  auto options = collecting(1);
+  options.deadline = clock_type::now() + std::chrono::hours(1);
+  const auto report = report_of(
+      scheduler(),
+      [&] {
+        coppice::task_group group;
+        for (int i = 0; i < 4; ++i) group.spawn([&] { throw ending(dies); });
+        try {
+          group.wait();
+        } catch (const ending&) {
+          thrown = std::current_exception();
+        }
+      },
+      options);
+  EXPECT_EQ(report.result, coppice::outcome::completed);
+  thrown = nullptr;
+  EXPECT_EQ(dead, 4);
 }
 
 TEST_ON_WORKERS(unusual_use, AnExceptionThatWasHandledSpawnsWhenItDies) {
