@@ -120,6 +120,11 @@ std::string demangled(const char* mangled) {
   return status == 0 && text != nullptr ? text.get() : mangled;
 }
 
+// Short where the demangled text is one that nobody writes.
+std::string type_name(const std::type_info& type) {
+  return type == typeid(std::string) ? "std::string" : demangled(type.name());
+}
+
 bool later_on_top(const failure& a, const failure& b) noexcept { return is_earlier(a, b); }
 
 // The text of a job's error is in that of a task that lets it pass, and so on: without a bound what many
@@ -142,20 +147,17 @@ task_error describe(const failure& f) {
   e.worker = f.worker;
   e.after_cancel = f.after_cancel;
   e.secondary = f.secondary;
+  const std::type_info* const type = type_of(f.exception);
+  e.type = type != nullptr ? type_name(*type) : "unknown exception";
   try {
     std::rethrow_exception(f.exception);
   } catch (const std::exception& x) {
-    e.type = demangled(typeid(x).name());
     e.message = x.what();
   } catch (const char* text) {
-    e.type = "char const*";
     e.message = text != nullptr ? text : "(null)";
   } catch (const std::string& text) {
-    e.type = "std::string";
     e.message = text;
   } catch (...) {
-    const std::type_info* const type = abi::__cxa_current_exception_type();
-    e.type = type != nullptr ? demangled(type->name()) : "unknown exception";
     e.message = e.type;
   }
   bound_text(e.message);
@@ -211,7 +213,7 @@ std::vector<error_kind> type_counts::kinds() const {
   std::vector<error_kind> all;
   all.reserve(types_.size() + 1);
   for (const entry& t : types_)
-    if (t.count != 0) all.push_back({demangled(t.type->name()), t.count});
+    if (t.count != 0) all.push_back({type_name(*t.type), t.count});
   if (others_ != 0) all.push_back({"others", others_});
   std::sort(all.begin(), all.end(), [](const error_kind& a, const error_kind& b) {
     return a.count != b.count ? a.count > b.count : a.type < b.type;

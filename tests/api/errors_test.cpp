@@ -65,6 +65,20 @@ TEST_ON_WORKERS(failing, C03AnyTypeIsAcceptedAndItsTypeAndTextAreKept) {
   }
 }
 
+TEST_ON_WORKERS(failing, C03AnErrorAndItsKindNameTheSameType) {
+  static char text[] = "text";
+  const auto types_of = [&](auto thrown) {
+    const auto report = report_of(scheduler(), [&] { throw thrown; });
+    return std::pair(report.errors.at(0).type, report.kinds.at(0).type);
+  };
+  const auto same = [](const char* type) { return std::pair(std::string(type), std::string(type)); };
+  EXPECT_EQ(types_of(std::string("string")), same("std::string"));
+  EXPECT_EQ(types_of(static_cast<const char*>(text)), same("char const*"));
+  EXPECT_EQ(types_of(static_cast<char*>(text)), same("char*"));
+  EXPECT_EQ(types_of(std::out_of_range("standard")), same("std::out_of_range"));
+  EXPECT_EQ(types_of(42), same("int"));
+}
+
 TEST_ON_WORKERS(failing, C04FailRecordsAFailureAndTheBodyGoesOn) {
   bool went_on = false;  // plain on purpose
   const auto report = report_of(scheduler(), [&] {
