@@ -31,7 +31,7 @@ class task_group {
   task_group& operator=(const task_group&) = delete;
 
   /// Cancels what has not started (not under serial_first), joins, never throws. Errors that nobody waited
-  /// for become errors of the task.
+  /// for become errors of the task. In a child made by fork() it does nothing.
   ~task_group() = default;
 
   /// Makes f() a child of the running task and of this group. False: the job is cancelled or, under
@@ -39,7 +39,8 @@ class task_group {
   ///
   /// Threads: any; the children of a task are numbered in the order of its own calls.
   /// Throws: what moving f throws, std::bad_alloc, recursion_too_deep; std::logic_error in a task, if the
-  /// group was made outside of any, where no task would wait for f; never what f throws.
+  /// group was made outside of any, where no task would wait for f; scheduler_stopped in a child made by
+  /// fork(), if a task of the parent has made the group; never what f throws.
   /// Cost: no allocation for closures of up to 64 bytes, no read-modify-write on the owner's thread.
   /// Lifetime: f is moved or copied; it is destroyed before wait() returns.
   template <class F>
@@ -62,7 +63,7 @@ class task_group {
   /// Throws: the original exception of the failed child with the smallest path, the other failures becoming
   /// secondary errors of the task; cancelled, if none has failed and the job is cancelled or a child was
   /// skipped; would_deadlock in a child of this group, or below one; std::logic_error in any other task, or
-  /// on another thread.
+  /// on another thread; scheduler_stopped in a child made by fork().
   void wait() { core_.wait(); }
 
  private:

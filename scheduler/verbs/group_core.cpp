@@ -2,6 +2,7 @@
 #include <coppice/detail/group_core.hpp>
 #include <coppice/detail/job_core.hpp>
 #include <coppice/detail/task_run.hpp>
+#include <coppice/stop.hpp>
 #include <exception>
 #include <memory>
 #include <new>
@@ -148,8 +149,20 @@ void keep_as_secondary(task_frame& t, error_set& errors) noexcept {
 
 }  // namespace
 
-bool group_core::refuses_outside() const noexcept {
+bool group_core::inherited_over_fork() const noexcept {
+  return task_ != nullptr && job_state::of(*task_->job).inherited_over_fork();
+}
+
+void group_core::refuse_inherited() const {
+  if (inherited_over_fork())
+    throw scheduler_stopped(
+        "coppice: a task_group of a task that runs in the parent process of a fork (make a group in the "
+        "child)");
+}
+
+bool group_core::refuses_outside() const {
   if (owner_ == nullptr) return serial_failed_.load(memory_order_relaxed);
+  refuse_inherited();
   return stopped() || task_->job->stopping();
 }
 
@@ -158,11 +171,12 @@ void group_core::child_begins_outside() noexcept {
 }
 
 void group_core::child_ended_outside() noexcept {
-  if (owner_ != nullptr) child_ended_elsewhere();
+  if (owner_ != nullptr && !inherited_over_fork()) child_ended_elsewhere();
 }
 
 // A thread outside has run a child of a task's group: the task has the error, at its own place.
 void group_core::outside_child_failed() noexcept {
+  if (inherited_over_fork()) return report_serial_failure("task_group");
   job_state& job = job_state::of(*task_->job);
   failure f;
   f.exception = std::current_exception();
@@ -242,16 +256,20 @@ void group_core::refuse_unless_of_task() const {
       "it (make the group in the task that waits for it)");
 }
 
-void group_core::refuse_wait_of(const task_frame& t) const {
-  for (const task_frame* above = &t; above != nullptr && above != task_; above = above->parent())
+void group_core::refuse_wait_of(const task_frame* t) const {
+  refuse_inherited();
+  for (const task_frame* above = t; above != nullptr && above != task_; above = above->parent())
     if (above->group == this)
       throw would_deadlock(
           "coppice: this wait could never end: a child of a task_group, or what it has spawned, waits for "
           "that "
           "group (wait where the group was made)");
   throw std::logic_error(
-      "coppice: task_group::wait was called by another task than the one that made the group (let the task "
-      "that made it wait)");
+      t != task_ && t != nullptr
+          ? "coppice: task_group::wait was called by another task than the one that made the "
+            "group (let the task that made it wait)"
+          : "coppice: task_group::wait was called on another thread than the one that made "
+            "the group (let the task that made it wait)");
 }
 
 void group_core::wait() {
@@ -260,12 +278,7 @@ void group_core::wait() {
     return;
   }
   const task_frame* const t = current_task();
-  if (t != task_ && t != nullptr) refuse_wait_of(*t);
-  if (this_worker != owner_)
-    throw std::logic_error(
-        "coppice: task_group::wait was called on another thread than the one that made the group (let the "
-        "task that "
-        "made it wait)");
+  if ((t != task_ && t != nullptr) || this_worker != owner_) refuse_wait_of(t);
   join_children();
   settle_held();
   // What has ended here or elsewhere counts no more. A thread outside may spawn all the while: its part
@@ -307,6 +320,8 @@ group_core::~group_core() {
     }
     return;
   }
+  // In a forked child everything is the parent's.
+  if (this_worker != owner_ && inherited_over_fork()) return;
   if (!over()) {
     // Under serial_first all of them are earlier than what leaves the scope: the serial run has run them.
     if (!task_->job->keeps_what_is_earlier())

@@ -35,7 +35,8 @@ class COPPICE_API group_core {
   void wait();
 
   // Outside of tasks a child runs at once, of a task's group too, whose wait waits for it. False: it may run.
-  COPPICE_COLD bool refuses_outside() const noexcept;
+  // Throws scheduler_stopped in a forked child, if a task of the parent has made the group.
+  COPPICE_COLD bool refuses_outside() const;
   class child_outside {
    public:
     explicit child_outside(group_core& g) noexcept : group_(g) { g.child_begins_outside(); }
@@ -103,7 +104,9 @@ class COPPICE_API group_core {
   COPPICE_COLD void child_begins_outside() noexcept;
   COPPICE_COLD void child_ended_outside() noexcept;
   std::exception_ptr take_serial_error() noexcept;
-  [[noreturn]] void refuse_wait_of(const task_frame& t) const;
+  bool inherited_over_fork() const noexcept;
+  void refuse_inherited() const;
+  [[noreturn]] void refuse_wait_of(const task_frame* t) const;  // null: of no task
   void child_ended_elsewhere() noexcept;
   // order(children): acquire; pairs with the fetch_sub in child_ended_elsewhere().
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }

@@ -1,6 +1,7 @@
 // C-37: fork at each stage of a scheduler's life. In the child nothing hangs: what belongs to the parent says
 // so, and what is made in the child works.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <latch>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -20,6 +22,7 @@
 #include "child.hpp"
 #include "support/fib.hpp"
 #include "support/scale.hpp"
+#include "support/workers.hpp"
 
 namespace {
 
@@ -206,6 +209,52 @@ TEST(fork, C37AChildOfATaskIsNoWorkerAndRunsSerially) {
              CLAIM(fib(15) == 610) && refuses([&] { s.submit([] {}); }) && a_fresh_one_works();
     }));
   }));
+}
+
+TEST(fork, C37TheGroupOfATaskRefusesInTheChildAndIsWaitedForInTheParent) {
+  coppice::scheduler s({.workers = 2});
+  EXPECT_TRUE(s.run([] {
+    std::latch running{1}, release{1};
+    std::optional<coppice::task_group> group(std::in_place);
+    group->spawn([&] {
+      running.count_down();
+      release.wait();
+    });
+    support::fork_until([&] { return running.try_wait(); });
+    bool ran = false;
+    const bool held = bool(holds_in_child([&] {
+      const bool all = refuses([&] { group->wait(); }) &&
+                       refuses([&] { group->spawn([&] { ran = true; }); }) && CLAIM(!ran);
+      group.reset();
+      return all && a_fresh_one_works();
+    }));
+    release.count_down();
+    group->wait();
+    return held;
+  }));
+}
+
+// A thread outside runs a child of the group and forks in it: what fails in the copy is no error of the task.
+TEST(fork, C37WhatFailsInTheCopyOfAChildOfAGroupGoesToTheHandler) {
+  static std::string heard;
+  coppice::set_unobserved_error_handler([](const coppice::job_report& r) { heard = r.errors.at(0).message; });
+  coppice::scheduler s({.workers = 2});
+  int status = -1;
+  s.run([&] {
+    coppice::task_group group;
+    std::thread([&] {
+      pid_t child = -1;
+      group.spawn([&] {
+        child = ::fork();
+        if (child == 0) throw std::runtime_error("in the copy");
+      });
+      if (child == 0) ::_exit(heard == "in the copy" ? 0 : 1);
+      ::waitpid(child, &status, 0);
+    }).join();
+    group.wait();
+  });
+  coppice::set_unobserved_error_handler(nullptr);
+  EXPECT_EQ(status, 0);
 }
 
 // What a worker of this process has on its stack where it waits, a child's worker has overwritten there: the
