@@ -144,6 +144,8 @@ class COPPICE_API would_deadlock : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
   ~would_deadlock() override;
+  would_deadlock(const would_deadlock&) = default;
+  would_deadlock& operator=(const would_deadlock&) = default;
 };
 
 /// The tree is nested deeper than the worker's stack; see scheduler_options::stack_bytes.
@@ -151,6 +153,8 @@ class COPPICE_API recursion_too_deep : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
   ~recursion_too_deep() override;
+  recursion_too_deep(const recursion_too_deep&) = default;
+  recursion_too_deep& operator=(const recursion_too_deep&) = default;
 };
 
 /// Sets who hears of the errors of a job that nobody looked at, when its handle is destroyed or, for a

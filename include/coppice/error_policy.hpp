@@ -2,11 +2,15 @@
 // data; any thread.
 //
 //   scheduler.submit(search, {.errors = coppice::error_policy::serial_first()});
-//   scheduler.submit(crawl, {.errors = coppice::error_policy::after(100)});         // the hundredth stops it
-//   scheduler.submit(import, {.errors = coppice::error_policy::fraction(0.1, 50)}); // more than a tenth, of
-//   50 scheduler.submit(build, {.errors = coppice::error_policy::when(
-//       [](const coppice::task_error& e, const coppice::error_count&) { return e.type == "std::bad_alloc";
-//       })});
+//
+//   // The hundredth stops it; more than a tenth, of 50 at least.
+//   scheduler.submit(crawl, {.errors = coppice::error_policy::after(100)});
+//   scheduler.submit(import, {.errors = coppice::error_policy::fraction(0.1, 50)});
+//
+//   const auto memory_ends = [](const coppice::task_error& e, const coppice::error_count&) {
+//     return e.type == "std::bad_alloc";
+//   };
+//   scheduler.submit(build, {.errors = coppice::error_policy::when(memory_ends)});
 #pragma once
 
 #include <coppice/detail/config.hpp>

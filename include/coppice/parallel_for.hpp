@@ -23,7 +23,7 @@ template <class I>
 std::uint64_t distance_of(const I& first, const I& last) {
   if constexpr (std::is_integral_v<I>) {
     if (!(first < last)) return 0;
-    using wide = std::make_unsigned_t<std::conditional_t<std::is_same_v<I, bool>, int, I>>;
+    using wide = std::make_unsigned_t<I>;
     return static_cast<std::uint64_t>(static_cast<wide>(static_cast<wide>(last) - static_cast<wide>(first)));
   } else {
     const auto n = last - first;
@@ -34,7 +34,7 @@ std::uint64_t distance_of(const I& first, const I& last) {
 template <class I>
 I advanced(const I& first, std::uint64_t by) {
   if constexpr (std::is_integral_v<I>) {
-    using wide = std::make_unsigned_t<std::conditional_t<std::is_same_v<I, bool>, int, I>>;
+    using wide = std::make_unsigned_t<I>;
     return static_cast<I>(static_cast<wide>(static_cast<wide>(first) + static_cast<wide>(by)));
   } else {
     return first + static_cast<typename std::iterator_traits<I>::difference_type>(by);

@@ -132,9 +132,9 @@ class quick_sort {
 ///
 /// Threads: any. cmp may run on any worker at the same time.
 /// Blocks: until the range is sorted.
-/// Throws: what cmp or a move throws, cancelled. The range then holds living elements, of which at most one
-/// for each worker is moved from. Cost: n log n comparisons, in place; partitions of more than 2^17 elements
-/// are split too. Source: Edelkamp and Weiss, BlockQuicksort (2016), for the partition.
+/// Throws: what cmp or a move throws, cancelled, recursion_too_deep. The range then holds living elements, of
+/// which at most one for each worker is moved from. Cost: n log n comparisons, in place; partitions of more
+/// than 2^17 elements are split too. Source: Edelkamp and Weiss, BlockQuicksort (2016), for the partition.
 template <class It, class Cmp = std::less<>>
 void parallel_sort(It first, It last, Cmp cmp = {}) {
   if (!(first < last)) return;

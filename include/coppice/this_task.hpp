@@ -33,7 +33,7 @@ COPPICE_API bool cancel_job(std::string reason);
 /// after it, makes a secondary error. A join or group that waits for this task throws std::system_error(code,
 /// message).
 ///
-/// Throws: std::system_error(code, message) outside of a task.
+/// Throws: std::system_error(code, message) outside of a task, std::bad_alloc in one.
 COPPICE_API void fail(std::error_code code, std::string message = {});
 
 /// Time left until the job's deadline, at least zero; nanoseconds::max() without a deadline.

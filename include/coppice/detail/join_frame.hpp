@@ -65,9 +65,10 @@ struct alignas(2 * sizeof(void*)) branch_head : frame, place {
   COPPICE_INLINE branch_head(const beginning& first, spot above, std::uint32_t branches_before) noexcept {
     using two_words [[gnu::vector_size(16), gnu::may_alias]] = long long;
     static_assert(sizeof(frame) == sizeof(two_words) && sizeof(place) == sizeof(two_words));
-    *reinterpret_cast<two_words*>(static_cast<frame*>(this)) = *reinterpret_cast<const two_words*>(&first);
+    *static_cast<two_words*>(static_cast<void*>(static_cast<frame*>(this))) =
+        *static_cast<const two_words*>(static_cast<const void*>(&first));
     // With nothing in the upper word that is one instruction from the spot to both.
-    *reinterpret_cast<two_words*>(static_cast<place*>(this)) =
+    *static_cast<two_words*>(static_cast<void*>(static_cast<place*>(this))) =
         two_words{static_cast<long long>(link(above, place_kind::join)), branches_before};
   }
 #else
