@@ -494,15 +494,15 @@ TEST(grouping_serially, TwoThreadsOutsideWhoseChildrenFailLeaveOneErrorToTheWait
 }
 
 // Throws when it is called, if it is to, and when it ends.
-class throws_at_its_end {
+class throws_as_it_ends {
  public:
-  explicit throws_at_its_end(bool also_before) : also_before_(also_before) {}
-  throws_at_its_end(throws_at_its_end&& other) noexcept
+  explicit throws_as_it_ends(bool also_before) : also_before_(also_before) {}
+  throws_as_it_ends(throws_as_it_ends&& other) noexcept
       : also_before_(other.also_before_), lives_(std::exchange(other.lives_, false)) {}
   void operator()() {
     if (also_before_) throw failure("the body");
   }
-  ~throws_at_its_end() noexcept(false) {
+  ~throws_as_it_ends() noexcept(false) {
     if (lives_) throw failure("the end");
   }
 
@@ -524,9 +524,9 @@ TEST(grouping_serially, C07C08OutsideOfASchedulerAClosureIsMovedOrCopiedAndDiesB
   group.wait();
   EXPECT_EQ(sum, 3) << "each child has a copy of its own";
 
-  EXPECT_TRUE(group.spawn(throws_at_its_end(false)));
+  EXPECT_TRUE(group.spawn(throws_as_it_ends(false)));
   EXPECT_EQ(support::failure_of([&] { group.wait(); }), "the end");
-  EXPECT_TRUE(group.spawn(throws_at_its_end(true)));
+  EXPECT_TRUE(group.spawn(throws_as_it_ends(true)));
   EXPECT_EQ(support::failure_of([&] { group.wait(); }), "the body");
 }
 
@@ -552,7 +552,7 @@ TEST(grouping_serially, C07C08OutsideOfASchedulerAChildOfNoGroupHasAClosureOfIts
   const long before = tracked::live();
   coppice::spawn(std::move(moved));
   EXPECT_EQ(tracked::live(), before - 1);
-  EXPECT_TRUE(coppice::spawn(throws_at_its_end(true)));
+  EXPECT_TRUE(coppice::spawn(throws_as_it_ends(true)));
   coppice::set_unobserved_error_handler(nullptr);
   EXPECT_EQ(heard, (std::vector<std::string>{"the body", "the end"}));
 }
