@@ -1,6 +1,7 @@
 // Jobs on the whole shipped library: threads, machine and clock are the explorer's, everything else is as
 // users get it.
 #include <coppice/coppice.hpp>
+#include <coppice/detail/worker.hpp>
 #include <optional>
 
 #include "explorer/program.hpp"
@@ -162,6 +163,54 @@ MODEL(LastHolderOfAJobComesAfterTheOthers, (long_within(1))) {
   first->wait();
   while (second_runs.load(std::memory_order_relaxed) == 0) coppice::detail::relax();
   first.reset();
+  second.wait();
+}
+
+// For threads that have nothing else to do until it is open.
+class gate {
+ public:
+  void pass() {
+    while (open_.load(std::memory_order_acquire) == 0) coppice::platform::futex_wait(open_, 0);
+  }
+  void open() {
+    open_.store(1, std::memory_order_release);
+    coppice::platform::futex_wake_all(open_);
+  }
+
+ private:
+  coppice::platform::futex_word open_{0};
+};
+
+// Who has run the last task, which was worth the way, takes a branch of another job from the same worker.
+MODEL(JobIsOverThoughItsLastWorkerGoesOnWithABranchOfAnother, (long_within(0))) {
+  gate child_runs, forked, branch_runs, told;
+  scheduler s(workers(2));
+  auto first = s.submit([&] {
+    coppice::spawn([&] {
+      child_runs.open();
+      forked.pass();
+      const auto since = coppice::detail::clock::now();
+      while (coppice::detail::clock::now() - since < coppice::detail::worth_a_steal) {
+      }
+    });
+    child_runs.pass();
+  });
+  child_runs.pass();
+  auto second = s.submit([&] {
+    using namespace coppice::detail;
+    this_worker->attention.fetch_or(attention_bit::hungry, std::memory_order_seq_cst);
+    coppice::join(
+        [&] {
+          forked.open();
+          branch_runs.pass();
+        },
+        [&] {
+          branch_runs.open();
+          told.pass();
+        });
+  });
+  first.wait();
+  told.open();
   second.wait();
 }
 
