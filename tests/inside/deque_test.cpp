@@ -161,8 +161,6 @@ TEST(split_deque, ExposureGivesNothingThatTheOwnerPopsMeanwhile) {
   EXPECT_EQ(d.pop(), nullptr);
 }
 
-// One owner pushes and pops in a pattern that grows and shrinks, thieves steal and expose. Each item is taken
-// exactly once per time that it was pushed. Capacity 8: slots are refilled under thieves all the time.
 TEST(split_deque, TheReserveIsLeftToThoseThatAskForIt) {
   basic_split_deque<8, 3> d;
   std::array<item, 9> items;
@@ -183,6 +181,23 @@ TEST(split_deque, TheReserveIsLeftToThoseThatAskForIt) {
   EXPECT_EQ(d.room(), 5U);
 }
 
+// By turns, and nobody counts the room in between.
+TEST(split_deque, WhatHasBeenInTheReserveMakesNoRoomForOthers) {
+  basic_split_deque<8, 3> d;
+  std::array<item, 7> items;
+  for (std::size_t i = 0; i < 5; ++i) push(d, items[i]);
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_TRUE(d.push_into_reserve(items[5])) << round;
+    EXPECT_EQ(d.pop(), &items[5]);
+    coppice::detail::deque_index index = 0;
+    EXPECT_FALSE(d.push_below_bound(items[6], &index)) << round;
+    EXPECT_FALSE(d.has_room()) << round;
+  }
+  EXPECT_EQ(d.size(), 5U);
+}
+
+// One owner pushes and pops in a pattern that grows and shrinks, thieves steal and expose. Each item is taken
+// exactly once per time that it was pushed. Capacity 8: slots are refilled under thieves all the time.
 template <std::uint32_t Capacity>
 void storm(unsigned thieves, std::uint64_t rounds, bool expose) {
   auto d = std::make_unique<basic_split_deque<Capacity>>();

@@ -185,11 +185,12 @@ MODEL(ReserveTakesWhatAFullDequeRefuses, {.preemptions = 2}) {
   s.items[2].contents = 1;
   const bool second = s.deque.push_into_reserve(s.items[2]);
   check(!second || s.taken.times(0) == 1, "a slot that was not left is not there twice");
-  s.drain();
-  check(s.deque.has_room(), "what is popped makes room");
-  s.push(3);
+  check(!s.deque.has_room() && !s.try_push(3), "nor after this one");
   s.drain();
   a.join();
+  check(s.deque.has_room(), "what is taken makes room");
+  s.push(3);
+  s.drain();
   check(s.taken.times(0) == 1 && s.taken.times(1) == 1 && s.taken.times(2) == second && s.taken.times(3) == 1,
         "each was taken once");
 }

@@ -18,8 +18,8 @@
 //       without the lock only at or above limit.
 //   I3  slot i is written again only when i < read_, and read_ passes i only after the thief of i has left
 //       null in the slot: a thief reads its slot after the exchange and still finds its frame.
-//   I5  head <= bound_ <= read_ + Capacity; above read_ + Capacity - Reserve bound_ follows head: the last
-//       slots are filled by push_into_reserve() alone.
+//   I5  bound_ <= read_ + Capacity - Reserve, and an ordinary push stores below bound_; head <= read_ +
+//       Capacity: the last slots are filled by push_into_reserve() alone.
 //   I4  steals take the oldest: when index i was taken by a thief, everything below i is taken.
 //
 // Orders
@@ -80,13 +80,13 @@ class basic_split_deque {
 
   // Whether a push would succeed now.
   bool has_room() noexcept {
-    if (head_.load(memory_order_relaxed) != bound_) [[likely]]
+    if (head_.load(memory_order_relaxed) < bound_) [[likely]]
       return true;
     return find_room();
   }
   // How many pushes would.
   std::uint32_t room() noexcept {
-    find_room();
+    if (!find_room()) return 0;
     return static_cast<std::uint32_t>(bound_ - head_.load(memory_order_relaxed));
   }
   // As push_below_bound(), up to the last slot: for what must not run inline. False: not even that is free.
@@ -94,22 +94,17 @@ class basic_split_deque {
     find_room();
     const deque_index h = head_.load(memory_order_relaxed);
     if (h - read_ == Capacity) return false;
-    if (h == bound_) ++bound_;
-    deque_index index = 0;
-    return push_below_bound(f, &index);
+    put(h, f);
+    return true;
   }
 
   // False: the deque is full, unless has_room() says otherwise. Else *index is the frame's, for
   // pop_if_private().
   bool push_below_bound(frame& f, deque_index* index) noexcept {
     const deque_index h = head_.load(memory_order_relaxed);
-    if (h == bound_) [[unlikely]]
+    if (h >= bound_) [[unlikely]]
       return false;
-    slots_[h & mask].store(&f, memory_order_relaxed);
-    // order(push): release; pairs with the acquire of head_ in expose().
-    head_.store(h + 1, memory_order_release);
-    // Before the attention word is read: pairs with the barrier in worker_thread::ask_all_to_share().
-    compiler_barrier();
+    put(h, f);
     *index = h;
     return true;
   }
@@ -157,6 +152,15 @@ class basic_split_deque {
   }
 
  private:
+  // On top, where the slot is free.
+  void put(deque_index h, frame& f) noexcept {
+    slots_[h & mask].store(&f, memory_order_relaxed);
+    // order(push): release; pairs with the acquire of head_ in expose().
+    head_.store(h + 1, memory_order_release);
+    // Before the attention word is read: pairs with the barrier in worker_thread::ask_all_to_share().
+    compiler_barrier();
+  }
+
   std::uint32_t share_part(std::uint32_t divisor) noexcept {
     const std::lock_guard hold(lock_);
     const deque_index h = head_.load(memory_order_relaxed);
@@ -307,8 +311,8 @@ class basic_split_deque {
     const deque_index tail = near(tail_of(word_.load(memory_order_relaxed)), h);
     // order(steal-slot): relaxed; pairs with the null in steal_seen().
     while (read_ != tail && slots_[read_ & mask].load(memory_order_relaxed) == nullptr) ++read_;
-    bound_ = std::max(read_ + (Capacity - Reserve), h);
-    return h != bound_;
+    bound_ = read_ + (Capacity - Reserve);
+    return h < bound_;
   }
 
   // The owner's line. Thieves touch it only to expose.
