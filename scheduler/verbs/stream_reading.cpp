@@ -77,8 +77,9 @@ bool stream_core::help_here(stream_core& reader) {
 bool stream_core::rests_from(const stream_core& stage) noexcept {
   const bool here = this == &stage;
   if (!here && !source()->rests_from(stage)) return false;
-  if (works() || (!here && !gate_.nobody_comes())) return false;
+  // A step that begins is at work in the section in which it comes no more.
   const std::lock_guard hold(mutex_);
+  if (works() || (!here && !gate_.nobody_comes())) return false;
   gather();
   return first_ == nullptr;
 }

@@ -11,6 +11,7 @@ using model::thread;
 using stream_model::numbers;
 using stream_model::pool;
 using stream_model::stage;
+using stream_model::stage_with_source;
 using stream_model::started;
 
 MODEL(EachInputOfAStreamIsReadOnce, (long_within(2))) {
@@ -116,7 +117,7 @@ MODEL(AStageThatWaitsToBeToldGoesOnWithWhatItTook, ({.preemptions = 1, .stale_to
   auto* const s = new stage(p, *source, 4, {.capacity = 2});
   s->in_input = [](unsigned value, stage& self) {
     if (value == 0) self.first();
-    if (value == 2) self.source.one.raise();
+    if (value == 2) self.from.one.raise();
   };
   stream_model::flag nothing_found, two_to_come;
   s->first = [&] {
@@ -143,6 +144,24 @@ MODEL(AStageThatWaitsToBeToldGoesOnWithWhatItTook, ({.preemptions = 1, .stale_to
   source->run_posted();
   p.work();
   reader->join();
+}
+
+// Two inputs are ready for a stage with room for one. When its first result has been read, its next step is
+// posted, and begins while the reader asks whether it may run one of the source: not while the second result
+// is on its way, which comes from nowhere else.
+MODEL(AStepThatBeginsIsOnItsWayToTheReader, (long_within(2))) {
+  pool p;
+  started source(p, 2, {.capacity = 2});
+  while (p.run(*source)) {
+  }
+  auto* const s = new stage_with_source(p, *source, 2, {.capacity = 1});
+  s->start();
+  s->run_posted();
+  s->give_back(s->next());
+  thread worker([&] { s->run_posted(); });
+  check(!s->rests_from(*source), "it is posted, or at work, or there is its result");
+  worker.join();
+  s->abandon();
 }
 
 }  // namespace

@@ -234,20 +234,20 @@ class started {
 // A stage that passes on the numbers of another stream.
 class stage : public stream_of_numbers {
  public:
-  stage(pool& p, numbers& from, unsigned n, stream_options options)
-      : stream_of_numbers(p, std::move(options), true), source(from), runs_(n) {}
+  stage(pool& p, numbers& source, unsigned n, stream_options options)
+      : stream_of_numbers(p, std::move(options), true), from(source), runs_(n) {}
   void read_to_the_end() {
     while (stream_node* const got = next()) give_back(got);
     runs_.check_exactly_once();
   }
 
   void (*in_input)(unsigned value, stage& self) = nullptr;
-  numbers& source;
+  numbers& from;
 
  protected:
   pulled run_one(stream_node& base) noexcept override {
     bool ended = false;
-    const numbers::node* const read = source.read_for(*this, ended);
+    const numbers::node* const read = from.read_for(*this, ended);
     if (read == nullptr) return ended ? pulled::end : pulled::nothing;
     const unsigned value = read->value;
     if (!taken(base, false)) return pulled::item;
@@ -258,6 +258,15 @@ class stage : public stream_of_numbers {
 
  private:
   model::ledger runs_;
+};
+
+// One whose reader looks at the stream before it, too.
+class stage_with_source final : public stage {
+ public:
+  using stage::stage;
+
+ protected:
+  stream_core* source() const noexcept override { return &from; }
 };
 
 }  // namespace stream_model
