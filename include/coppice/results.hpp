@@ -107,10 +107,9 @@ class results {
   results() noexcept = default;
   results(results&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
   results& operator=(results&& other) noexcept {
-    if (this != &other) {
-      if (core_ != nullptr) core_->abandon();
-      core_ = std::exchange(other.core_, nullptr);
-    }
+    // That the old one goes may call code of users, which finds the new one.
+    auto* const before = std::exchange(core_, std::exchange(other.core_, nullptr));
+    if (before != nullptr) before->abandon();
     return *this;
   }
   ~results() {

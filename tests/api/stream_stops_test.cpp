@@ -10,6 +10,7 @@
 #include <optional>
 #include <ranges>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -424,6 +425,48 @@ TYPED_TEST(stream_stops, C19AnErrorThatIsKeptNoLongerCancelsItsStreamAsItDies) {
   ASSERT_EQ(stream->report().errors.size(), 1u);
   EXPECT_EQ(stream->report().errors[0].path, "root/0");
   EXPECT_EQ(stream->report().errors_total, 2u);
+}
+
+// The handler of what nobody read is called as the stream ends that is assigned over.
+TYPED_TEST(stream_stops, C33AStreamThatIsAssignedOverEndsOnceThoughItsHandlerAssignsToo) {
+  static results<void>* assigned;
+  static int heard;
+  heard = 0;
+  std::latch failed{1};
+  results<void> stream = this->pool(1).map(numbers(2), [&failed](int i) {
+    if (i == 1) failed.count_down();
+    if (i == 0) throw std::runtime_error("unread");
+  });
+  assigned = &stream;
+  coppice::set_unobserved_error_handler([](const coppice::job_report&) {
+    ++heard;
+    *assigned = {};
+  });
+  failed.wait();
+  stream = {};
+  coppice::set_unobserved_error_handler(nullptr);
+  EXPECT_EQ(heard, 1);
+  EXPECT_TRUE(stream.done());
+}
+
+TEST(streams_that_stop, C33AStopCallbackOfAnInputMayAssignOverTheStreamThatIsAssignedOver) {
+  coppice::scheduler pool({.workers = 2});
+  std::latch running{1}, stopped{1};
+  results<int> stream;
+  int called = 0;
+  stream = pool.map(numbers(1), [&](int i) {
+    const std::stop_callback assigns(coppice::this_task::stop_token(), [&] {
+      ++called;
+      stream = {};
+      stopped.count_down();
+    });
+    running.count_down();
+    stopped.wait();
+    return i;
+  });
+  running.wait();
+  stream = {};
+  EXPECT_EQ(called, 1);
 }
 
 }  // namespace
