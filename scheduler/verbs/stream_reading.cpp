@@ -6,6 +6,7 @@
 #include <coppice/this_task.hpp>
 #include <utility>
 
+#include "worker/crew.hpp"
 #include "worker/loans.hpp"
 #include "worker/worker_thread.hpp"
 
@@ -24,6 +25,13 @@ constexpr std::size_t window_for_naps = 256, worth_a_nap = 32;
 // What a task waits for its stream is no work of the task.
 measured_wait not_work() noexcept {
   return measured_wait(this_worker != nullptr ? worker_thread::of(*this_worker).running : nullptr);
+}
+
+// Whether a reader on this thread keeps its core while it stands still, or would.
+bool keeps_core() noexcept {
+  if (this_worker == nullptr) return false;
+  const worker_thread& me = worker_thread::of(*this_worker);
+  return me.all.cores.keeps(me);
 }
 
 bool is_later(const stream_node* a, const stream_node* b) noexcept { return a->sequence > b->sequence; }
@@ -61,15 +69,15 @@ bool stream_core::may_come_without(const void* fifo, bool helps) noexcept {
   return working_.load(memory_order_relaxed) != 0 || !gate_.nobody_comes();
 }
 
-bool stream_core::helps() {
+bool stream_core::helps(bool whatever_comes) {
   const measured_wait timed = not_work();
-  return help_here(*this);
+  return help_here(*this, whatever_comes);
 }
 
-bool stream_core::help_here(stream_core& reader) {
-  if (pool_->help(*this, reader)) return true;
+bool stream_core::help_here(stream_core& reader, bool whatever_comes) {
+  if (pool_->help(*this, reader, whatever_comes)) return true;
   stream_core* const before = source();
-  return before != nullptr && before->help_here(reader);
+  return before != nullptr && before->help_here(reader, whatever_comes);
 }
 
 // Of the reader's stream: nothing is on its way to the reader from this stage on, but by a step of it that is
@@ -234,11 +242,12 @@ stream_node* stream_core::next() {
     }
     const std::uint64_t calls = calls_;
     lock.unlock();
-    if (helps()) continue;
+    const bool keeps = keeps_core();
+    if (helps(keeps)) continue;
     if (fed_by_stage_) stop_late_sources();
     lock.lock();
     if (ready() || no_more() || calls_ != calls) continue;
-    wait(lock);
+    wait(lock, keeps);
   }
 }
 
@@ -247,7 +256,10 @@ stream_node* stream_core::next() {
 // To wake a thread costs more than a short input. So a reader that has waited shortly several times in a row
 // lets results gather for a moment in which nobody wakes it; if few came, it goes back to being woken. Not
 // one that would be the only one to run the steps.
-void stream_core::wait(unique_lock& lock) {
+//
+// `kept`: it keeps its core, as far as it knew when it looked for a step to run. If it does not lend it after
+// all, it looks again.
+void stream_core::wait(unique_lock& lock, bool kept) {
   stream_pool& pool = pool_to_stand_in();
   if (napped_) short_waits_ = 0;  // nothing has come
   napped_ = short_waits_ >= many_short_waits && options_.capacity >= window_for_naps &&
@@ -270,10 +282,13 @@ void stream_core::wait(unique_lock& lock) {
       stood_in(stream_pool*& i, stream_pool& pool) noexcept : in(i) { in = &pool; }
       ~stood_in() { in = nullptr; }
     };
+    const lent_core meanwhile(detail::this_worker);  // nothing of this stream needs it
+    const bool keeps = keeps_core();
+    if (keeps && !kept) return;
     const counted reader(waiting_, true);
     const counted helper(helpers_, this_task::worker() >= 0);
+    const counted keeper(keepers_, keeps);
     const stood_in here(stands_in_, pool);
-    const lent_core meanwhile(detail::this_worker);  // nothing of this stream needs it
     stands_in_->stand(*this, lock);
   }
   if (clock::now() - since < short_wait)
@@ -311,7 +326,7 @@ stream_node* stream_core::try_next(stream_core& reader, bool& ended) {
   downstream_ = &reader;
   reader.acquire();
   lock.unlock();
-  reader.call_for_help();  // a step that was posted before is one that the reader's reader could not hear of
+  reader.call_for_help(false);  // the reader's reader could not hear of a step that was posted before
   return nullptr;
 }
 

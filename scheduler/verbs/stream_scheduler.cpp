@@ -86,7 +86,7 @@ class scheduler_stream final : public stream_pool {
     }
   }
 
-  bool help(stream_core& stage, stream_core& reader) override {
+  bool help(stream_core& stage, stream_core& reader, bool whatever_comes) override {
     const inside_door inside(*door_);
     if (!inside || this_worker == nullptr || !home_.runs_on_this_thread()) return false;
     worker& w = *this_worker;
@@ -96,7 +96,7 @@ class scheduler_stream final : public stream_pool {
       // Beside another step, or if a result has come, this step's input may be the one that waits for the
       // reader. Whoever was at work when it was posted is counted by now, and nobody can begin but with it.
       const std::lock_guard hold(lock_);
-      if (posted_ != nullptr && (helps_beside_others() || reader.rests_from(stage)) &&
+      if (posted_ != nullptr && (whatever_comes || reader.rests_from(stage)) &&
           home_.team.injection.remove(job_state::of(*posted_)))
         job = helped_ = std::exchange(posted_, nullptr);
       if (job != nullptr) job->acquire();
@@ -117,8 +117,6 @@ class scheduler_stream final : public stream_pool {
     job->release();
     return true;
   }
-
-  bool helps_beside_others() const noexcept override { return home_.options.max_spare_workers == 0; }
 
   void stand(stream_core& core, unique_lock& lock) override { core.sleep(lock); }
 

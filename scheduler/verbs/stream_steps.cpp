@@ -86,7 +86,7 @@ void stream_core::post_step() noexcept {
     why = "there was no memory for its next step";  // what is finished can be read
   }
   if (accepted) {
-    if (!works() || pool_->helps_beside_others()) call_for_help();
+    call_for_help(works());
     return;
   }
   stop_now(stream_stop::cancelled, why);
@@ -94,17 +94,18 @@ void stream_core::post_step() noexcept {
 }
 
 // A reader on a worker may be the only one who can run a posted step, here or in a stage before: it stands
-// still and looks again, or is about to and sees that there was a call.
-void stream_core::call_for_help() noexcept {
+// still and looks again, or is about to and sees that there was a call. If others work there, only a reader
+// that keeps its core is woken: it runs the step beside them.
+void stream_core::call_for_help(bool others_work) noexcept {
   unique_lock lock(mutex_);
   ++calls_;
-  const bool wake = helpers_ != 0;
+  const bool wake = (others_work ? keepers_ : helpers_) != 0;
   stream_core* const downstream = downstream_;
   if (downstream != nullptr) downstream->acquire();
   lock.unlock();
   if (wake) moved_.notify_all();
   if (downstream == nullptr) return;
-  downstream->call_for_help();
+  downstream->call_for_help(others_work);
   downstream->release();
 }
 
@@ -179,7 +180,7 @@ void stream_core::step(bool for_reader) noexcept {
   lock.lock();
   const bool feeds = downstream_ != nullptr;
   leave(lock);
-  if (rests) call_for_help();  // a reader may run now what was posted before, here or in a stage before
+  if (rests) call_for_help(false);  // a reader may run now what was posted before, here or in a stage before
   if (feeds && !more) came_to_rest();
 }
 

@@ -260,6 +260,12 @@ void loans::take_back(worker_thread& me) noexcept {
   if (keeper != nullptr) look_for_work(me, no_core);
 }
 
+bool loans::keeps(const worker_thread& me) const noexcept {
+  if (most_ == 0) return true;
+  const std::lock_guard hold_lock(lock_);
+  return me.stands.load(memory_order_relaxed) != 0 ? me.keeps_core : standing_ == most_;
+}
+
 void loans::forks_standing(worker_thread& me) noexcept {
   const std::lock_guard hold_lock(lock_);
   mark(me, true);

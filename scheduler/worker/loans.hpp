@@ -60,6 +60,8 @@ class loans {
   void lend(worker_thread& me) noexcept;
   // Goes on. At once, if need be as one too many on its core.
   void take_back(worker_thread& me) noexcept;
+  // Whether it keeps its core while it stands still, or would if it did now.
+  bool keeps(const worker_thread& me) const noexcept;
   // A searcher gives up its core, if that has another holder or is not wanted any more, and returns as a
   // searcher when it has been given one, or when the crew closes. False: it keeps it.
   bool retire(worker_thread& me) noexcept;

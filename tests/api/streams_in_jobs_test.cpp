@@ -264,5 +264,31 @@ TEST_ON_WORKERS(streams_in_jobs, WaitingForAResultIsNoWork) {
   ASSERT_TRUE(report.stats);
   EXPECT_LE(report.stats->work + some_time, report.elapsed) << report;
 }
+// One worker stands still with the only loan, one is in an input that waits for the next, one reads: only the
+// reader can run that, on the core that it keeps.
+TEST(streams_in_jobs_serially, C33AReaderWhoseCoreNobodyIsLentRunsWhatIsPosted) {
+  coppice::scheduler s({.workers = 2, .max_spare_workers = 1});
+  std::latch stands{1}, read{1}, begun{1}, both{2};
+  auto blocker = s.submit([&] {
+    coppice::blocking([&] {
+      stands.count_down();
+      read.wait();
+    });
+  });
+  stands.wait();
+  s.run([&] {
+    auto stream = s.map(numbers(2), [&](int i) {
+      if (i == 0) begun.count_down();
+      both.arrive_and_wait();
+      return i;
+    });
+    begun.wait();
+    int n = 0;
+    while (stream.next()) ++n;
+    EXPECT_EQ(n, 2);
+  });
+  read.count_down();
+}
+
 
 }  // namespace

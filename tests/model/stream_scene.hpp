@@ -125,7 +125,7 @@ class pool_of_stream final : public stream_pool {
     pool_.post(core);
     return true;
   }
-  bool help(stream_core&, stream_core&) override { return pool_.readers_help() && pool_.run(core_); }
+  bool help(stream_core&, stream_core&, bool) override { return pool_.readers_help() && pool_.run(core_); }
   void stand(stream_core& core, coppice::detail::unique_lock& lock) override { core.sleep(lock); }
   coppice::task_error describe(std::uint64_t) const override { return {}; }
 

@@ -109,10 +109,10 @@ class stream_pool {
   // Tells the code of running steps that it is not wanted any more.
   virtual void cancel_steps(const stream_core&, stream_stop) noexcept {}
   // In a worker of this pool: runs the posted step of `stage` here if nobody has begun it, and nothing else
-  // comes to the reader (rests_from()). False: nothing was done.
-  virtual bool help(stream_core& /*stage*/, stream_core& /*reader*/) { return false; }
-  // Whatever comes: a reader that stands still has no core to lend.
-  virtual bool helps_beside_others() const noexcept { return false; }
+  // comes to the reader (rests_from()), or whatever comes. False: nothing was done.
+  virtual bool help(stream_core& /*stage*/, stream_core& /*reader*/, bool /*whatever_comes*/) {
+    return false;
+  }
   // Where the pool finds its streams; null: it stops none.
   virtual stream_door* door() const noexcept { return nullptr; }
   // Which FIFO pool it is; null: none.
@@ -150,8 +150,8 @@ class COPPICE_API stream_core {
   bool cancel(stream_stop why, std::string by, std::string reason);
   const job_report& report();
   bool ended();
-  bool helps();
-  bool help_here(stream_core& reader);
+  bool helps(bool whatever_comes);
+  bool help_here(stream_core& reader, bool whatever_comes);
   void abandon(bool waits = true) noexcept;
 
   // The pool's side. For a reader that runs it, a step takes one input: what that makes may be what the
@@ -239,7 +239,7 @@ class COPPICE_API stream_core {
   std::chrono::steady_clock::time_point next_deadline() const noexcept;
   void stop_late_sources();
   stream_pool& pool_to_stand_in() noexcept;
-  void wait(unique_lock& lock);
+  void wait(unique_lock& lock, bool kept);
   void nap(unique_lock& lock);
   void append(stream_node& node) noexcept;
   unread take_unread() noexcept;
@@ -274,7 +274,7 @@ class COPPICE_API stream_core {
   void stop_as_above(stream_stop why) noexcept;
   void post_step() noexcept;
   void source_ready() noexcept;
-  void call_for_help() noexcept;
+  void call_for_help(bool others_work) noexcept;
   void came_to_rest() noexcept;
   bool follow_source() noexcept;  // false: there was more
   kept_error stop_error(std::uint64_t sequence, bool started) const noexcept;
@@ -329,6 +329,7 @@ class COPPICE_API stream_core {
   unsigned waiting_ = 0;       // readers
   bool napping_ = false;       // one more, until there is enough to read
   unsigned helpers_ = 0;       // of them, who are workers and can run steps
+  unsigned keepers_ = 0;       // of these, whose core nobody is lent
   std::uint64_t calls_ = 0;    // for them: a step was posted, here or in a stage before
   // Where a reader stands: the pool of this stream or of a stage before.
   stream_pool* stands_in_ = nullptr;
