@@ -167,10 +167,11 @@ void stream_core::abandon(bool waits) noexcept {
   if (inherited_over_fork()) return;
   if (stream_door* const door = pool_->door()) door->remove(*this);
   stop_now(stream_stop::cancelled, "its reader was destroyed");
-  unique_lock lock(mutex_);
   // An input that destroys the reader of its own stream would wait for itself; or the source, or what else
   // runs.
-  if (inside_ != 0 && (!waits || uses_here())) {
+  const bool within = uses_here() || pool_->steps_wait_for_this();
+  unique_lock lock(mutex_);
+  if (inside_ != 0 && (!waits || within)) {
     left_behind_ = true;
     return;
   }

@@ -118,6 +118,13 @@ class scheduler_stream final : public stream_pool {
     return true;
   }
 
+  bool steps_wait_for_this() const noexcept override {
+    const std::lock_guard hold(lock_);
+    for (job_core* job = current_job(); job != nullptr; job = job_state::of(*job).parent)
+      if (std::find(steps_.begin(), steps_.end(), job) != steps_.end()) return true;
+    return false;
+  }
+
   void stand(stream_core& core, unique_lock& lock) override { core.sleep(lock); }
 
   // An input has a place below its step, as a stolen branch has.
@@ -233,7 +240,7 @@ class scheduler_stream final : public stream_pool {
   const std::shared_ptr<stream_door> door_;
   job_core* const outer_;  // in which the stream was made
   const job_options options_;
-  mutex lock_;
+  mutable mutex lock_;
   std::vector<job_core*> steps_;  // that have not ended, each with a reference
   job_core* posted_ = nullptr;    // the one that nobody has begun
   job_core* helped_ = nullptr;    // the one that a reader is about to run

@@ -469,4 +469,39 @@ TEST(streams_that_stop, C33AStopCallbackOfAnInputMayAssignOverTheStreamThatIsAss
   EXPECT_EQ(called, 1);
 }
 
+// Another worker takes the reader along, while the input waits for that.
+TEST(streams_that_stop, C33WhatAnInputHasForkedMayDestroyTheReader) {
+  enum class by { branch, child, job };
+  for (const by who : {by::branch, by::child, by::job}) {
+    {
+      coppice::scheduler pool({.workers = 2});
+      std::latch made{1}, gone{1};
+      std::optional<results<int>> stream;
+      const auto destroy = [&] {
+        stream.reset();
+        gone.count_down();
+      };
+      stream = pool.map(numbers(1), [&, alive = support::tracked(1)](int i) {
+        made.wait();
+        if (who == by::branch) {
+          coppice::join([&] { gone.wait(); }, destroy);
+        } else if (who == by::child) {
+          coppice::task_group children;
+          children.spawn(destroy);
+          gone.wait();
+          children.wait();
+        } else {
+          auto inner = pool.submit(destroy);
+          gone.wait();
+          inner.wait();
+        }
+        return i;
+      });
+      made.count_down();
+      gone.wait();
+    }
+    EXPECT_EQ(support::tracked::live(), 0);
+  }
+}
+
 }  // namespace

@@ -119,6 +119,9 @@ class stream_pool {
   virtual const void* fifo() const noexcept { return nullptr; }
   // Whether a reader on this thread stands still in this pool, whichever stage of its stream runs there.
   virtual bool stands_here() const noexcept { return false; }
+  // Whether a step of the stream may wait for what runs on this thread: that is the step, or what it has
+  // forked or submitted.
+  virtual bool steps_wait_for_this() const noexcept { return false; }
   // A reader has nothing to read and nothing to do. The lock is the stream's and held; may return early.
   virtual void stand(stream_core& core, unique_lock& lock) = 0;
   // What a reader stands for may have come about.
