@@ -44,6 +44,7 @@ class scheduler_stream final : public stream_pool {
   bool post(stream_core& core) override {
     const inside_door inside(*door_);
     if (!inside || !home_.open_for_step()) return false;
+    step next(step_ticket(core), *this);
     job_body<void, step>* made = nullptr;
     try {
       {
@@ -52,8 +53,9 @@ class scheduler_stream final : public stream_pool {
         steps_.reserve(steps_.size() + 1);
       }
       job_options options = options_;
-      made = new job_body<void, step>(home_, std::move(options), step{step_ticket(core), *this});
+      made = new job_body<void, step>(home_, std::move(options), std::move(next));
     } catch (...) {
+      next.ticket.dismiss();
       home_.leave_door();
       throw;
     }

@@ -366,6 +366,10 @@ class COPPICE_API step_ticket {
   step_ticket& operator=(step_ticket&&) = delete;
   ~step_ticket();
   bool valid() const noexcept { return core_ != nullptr; }
+  // No pool has it, and who posts it tells the stream.
+  void dismiss() noexcept {
+    if (core_ != nullptr) std::exchange(core_, nullptr)->release();
+  }
   void operator()(bool for_reader = false) noexcept {
     ran_ = true;
     core_->step(for_reader);

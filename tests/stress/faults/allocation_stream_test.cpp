@@ -27,6 +27,8 @@ complaint read_and_judge(Stream& stream) {
   const coppice::job_report& report = stream.report();
   if (report.spawned != read) return "not all that was taken was read";
   if (report.result == coppice::outcome::completed && read != 20) return "completed without all inputs";
+  if (report.cancel && report.cancel->reason.starts_with("its pool, or the job"))
+    return "nobody stopped those";
   return faults::judged(report);
 }
 
