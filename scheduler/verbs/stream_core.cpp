@@ -100,11 +100,24 @@ void stream_door::stop_streams(const char* why) noexcept {
   }
 }
 
+namespace {
+
+// A shielded stream hears of no stop of the job in which it is made; that one's deadline is its own.
+stream_options with_deadline_of_job(stream_options&& options) noexcept {
+  job_core* const outer = options.shield ? current_job() : nullptr;
+  if (outer == nullptr) return std::move(options);
+  const auto& latest = job_state::of(*outer).options.deadline;
+  if (latest && (!options.deadline || *latest < *options.deadline)) options.deadline = latest;
+  return std::move(options);
+}
+
+}  // namespace
+
 // ---- life --------------------------------------------------------------------------------------
 
 stream_core::stream_core(std::unique_ptr<stream_pool> pool, stream_options&& options, bool fed_by_stage)
     : pool_(std::move(pool)),
-      options_(std::move(options)),
+      options_(with_deadline_of_job(std::move(options))),
       fed_by_stage_(fed_by_stage),
       forks_(platform::forks()) {
   if (options_.capacity == 0)

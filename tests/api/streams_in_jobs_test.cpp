@@ -128,6 +128,27 @@ TEST_ON_WORKERS(streams_in_jobs, C21TheDeadlineOfTheJobIsThatOfItsStreams) {
   EXPECT_EQ(own, outcome::deadline_exceeded);
 }
 
+TEST_ON_WORKERS(streams_in_jobs, C21AShieldedStreamOfAnyPoolHasTheDeadlineOfItsJobToo) {
+  auto& s = scheduler();
+  coppice::fifo_pool other({.workers = 1});
+  const auto read_late = [](auto& pool) {
+    auto stream = pool.map(numbers(50), [](int i) { return i; }, {.capacity = 1, .shield = true});
+    while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+    while (stream.next()) continue;
+    return stream.report().result;
+  };
+  outcome own = outcome::deadline_exceeded, others = own;
+  auto job = s.submit(
+      [&] {
+        others = read_late(other);
+        own = read_late(s);
+      },
+      {.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(5)});
+  job.wait();
+  EXPECT_EQ(others, outcome::deadline_exceeded);
+  EXPECT_EQ(own, outcome::deadline_exceeded);
+}
+
 TEST_ON_WORKERS(streams_in_jobs, C04WhatAFunctionRecordsIsTheErrorOfItsInput) {
   const auto io = std::make_error_code(std::errc::io_error);
   auto stream = scheduler().map(numbers(10),
@@ -243,27 +264,6 @@ TEST_ON_WORKERS(streams_in_jobs, C33AnInputThatWaitsForItsReaderHoldsNothingUpFo
   });
 }
 
-// The input ends some time after the reader has begun to wait for it.
-TEST_ON_WORKERS(streams_in_jobs, WaitingForAResultIsNoWork) {
-  auto& s = scheduler();
-  coppice::fifo_pool other({.workers = 1});
-  constexpr std::chrono::milliseconds some_time{20};
-  auto job = s.submit(
-      [&] {
-        auto stream = other.map(numbers(1), [&](int i) {
-          while (s.stats().standing == 0) std::this_thread::yield();
-          for (const auto since = std::chrono::steady_clock::now();
-               std::chrono::steady_clock::now() - since < some_time;)
-            std::this_thread::yield();
-          return i;
-        });
-        while (stream.next()) continue;
-      },
-      {.stats = true});
-  const coppice::job_report& report = job.wait();
-  ASSERT_TRUE(report.stats);
-  EXPECT_LE(report.stats->work + some_time, report.elapsed) << report;
-}
 // One worker stands still with the only loan, one is in an input that waits for the next, one reads: only the
 // reader can run that, on the core that it keeps.
 TEST(streams_in_jobs_serially, C33AReaderWhoseCoreNobodyIsLentRunsWhatIsPosted) {
@@ -290,5 +290,26 @@ TEST(streams_in_jobs_serially, C33AReaderWhoseCoreNobodyIsLentRunsWhatIsPosted) 
   read.count_down();
 }
 
+// The input ends some time after the reader has begun to wait for it.
+TEST_ON_WORKERS(streams_in_jobs, WaitingForAResultIsNoWork) {
+  auto& s = scheduler();
+  coppice::fifo_pool other({.workers = 1});
+  constexpr std::chrono::milliseconds some_time{20};
+  auto job = s.submit(
+      [&] {
+        auto stream = other.map(numbers(1), [&](int i) {
+          while (s.stats().standing == 0) std::this_thread::yield();
+          for (const auto since = std::chrono::steady_clock::now();
+               std::chrono::steady_clock::now() - since < some_time;)
+            std::this_thread::yield();
+          return i;
+        });
+        while (stream.next()) continue;
+      },
+      {.stats = true});
+  const coppice::job_report& report = job.wait();
+  ASSERT_TRUE(report.stats);
+  EXPECT_LE(report.stats->work + some_time, report.elapsed) << report;
+}
 
 }  // namespace
