@@ -165,10 +165,10 @@ void stream_core::release() noexcept {
 }
 
 void stream_core::start() {
+  own_ = make_node();
   if (!options_.shield) {
     if (job_core* const outer = current_job()) outer_ = std::make_unique<outer_stop>(*this, *outer);
   }
-  own_ = make_node();
   if (stream_door* const door = pool_->door()) door->add(*this);
   unique_lock lock(mutex_);
   after_change(lock, wants_step());

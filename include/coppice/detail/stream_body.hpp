@@ -171,6 +171,8 @@ class stage_stream final : public stream_of<T> {
     source_ = std::move(source);
   }
   ~stage_stream() noexcept override { end_f(); }
+  // Of a stage that could not be started.
+  results<U> give_up_source() noexcept { return std::move(source_); }
 
  private:
   pulled run_one(stream_node& base) noexcept override {
@@ -288,8 +290,9 @@ template <class R, class F>
 stream_of<mapped<R, F>>* start_stream(std::unique_ptr<stream_pool> pool, R&& inputs, F&& f,
                                       stream_options&& options) {
   using body = typename stream_types<R, std::decay_t<F>>::body;
+  constexpr bool is_stage = is_results<std::remove_cvref_t<R>> && !std::is_reference_v<R>;
   body* core = nullptr;
-  if constexpr (is_results<std::remove_cvref_t<R>> && !std::is_reference_v<R>)
+  if constexpr (is_stage)
     core = new body(std::move(pool), std::move(inputs), std::forward<F>(f), std::move(options));
   else
     core = new body(std::move(pool), std::views::all(std::forward<R>(inputs)), std::forward<F>(f),
@@ -297,6 +300,7 @@ stream_of<mapped<R, F>>* start_stream(std::unique_ptr<stream_pool> pool, R&& inp
   try {
     core->start();
   } catch (...) {
+    if constexpr (is_stage) inputs = core->give_up_source();
     core->abandon();
     throw;
   }

@@ -3,8 +3,10 @@
 
 #include <coppice/coppice.hpp>
 #include <cstdint>
+#include <new>
 #include <ranges>
 #include <string>
+#include <utility>
 
 #include "allocation_faults.hpp"
 
@@ -25,10 +27,10 @@ complaint read_and_judge(Stream& stream) {
   }
   if (stream.next()) return "a result after the end";
   const coppice::job_report& report = stream.report();
-  if (report.spawned != read) return "not all that was taken was read";
-  if (report.result == coppice::outcome::completed && read != 20) return "completed without all inputs";
   if (report.cancel && report.cancel->reason.starts_with("its pool, or the job"))
     return "nobody stopped those";
+  if (report.spawned != read) return "not all that was taken was read";
+  if (report.result == coppice::outcome::completed && read != 20) return "completed without all inputs";
   return faults::judged(report);
 }
 
@@ -58,6 +60,26 @@ TEST(allocation, AStreamGivesEachInputOnce) {
 
 TEST(allocation, StagesGiveEachInputOnce) {
   faults::survives_each_fault([](coppice::scheduler& s) { return stage_operation(s); });
+}
+
+// A stage that cannot be made leaves its source as it was.
+template <class Pool>
+complaint refused_stage_operation(Pool& pool) {
+  auto source =
+      pool.map(std::views::iota(0, 20), [](int) { return std::string(long_text); }, {.capacity = 3});
+  coppice::results<std::string> stage;
+  try {
+    stage = pool.map(std::move(source), [](std::string s) { return s; }, {.capacity = 2, .name = long_text});
+  } catch (const std::bad_alloc&) {
+    return read_and_judge(source);
+  }
+  return read_and_judge(stage);
+}
+
+TEST(allocation, C01AStageThatCannotBeMadeLeavesItsSourceUnchanged) {
+  faults::survives_each_fault([](coppice::scheduler& s) { return refused_stage_operation(s); });
+  faults::survives_each_fault(
+      [](coppice::scheduler& s) { return s.submit([&s] { return refused_stage_operation(s); }).get(); });
 }
 
 TEST(allocation, AStreamThatIsDestroyedEarlyLeavesNothing) {
