@@ -42,8 +42,11 @@ struct result_node final : stream_node {
 template <class T>
 class stream_of : public stream_core {
  public:
-  result_node<T>* next_node() { return static_cast<result_node<T>*>(next()); }
+  result_node<T>* next_node() {
+    return unmoved != nullptr ? std::exchange(unmoved, nullptr) : static_cast<result_node<T>*>(next());
+  }
   result_node<T>* current = nullptr;  // of the iterators; the stream's
+  result_node<T>* unmoved = nullptr;  // could not be moved out, and comes once more; the stream's
 
  protected:
   using stream_core::stream_core;
@@ -122,9 +125,9 @@ class results {
   /// Blocks: until there is one. On a worker of the same scheduler it works on the stream meanwhile; on a
   /// worker of a fifo_pool in which one of the stream's stages runs fifo_options::on_recursion holds.
   /// Throws: would_deadlock inside the stream's own function, on the thread that runs the input, and as
-  /// fifo_options::on_recursion says. Other waits that cannot end are not seen and do not end: a source that
-  /// reads its own stream, a function that does so in a branch, child or job that another thread took, two
-  /// streams whose functions read each other.
+  /// fifo_options::on_recursion says; what moving the result throws, which is the next one still. Other waits
+  /// that cannot end are not seen and do not end: a source that reads its own stream, a function that does so
+  /// in a branch, child or job that another thread took, two streams whose functions read each other.
   ///
   /// Cost: no lock and no allocation where results are ready, but two locks for a quarter of the window. A
   /// worker that reads and has to run inputs itself runs one at a time, in some 0.5 us beside the input's. A
@@ -137,10 +140,17 @@ class results {
     if (node == nullptr) return std::nullopt;
     struct after {
       detail::stream_of<T>& core;
-      detail::result_node<T>& read;
-      ~after() { core.give_back(&read); }
-    } const give_back{*core_, *node};
-    return std::optional<result<T>>(std::in_place, std::move(*node->kept));
+      detail::result_node<T>* read;
+      ~after() {
+        if (read != nullptr) core.give_back(read);
+      }
+    } give_back{*core_, node};
+    try {
+      return std::optional<result<T>>(std::in_place, std::move(*node->kept));
+    } catch (...) {
+      core_->unmoved = std::exchange(give_back.read, nullptr);
+      throw;
+    }
   }
 
   /// At the result at which a loop was left, if nothing was read since, else at the next one. While a loop
@@ -162,7 +172,7 @@ class results {
   }
 
   /// Whether the end has come: next() is empty at once.
-  bool done() const { return core_ == nullptr || core_->ended(); }
+  bool done() const { return core_ == nullptr || (core_->unmoved == nullptr && core_->ended()); }
 
   /// Counts of inputs and the first errors, in order of taking.
   ///

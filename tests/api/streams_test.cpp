@@ -320,4 +320,36 @@ TYPED_TEST(streams, NextWithinALoopReadsOn) {
   EXPECT_EQ(stream.begin(), stream.end()) << "it has ended";
 }
 
+// Its moves throw while they are told to, once.
+struct throws_once_when_moved {
+  static inline bool now = false;
+  int value;
+  explicit throws_once_when_moved(int v) : value(v) {}
+  throws_once_when_moved(throws_once_when_moved&& other) : value(other.value) {
+    if (std::exchange(now, false)) throw std::runtime_error("move");
+  }
+  throws_once_when_moved& operator=(throws_once_when_moved&&) = delete;
+};
+
+TYPED_TEST(streams, C33AResultThatCannotBeMovedOutIsTheNextOneStill) {
+  std::latch all_there{1};
+  int given = 0;
+  auto source = generated([&]() -> std::optional<int> {
+    if (given < 2) return given++;
+    all_there.count_down();
+    return std::nullopt;
+  });
+  auto stream = this->pool().map(std::move(source), [](int i) { return throws_once_when_moved(i); },
+                                 {.concurrency = 1});
+  all_there.wait();
+  throws_once_when_moved::now = true;
+  EXPECT_THROW(stream.next(), std::runtime_error);
+  EXPECT_EQ(stream.next()->value().value, 0);
+  throws_once_when_moved::now = true;
+  EXPECT_THROW(stream.next(), std::runtime_error);
+  EXPECT_FALSE(stream.done());
+  EXPECT_EQ(stream.begin()->value().value, 1);
+  EXPECT_FALSE(stream.next());
+}
+
 }  // namespace
