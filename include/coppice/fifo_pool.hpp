@@ -130,8 +130,12 @@ class COPPICE_API fifo_pool {
   /// Streams f(input) for each input of a range, as scheduler::map. Each step of the stream is a task, which
   /// runs inputs for 200 us or a longer one, and then queues up again.
   ///
-  /// Threads: any. Blocks: not at all. Throws: std::invalid_argument for a capacity of 0 and an empty
-  /// callable; scheduler_stopped; std::bad_alloc; what moving throws.
+  /// Threads: any. Blocks: not at all.
+  /// Throws: std::invalid_argument for a capacity of 0, serial_first and an empty callable;
+  /// scheduler_stopped; std::bad_alloc; what moving throws.
+  /// Stop: a running input is not told of it, since it is no task of a job: in it
+  /// this_task::stop_requested() is false and this_task::fail() throws. A cancel, the deadline and fail_fast
+  /// keep further inputs from being taken; those that run finish.
   /// Cost: as scheduler::map.
   template <std::ranges::input_range Range, class F>
   auto map(Range&& inputs, F f, stream_options options = {}) -> results<detail::mapped<Range, F>> {
