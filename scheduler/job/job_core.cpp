@@ -173,6 +173,9 @@ class job_core::ends final : public wait_condition {
     return static_cast<worker_thread*>(frame::runner_of(job_.root.state.load(memory_order_acquire)));
   }
   frame* take_unstarted() noexcept override {
+    // Code that runs at the end of another job may wait for this one: not while it is neither queued nor
+    // begun.
+    flush_counts(*this_worker);
     return queue_.remove(job_state::of(job_)) ? &job_.root : nullptr;
   }
   void sleep(worker_thread& me) noexcept override {
@@ -249,12 +252,14 @@ void job_core::wait_elsewhere(worker_thread& me) {
     if (frame* const f = floor.pop()) {
       f->run(f, me);
       me.where() = outer;
+    } else if (me.counts_dirty) {
+      // Before a root is taken: code that runs at the end of this job may wait for the next one.
+      flush_counts(me);
     } else if (injected* const inner = me.all.injection.take_if(descends)) {
       frame* const first = root_frame(*inner);
       first->run(first, me);
       me.where() = outer;
     } else {
-      flush_counts(me);
       const lent_core meanwhile(&me);
       if (!done()) me.park.park();
     }

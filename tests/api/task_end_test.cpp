@@ -1,17 +1,21 @@
 // Code of users that a worker runs at the end of a task, when the task's own code is over and its end is not
 // counted yet: stop callbacks, decisions of a policy, the ends of exceptions that nobody keeps. The job is
 // not over before that code returns, so it may not wait for it (C-30), and may let go of its handle (C-27).
+// And at the end of a job without a handle, the end of its value, which may wait for any other job.
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
 #include <coppice/coppice.hpp>
+#include <functional>
 #include <latch>
 #include <memory>
 #include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "support/check.hpp"
+#include "support/process.hpp"
 #include "support/workers.hpp"
 
 namespace {
@@ -198,6 +202,96 @@ TEST_ON_WORKERS(ends_of_tasks, AnErrorThatAnAncestorHasHandledMaySpawnWhenItDies
       scheduler(), [&] { respawn(ran, 2000); }, collecting());
   EXPECT_EQ(report.succeeded, 2001U);
   EXPECT_EQ(ran, 2001);
+}
+
+// A value that calls a function when it dies.
+class at_its_end {
+ public:
+  explicit at_its_end(std::function<void()> f) : f_(std::move(f)) {}
+  at_its_end(at_its_end&& other) noexcept : f_(std::exchange(other.f_, nullptr)) {}
+  at_its_end& operator=(at_its_end&&) = delete;
+  ~at_its_end() {
+    if (f_) f_();
+  }
+
+ private:
+  std::function<void()> f_;
+};
+
+class ends_of_jobs : public support::without_leaks {
+ protected:
+  // Two schedulers, so that a worker of the one can wait elsewhere. Nobody else takes what it has.
+  static coppice::scheduler_options with_workers(unsigned n) {
+    return {.workers = n, .max_spare_workers = 0};
+  }
+};
+
+TEST_F(ends_of_jobs, MayWaitForTheJobThatIsTheNextOfAWorkerThatWaitsElsewhere) {
+  coppice::scheduler one(with_workers(1)), two(with_workers(1));
+  std::latch detached{1}, queued{1};
+  bool waited = false;  // plain on purpose
+  one.run([&] {
+    two.run([&] {
+      // One after the other on the worker that waits for this one.
+      auto first = one.submit([&] {
+        detached.wait();
+        auto next = std::make_shared<void_job>(one.submit([] {}));
+        queued.count_down();
+        return at_its_end([&waited, next] {
+          next->wait();
+          waited = true;
+        });
+      });
+      first.detach();
+      detached.count_down();
+      queued.wait();
+      one.run([] {});
+    });
+  });
+  EXPECT_TRUE(waited);
+}
+
+// Submitted by a job of `two` to the waiting worker of `one`, and left behind there: its root ends only when
+// the wait is over, and its child lies in the worker's deque yet.
+void leave_behind(coppice::scheduler& one, coppice::scheduler& two, std::function<void()> end_of_value) {
+  void_job between;
+  std::atomic<bool> runs{false};
+  std::latch known{1};
+  between = two.submit([&] {
+    auto left = one.submit(
+        [&] {
+          runs = true;
+          known.wait();
+          while (!between.done()) std::this_thread::yield();
+          coppice::spawn([] {});
+          return at_its_end(std::move(end_of_value));
+        },
+        {.shield = true});
+    left.detach();
+    while (!runs) std::this_thread::yield();
+  });
+  known.count_down();
+  between.wait();
+}
+
+TEST_F(ends_of_jobs, MayWaitForTheJobThatTheWorkerIsAboutToBegin) {
+  coppice::scheduler one(with_workers(1)), two(with_workers(1));
+  auto next = std::make_shared<void_job>();
+  bool waited = false;  // plain on purpose
+  one.run([&] {
+    coppice::join(
+        [&] {
+          leave_behind(one, two, [&] {
+            next->wait();
+            waited = true;
+          });
+        },
+        [&] {
+          *next = one.submit([] {});
+          next->wait();
+        });
+  });
+  EXPECT_TRUE(waited);
 }
 
 }  // namespace
