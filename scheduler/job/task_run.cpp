@@ -69,8 +69,11 @@ void let_go_of_counts(worker& w) noexcept {
 }
 
 bool task_run::begin_marked(worker& w, task_frame& t) noexcept {
+  // This may end another job. Code that runs there and waits for this task's job is told, also where the task
+  // is skipped: it is the current one now, and not when its end is counted.
+  shard& counts = bind_counts(w, *t.job);
   if (t.job->stops(t) || (t.group != nullptr && t.group->stops(t))) return false;
-  add_as_only_writer(bind_counts(w, *t.job).started, std::uint64_t{1}, memory_order_relaxed);
+  add_as_only_writer(counts.started, std::uint64_t{1}, memory_order_relaxed);
   if (t.job->looked_at()) begin_looked_at(w, t);
   return true;
 }

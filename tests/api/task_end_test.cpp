@@ -294,4 +294,36 @@ TEST_F(ends_of_jobs, MayWaitForTheJobThatTheWorkerIsAboutToBegin) {
   EXPECT_TRUE(waited);
 }
 
+TEST_F(ends_of_jobs, C30ThatWaitForTheJobOfATaskWhichIsSkippedNextAreTold) {
+  coppice::scheduler one(with_workers(2)), two(with_workers(1));
+  std::latch shared{1}, told{1};
+  std::atomic<bool> other_is_busy{false};
+  auto other = one.submit([&] {
+    other_is_busy = true;
+    shared.wait();
+  });
+  while (!other_is_busy) std::this_thread::yield();
+  void_job job;
+  std::latch known{1};
+  job = one.submit([&] {
+    known.wait();
+    leave_behind(one, two, [&] {
+      EXPECT_THROW(job.wait(), coppice::would_deadlock);
+      told.count_down();
+    });
+    coppice::spawn([] {});
+    // The other worker takes both, the one right after the other.
+    const pid_t waits = support::this_thread_number();
+    two.run([&] {
+      support::wait_until_asleep(waits, [] { return false; });
+      job.cancel();
+      shared.count_down();
+      told.wait();
+    });
+  });
+  known.count_down();
+  told.wait();
+  EXPECT_EQ(job.wait().skipped, 1U);
+}
+
 }  // namespace
