@@ -40,9 +40,18 @@ class job {
     if (before != nullptr) before->abandon();
     return *this;
   }
-  // Here it stays what it was: nothing can be assigned to it any more, and such code may cancel the job again.
+  // Here it stays what it was: nothing can be assigned to it any more, and such code may cancel the job
+  // again. Or detach the handle, or move the job out of it.
   ~job() {
-    if (core_ != nullptr) core_->abandon();
+    if (core_ == nullptr) return;
+    detail::job_value<T>& mine = *core_;
+    if (!mine.leaves_nothing()) {
+      mine.acquire();
+      mine.cancel_and_join();
+      if (core_ != nullptr) mine.detach();
+      if (core_ != nullptr) mine.release();
+    }
+    mine.release();
   }
 
   bool valid() const noexcept { return core_ != nullptr; }

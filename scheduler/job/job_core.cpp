@@ -344,25 +344,27 @@ void job_core::throw_report() {
 
 void job_core::detach() noexcept {
   if (state().inherited_over_fork()) return;
-  if (!let_go()) state().give_up_results();
+  if (let_go()) state().give_up_results();
 }
 
 // order(done): acq_rel; pairs with the exchange in publish_report(): the second of the two sees the first.
-bool job_core::let_go() noexcept { return (done_.fetch_or(is_let_go, memory_order_acq_rel) & is_over) == 0; }
+bool job_core::let_go() noexcept {
+  return (done_.fetch_or(is_let_go, memory_order_acq_rel) & (is_over | is_let_go)) == is_over;
+}
+
+void job_core::cancel_and_join() noexcept {
+  if (state().inherited_over_fork() || done()) return;
+  state().stop_now(stop_reason::cancelled, "its handle was destroyed");
+  try {
+    wait_until_done();
+  } catch (...) {
+    // A task that destroys the handle of its own job: the scheduler joins it.
+  }
+}
 
 void job_core::abandon() noexcept {
-  if (state().inherited_over_fork()) return release();
-  bool is_left = false;
-  if (!done()) {
-    state().stop_now(stop_reason::cancelled, "its handle was destroyed");
-    try {
-      wait_until_done();
-    } catch (...) {
-      // A task that destroys the handle of its own job: the scheduler joins it.
-      is_left = let_go();
-    }
-  }
-  if (!is_left) state().give_up_results();
+  cancel_and_join();
+  detach();
   release();
 }
 

@@ -8,7 +8,9 @@
 #include <latch>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -61,7 +63,8 @@ class listener {
   }
 };
 
-void expect_empty(job<int>& empty) {
+template <class T>
+void expect_empty(job<T>& empty) {
   EXPECT_FALSE(empty.valid());
   EXPECT_FALSE(empty.done());
   EXPECT_THROW(empty.wait(), std::logic_error);
@@ -211,6 +214,66 @@ TEST_ON_WORKERS(handles, C27AssigningOverAHandleCancelsAndJoinsTheOldJob) {
   j = scheduler().submit([] { return 2; });
   EXPECT_TRUE(left);
   EXPECT_EQ(j.get(), 2);
+}
+
+// Runs `meanwhile(handle)` in a stop callback of a handle that is being destroyed.
+template <class F>
+void destroy_with_callback(coppice::scheduler& s, F meanwhile) {
+  bool left = false;  // plain on purpose
+  std::latch started{1};
+  std::optional<job<tracked>> handle(s.submit([&] {
+    started.count_down();
+    while (!coppice::this_task::stop_requested()) std::this_thread::yield();
+    left = true;
+    return tracked();
+  }));
+  started.wait();
+  const std::stop_callback calls(handle->stop_token(), [&meanwhile, &going = *handle] { meanwhile(going); });
+  handle.reset();
+  EXPECT_TRUE(left) << "whatever the callback has done";
+}
+
+TEST_ON_WORKERS(handles, C27AHandleMayBeDetachedWhileItIsDestroyed) {
+  for (int i = 0; i < support::scaled(50); ++i)
+    destroy_with_callback(scheduler(), [](job<tracked>& going) {
+      EXPECT_FALSE(going.cancel()) << "again";
+      EXPECT_TRUE(going.stop_token().stop_requested());
+      going.detach();
+      expect_empty(going);
+    });
+  end_scheduler();
+  EXPECT_EQ(tracked::live(), 0);
+}
+
+TEST_ON_WORKERS(handles, C27AJobMayBeMovedOutOfAHandleThatIsDestroyed) {
+  for (int i = 0; i < support::scaled(50); ++i) {
+    job<tracked> kept;
+    destroy_with_callback(scheduler(), [&](job<tracked>& going) { kept = std::move(going); });
+    EXPECT_EQ(kept.wait().succeeded, 1U);
+    EXPECT_EQ(tracked::live(), 1) << "the value";
+    kept = job<tracked>();
+    EXPECT_EQ(tracked::live(), 0);
+  }
+}
+
+// The value is what runs last of a job whose handle goes.
+struct detaches_its_job {
+  explicit detaches_its_job(job<detaches_its_job>* handle) : of(handle) {}
+  detaches_its_job(detaches_its_job&& other) noexcept : of(std::exchange(other.of, nullptr)) {}
+  detaches_its_job& operator=(detaches_its_job&&) = delete;
+  ~detaches_its_job() {
+    if (of != nullptr) of->detach();
+  }
+  job<detaches_its_job>* of;
+};
+
+TEST_ON_WORKERS(handles, C27AValueMayDetachTheHandleThatTakesItAlong) {
+  {
+    job<detaches_its_job> handle;
+    handle = scheduler().submit([&] { return detaches_its_job(&handle); });
+    EXPECT_EQ(handle.wait().succeeded, 1U);
+  }
+  end_scheduler();
 }
 
 TEST_ON_WORKERS(handles, C27ErrorsThatNobodyLookedAtGoToTheHandlerOnce) {

@@ -21,6 +21,10 @@ class job_value : public job_core {
       std::conditional_t<std::is_void_v<T>, no_value,
                          std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>>;
   bool has_value() const noexcept { return value_.has_value(); }
+  // Done, and the handle can go without code of users.
+  bool leaves_nothing() const noexcept {
+    return done() && completed() && (std::is_trivially_destructible_v<stored> || !has_value());
+  }
   T take() {
     if constexpr (std::is_void_v<T>) {
       value_.reset();

@@ -83,12 +83,13 @@ class COPPICE_API alignas(cache_line) job_core {
   bool wait_until(std::chrono::steady_clock::time_point when);
   bool cancel(std::string reason);
   std::stop_token stop_token();
-  void detach() noexcept;
+  void cancel_and_join() noexcept;      // unless it is done
+  void detach() noexcept;               // gives the results up, once, as soon as it is done
   const job_report& report() noexcept;  // requires done()
   // Requires done().
   bool completed() const noexcept { return (done_.load(memory_order_relaxed) & went_well) != 0; }
   [[noreturn]] void throw_report();  // requires done() and not completed
-  void abandon() noexcept;           // the handle goes: cancels and joins if nobody has waited
+  void abandon() noexcept;           // all of what the end of a handle does
 
   void acquire() noexcept { references_.fetch_add(1, memory_order_relaxed); }
   void release() noexcept;
@@ -129,7 +130,7 @@ class COPPICE_API alignas(cache_line) job_core {
   }
   // Who sleeps says so first, and the end wakes only then. A job that was let go gives up its results itself.
   static constexpr std::uint32_t is_awaited = 1, is_over = 2, went_well = 4, is_let_go = 8;
-  // True: the job is not over, and gives up its results when it is.
+  // True: the job is over, and the results are the caller's to give up. If it is not, it does so itself.
   bool let_go() noexcept;
   bool sleep_until_done(const std::chrono::steady_clock::time_point* until) noexcept;
   atomic<std::uint32_t> done_{0};
