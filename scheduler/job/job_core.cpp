@@ -307,12 +307,12 @@ void job_core::wait_until_done() {
 bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
   if (state().inherited_over_fork() && done()) return true;
   refuse_inherited(state());
-  if (!done()) refuse_endless_wait(*this);
   const auto sleep = [&] {
     while (!done() && sleep_until_done(&when)) {
     }
   };
-  if (this_worker != nullptr) {
+  if (!done()) refuse_endless_wait(*this);
+  if (this_worker != nullptr && !done()) {
     // Nothing is run here, which might take longer than until then. Whoever has the core meanwhile may run
     // the job.
     worker_thread& me = worker_thread::of(*this_worker);

@@ -55,6 +55,17 @@ TEST_F(waits_lend, AWaitForAJobUntilSomeTime) {
   job.get();
 }
 
+TEST_F(waits_lend, ButNotAWaitForAJobThatIsDone) {
+  some_schedulers s;
+  auto done = s.other.submit([] {});
+  done.wait();
+  s.one.run([&] {
+    const auto before = s.one.stats().loans;
+    EXPECT_TRUE(done.wait_until(std::chrono::steady_clock::now() + 1h));
+    EXPECT_EQ(s.one.stats().loans, before);
+  });
+}
+
 TEST_F(waits_lend, AJoinWhoseBranchWasStolen) {
   some_schedulers s;
   std::atomic<bool> stolen{false};
