@@ -397,7 +397,9 @@ std::uint32_t job_state::publish_report() noexcept {
 }
 
 injection_queue::end job_state::finish(worker& w) noexcept {
-  const outside_tasks code_of_users(worker_thread::of(w), job);
+  worker_thread& me = worker_thread::of(w);
+  job_core* const outer_ending = me.ending;
+  const outside_tasks code_of_users(me, job);
   delete_extra(w, job.root);  // as with any task
   if (is_timed) home.timer.forget(job, *options.deadline);
   leave_parent();
@@ -425,6 +427,8 @@ injection_queue::end job_state::finish(worker& w) noexcept {
   }
   if ((asked & job_core::is_awaited) != 0) platform::futex_wake_all(job.done_);
   waiting_workers.wake_all();
+  // The job is over: nobody waits for what the ends of its value and its errors wait for.
+  me.ending = outer_ending;
   if ((asked & job_core::is_let_go) != 0) give_up_results();
   if (bounded) home.team.callers.come_back_to(submitted_on);
   return {this, n.succeeded + n.failed + n.cancelled, n.skipped, submitted + elapsed};

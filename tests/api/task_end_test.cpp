@@ -326,4 +326,26 @@ TEST_F(ends_of_jobs, C30ThatWaitForTheJobOfATaskWhichIsSkippedNextAreTold) {
   EXPECT_EQ(job.wait().skipped, 1U);
 }
 
+TEST_F(ends_of_jobs, MayWaitForTheOuterJobAlsoWhereAnInnerOneIsLeft) {
+  coppice::scheduler one(with_workers(2));
+  std::latch known{1}, ends{1}, waited{1};
+  void_job outer;
+  outer = one.submit([&] {
+    known.wait();
+    auto left = one.submit([&] {
+      one.submit([] {}).detach();  // queued until a worker is free
+      return at_its_end([&] {
+        ends.count_down();
+        EXPECT_NO_THROW(outer.wait());
+        waited.count_down();
+      });
+    });
+    left.detach();
+    ends.wait();
+  });
+  known.count_down();
+  waited.wait();
+  EXPECT_TRUE(outer.done());
+}
+
 }  // namespace
