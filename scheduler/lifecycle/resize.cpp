@@ -113,12 +113,16 @@ void scheduler_core::resize(unsigned workers) {
       refuse_unpinned(team.topology);
   } catch (...) {
     put_in_force(plan, lists_before);
-    team.cores.want(before);
-    team.wake_all();
+    want(before);
     throw;
   }
-  team.cores.want(n);
-  for (std::size_t i = n; i < team.workers.size(); ++i)
+  want(n);
+}
+
+// Those beyond the first `workers` are to leave.
+void scheduler_core::want(unsigned workers) noexcept {
+  team.cores.want(workers);
+  for (std::size_t i = workers; i < team.workers.size(); ++i)
     // order(starving): seq_cst; pairs with the take in answer_quietly(): what it holds is for others.
     team.workers[i]->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
   team.wake_all();

@@ -83,6 +83,7 @@ class scheduler_core {
   using victim_lists = std::vector<std::unique_ptr<std::vector<victim>>>;
   victim_lists victims_of_first(std::size_t workers, const platform::topology& plan) const;
   void put_in_force(platform::topology& plan, victim_lists& lists) noexcept;
+  void want(unsigned workers) noexcept;
   [[noreturn]] void refuse_unpinned(const platform::topology& plan) const;
   void join_workers() noexcept;
   void cancel_all();
