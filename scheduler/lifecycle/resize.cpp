@@ -44,11 +44,17 @@ scheduler_core::victim_lists scheduler_core::victims_of_first(std::size_t worker
   return lists;
 }
 
-std::chrono::nanoseconds scheduler_core::processor_time() const {
+// One that has left is counted as such before its thread ends, and its time no more.
+worker_times scheduler_core::times_of_workers() const {
   const std::lock_guard alone(resizing_);  // threads are not replaced meanwhile
-  std::chrono::nanoseconds used{0};
-  team.each_worker([&used](const worker_thread& w) { used += w.processor_time(); });
-  return used;
+  worker_times all{{}, started_};
+  const std::lock_guard hold(team.lock);
+  team.each_worker([&all](const worker_thread& w) {
+    if (w.has_left) return;
+    all.used += w.processor_time();
+    if (!w.is_spare()) --all.left;
+  });
+  return all;
 }
 
 // Afterwards `plan` is the one that was in force before.

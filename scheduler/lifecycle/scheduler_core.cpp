@@ -96,6 +96,7 @@ void scheduler_core::start(worker_thread& regular) {
     team.cores.leave(regular);
     throw;
   }
+  ++started_;
 }
 
 void scheduler_core::start_workers() {

@@ -61,7 +61,7 @@ class scheduler_core {
   void resize(unsigned workers);
   std::uint64_t live_jobs() const;
   // Of all workers together.
-  std::chrono::nanoseconds processor_time() const;
+  worker_times times_of_workers() const;
   // A task that a stop found running, and that has ended.
   void was_running(running_task&& task);
   scheduler_stats stats() const;
@@ -92,6 +92,7 @@ class scheduler_core {
 
   const unsigned forks_ = platform::forks();  // before it was made
   mutable mutex resizing_;                    // one at a time, and none while the workers are joined
+  std::uint64_t started_ = 0;                 // threads of regular workers, ever; under resizing_
   mutable mutex lock_;
   condition_variable changed_;
   phase phase_ = phase::open;

@@ -51,18 +51,19 @@ void stall_watchdog::run() noexcept {
 }
 
 standstill_look stall_watchdog::look() const {
-  const auto used = watched_.processor_time();
+  const worker_times now = watched_.times_of_workers();
   const injection_queue::state jobs = watched_.team.injection.now();
-  return {jobs.committed, jobs.live, used};
+  return {jobs.committed, jobs.live, now};
 }
 
 bool stood_still(const standstill_look& before, const standstill_look& now,
                  std::chrono::milliseconds between) noexcept {
   // Those that were there have stayed. One that has come since may be a moment old.
   if (before.live == 0 || now.ended() != before.ended()) return false;
-  // A worker that polls before it sleeps uses some; one that leaves takes what it has used away.
-  const auto since = now.used - before.used;
-  return since >= since.zero() && since < std::chrono::nanoseconds(between) / 20;
+  // One that leaves takes what it has used away, and what the others have used is not known.
+  if (now.workers.left != before.workers.left) return false;
+  // A worker that polls before it sleeps uses some.
+  return now.workers.used - before.workers.used < std::chrono::nanoseconds(between) / 20;
 }
 
 std::string stall_watchdog::report() const {

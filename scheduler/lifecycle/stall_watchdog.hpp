@@ -21,10 +21,16 @@ namespace detail {
 
 class scheduler_core;
 
+// Of the workers of a scheduler.
+struct worker_times {
+  std::chrono::nanoseconds used{0};  // processor time of those that are there
+  std::uint64_t left = 0;            // those that have gone, ever
+};
+
 // What one look at a scheduler sees.
 struct standstill_look {
   std::uint64_t came = 0, live = 0;  // jobs, ever; those that have not ended
-  std::chrono::nanoseconds used{0};  // processor time of all workers
+  worker_times workers{};
   std::uint64_t ended() const noexcept { return came - live; }
 };
 

@@ -14,8 +14,8 @@ using coppice::detail::stood_still;
 constexpr auto between = 100ms;
 
 // Two jobs that stand still, and a worker that has polled before it slept.
-constexpr standstill_look before{.came = 7, .live = 2, .used = 10s};
-constexpr standstill_look now{.came = 7, .live = 2, .used = 10s + 1ms};
+constexpr standstill_look before{.came = 7, .live = 2, .workers = {10s}};
+constexpr standstill_look now{.came = 7, .live = 2, .workers = {10s + 1ms}};
 
 TEST(standstill, IsWhatJobsDoThatHaveNotEndedWhileNobodyUsesTheProcessor) {
   EXPECT_TRUE(stood_still(before, now, between));
@@ -23,32 +23,34 @@ TEST(standstill, IsWhatJobsDoThatHaveNotEndedWhileNobodyUsesTheProcessor) {
 }
 
 TEST(standstill, IsNoneWithoutJobs) {
-  EXPECT_FALSE(
-      stood_still({.came = 7, .live = 0, .used = 10s}, {.came = 7, .live = 0, .used = 10s}, between));
+  EXPECT_FALSE(stood_still({.came = 7, .live = 0, .workers = {10s}}, {.came = 7, .live = 0, .workers = {10s}},
+                           between));
 }
 
 TEST(standstill, IsNoneWhereTheProcessorIsUsed) {
-  EXPECT_FALSE(stood_still(before, {.came = 7, .live = 2, .used = before.used + between / 2}, between));
+  EXPECT_FALSE(
+      stood_still(before, {.came = 7, .live = 2, .workers = {before.workers.used + between / 2}}, between));
 }
 
-// A worker that leaves takes its processor time with it, and who takes its place begins at none.
+// A worker that leaves takes its processor time with it, as much as the others have used meanwhile or not.
 TEST(standstill, IsNoneWhereAWorkerHasLeft) {
-  EXPECT_FALSE(stood_still(before, {.came = 7, .live = 2, .used = 6s}, between));
+  for (const auto used : {6s, 10s})
+    EXPECT_FALSE(stood_still(before, {.came = 7, .live = 2, .workers = {.used = used, .left = 1}}, between));
 }
 
 TEST(standstill, IsNoneOfAJobThatHasJustCome) {
-  EXPECT_FALSE(
-      stood_still({.came = 7, .live = 0, .used = 10s}, {.came = 8, .live = 1, .used = 10s}, between));
-  EXPECT_FALSE(stood_still({}, {.came = 1, .live = 1, .used = 1ms}, between)) << "the first look";
+  EXPECT_FALSE(stood_still({.came = 7, .live = 0, .workers = {10s}}, {.came = 8, .live = 1, .workers = {10s}},
+                           between));
+  EXPECT_FALSE(stood_still({}, {.came = 1, .live = 1, .workers = {1ms}}, between)) << "the first look";
 }
 
 TEST(standstill, IsNoneWhereAJobHasEnded) {
-  EXPECT_FALSE(stood_still(before, {.came = 8, .live = 2, .used = 10s}, between)) << "and one has come";
-  EXPECT_FALSE(stood_still(before, {.came = 7, .live = 1, .used = 10s}, between));
+  EXPECT_FALSE(stood_still(before, {.came = 8, .live = 2, .workers = {10s}}, between)) << "and one has come";
+  EXPECT_FALSE(stood_still(before, {.came = 7, .live = 1, .workers = {10s}}, between));
 }
 
 TEST(standstill, OfOldJobsIsNotEndedByOneThatComes) {
-  EXPECT_TRUE(stood_still(before, {.came = 9, .live = 4, .used = 10s}, between));
+  EXPECT_TRUE(stood_still(before, {.came = 9, .live = 4, .workers = {10s}}, between));
 }
 
 }  // namespace
