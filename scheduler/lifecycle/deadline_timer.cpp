@@ -16,7 +16,8 @@ void deadline_timer::start() {
   constexpr std::size_t stack_bytes = std::size_t{8} * 1024 * 1024;
   thread_.emplace(
       name_, stack_bytes, [](void* self) { static_cast<deadline_timer*>(self)->run(); }, this);
-  team_.unbind(*thread_);
+  // Started in a task it has the mask of a worker. Any other is what this process is to run on now.
+  if (this_worker != nullptr) team_.unbind(*thread_);
 }
 
 void deadline_timer::watch(job_core& job, time_point when) {

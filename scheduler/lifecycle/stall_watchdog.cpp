@@ -17,7 +17,7 @@ void stall_watchdog::start() {
   thread_.emplace(
       watched_.options.name + "-watch", stack_bytes,
       [](void* self) { static_cast<stall_watchdog*>(self)->run(); }, this);
-  watched_.team.unbind(*thread_);
+  if (this_worker != nullptr) watched_.team.unbind(*thread_);  // as the timer
 }
 
 void stall_watchdog::stop() noexcept {

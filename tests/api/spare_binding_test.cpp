@@ -146,4 +146,20 @@ TEST_F(inherited_masks, TheTimerAndTheWatchdogThatAWorkerHasStartedRunAnywhere) 
   });
 }
 
+// As from outside, by taskset.
+TEST_F(inherited_masks, TheTimerStaysWhereTheProcessWasToldToRun) {
+  using namespace std::chrono_literals;
+  const cpu_set_t before = cpus_of_this_thread();
+  if (CPU_COUNT(&before) < 2) GTEST_SKIP() << "needs two CPUs";
+  coppice::scheduler s({.workers = 1, .pin = coppice::pinning::none, .name = "narrow"});
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (std::size_t i = 0; CPU_COUNT(&one) == 0; ++i)
+    if (CPU_ISSET(i, &before)) CPU_SET(i, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  s.submit([] {}, {.deadline = std::chrono::steady_clock::now() + 1h}).get();
+  EXPECT_FALSE(is_unbound("narrow-timer"));
+  ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
 }  // namespace
