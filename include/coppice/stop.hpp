@@ -39,9 +39,11 @@ struct running_task {
   /// Its place in its tree; in a fifo_pool, which has no trees, its number in order of acceptance,
   /// from 0.
   std::string path;
-  std::string name;                ///< as given by the user; often empty
-  unsigned worker = 0;             ///< who runs it, as this_task::worker() says
-  std::chrono::nanoseconds age{};  ///< for how long it had been running
+  std::string name;     ///< as given by the user; often empty
+  unsigned worker = 0;  ///< who runs it, as this_task::worker() says
+  /// For how long it had been running when it ended, or longer: of a job's root since the job was submitted.
+  /// Of another task in a job, since its worker last took work from others.
+  std::chrono::nanoseconds age{};
 };
 
 /// What a stop did. A stop that is asked for again gives the counts since the first one began.
