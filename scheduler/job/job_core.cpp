@@ -9,6 +9,7 @@
 #include "job/waiting_caller.hpp"
 #include "lifecycle/scheduler_core.hpp"
 #include "platform/futex.hpp"
+#include "platform/waiting.hpp"
 #include "stores/shelves.hpp"
 #include "worker/crew.hpp"
 
@@ -179,6 +180,8 @@ class job_core::ends final : public wait_condition {
     return queue_.remove(job_state::of(job_)) ? &job_.root : nullptr;
   }
   void sleep(worker_thread& me) noexcept override {
+    // Whoever has taken the root is about to begin it, and is then asked to share what it forks.
+    if (job_.root.state.load(memory_order_relaxed) == frame::fresh) return yield();
     // What this worker still has is for others while it stands still.
     me.share_all_and_wake();
     job_state& s = job_state::of(job_);
