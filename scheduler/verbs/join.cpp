@@ -17,19 +17,20 @@ namespace detail {
 
 stolen_branch::stolen_branch(worker& w, frame& f, const place& forked_at) noexcept
     : w_(w), f_(f), outer_(w.where()), outer_task_(w.task) {
-  const spot above = forked_at.above_of_join();
-  // A joiner that runs its own branch knows whose it is.
-  here_.owner = w.where().at() == &forked_at ? w.task : task_of(above);
-  // The end of the job that it comes from may be this worker's to tell, and a branch takes as long as it
-  // likes. Before begin(): what users' code forks there is no part of this strand.
-  if (w.counts_dirty && w.counts_of != here_.owner->job) [[unlikely]]
-    flush_counts(w);
   f.begin(w);
   w.strand_starts = false;
+  const spot above = forked_at.above_of_join();
   here_.up = place::link(above, place_kind::stolen);
   here_.low = above.next_child() + forked_at.low + 1;
   here_.carries[0] = 0;
+  // A joiner that runs its own branch knows whose it is.
+  here_.owner = w.where().at() == &forked_at ? w.task : task_of(above);
   w.task = here_.owner;
+  // The end of the job that it comes from may be this worker's to tell, and a branch takes as long as it
+  // likes. As a part of the branch's job: what waits for that one at such an end is told, for this branch is
+  // in its way.
+  if (w.counts_dirty && w.counts_of != here_.owner->job) [[unlikely]]
+    flush_counts(w);
   here_.timed = nullptr;
   here_.held = nullptr;
   if (measure* const m = here_.owner->job->measured()) [[unlikely]] {

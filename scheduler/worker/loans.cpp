@@ -200,7 +200,8 @@ void loans::want(unsigned cores) noexcept {
 // ---- the worker itself ------------------------------------------------------------------------------
 
 void loans::lend(worker_thread& me) noexcept {
-  if (most_ == 0 || me.stands.fetch_add(1, memory_order_relaxed) != 0) return;
+  if (most_ == 0) return me.share_all_and_wake();
+  if (me.stands.fetch_add(1, memory_order_relaxed) != 0) return;
   me.share_all_and_wake();
   const bool leaves_frames = me.deque.has_shared();
   {

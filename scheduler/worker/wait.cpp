@@ -6,6 +6,7 @@
 // grows by surprise).
 #include <chrono>
 
+#include "platform/membarrier.hpp"
 #include "platform/standing.hpp"
 #include "platform/waiting.hpp"
 #include "worker/crew.hpp"
@@ -112,13 +113,17 @@ void worker_thread::wait_for(wait_condition& condition, deque_index wait_floor) 
     const bool asks =
         helps && who != nullptr && who != this && who->strand_of.load(memory_order_relaxed) == strand;
     if (asks) {
-      // order(helper): release; pairs with the exchange in announce_shared().
-      who->helper.store(this, memory_order_release);
+      // order(helper): seq_cst; pairs with the exchange in announce_shared(): either that finds this worker,
+      // or what was shared before it is seen below.
+      who->helper.store(this, memory_order_seq_cst);
       // order(attention): seq_cst; pairs with the take in answer_quietly(): the helper comes first.
+      // order(starving): seq_cst; pairs with the owner's relaxed read after a push, by the barrier below: of
+      // a fork that does not see the bit the frame is seen by expose().
       who->attention.fetch_or(attention_bit::starving, memory_order_seq_cst);
+      if (all.can_expose) platform::barrier_on_every_thread();
     }
-    const bool exposed = asks && expose(*who, true);
-    if (!exposed) {
+    const bool sees_more = asks && (expose(*who, true) || who->deque.has_shared());
+    if (!sees_more) {
       const lent_core meanwhile(this);
       condition.sleep(*this);
       idle = false;

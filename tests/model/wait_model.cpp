@@ -19,12 +19,14 @@ struct branch : frame {
   void (*body)(branch&, worker&) = nullptr;
   branch* child = nullptr;
   model::ledger* runs = nullptr;
+  floor_model::gate* opens = nullptr;
 
   static void run_branch(frame* f, worker& w) noexcept {
     auto& self = *static_cast<branch*>(f);
     self.begin(w);
     if (self.body != nullptr) self.body(self, w);
     if (self.runs != nullptr) self.runs->enter(0);
+    if (self.opens != nullptr) self.opens->open();
     self.value = 42;
     end_frame(self, frame::with_value);
   }
@@ -110,6 +112,36 @@ MODEL(JoinerThatFindsNothingSharedIsWokenAtTheEnd, {.preemptions = 2, .stale_tot
     if (w.attention.load(std::memory_order_relaxed) != 0) coppice::detail::answer_quietly(w);
     if (take_back_or_wait(w, *self.child)) self.child->run(self.child, w);
   });
+}
+
+// Nothing comes after the fork that would answer: the joiner has to see what its thief keeps to itself, or
+// the thief that it is asked.
+MODEL(JoinerSeesWhatItsThiefHidesInALongLeaf, {.preemptions = 2, .stale_total = 2}) {
+  pair_of_workers p;
+  p.all.spin.store(false, std::memory_order_relaxed);  // it asks and sleeps at once
+  {
+    branch forked, inner;
+    floor_model::gate inner_has_run;
+    inner.opens = &inner_has_run;
+    forked.child = &inner;
+    forked.opens = &inner_has_run;
+    forked.body = [](branch& self, worker& w) {
+      fork(worker_thread::of(w), *self.child);
+      if (w.attention.load(std::memory_order_relaxed) != 0) coppice::detail::answer_quietly(w);
+      self.opens->wait();
+      if (take_back_or_wait(w, *self.child)) self.child->run(self.child, w);
+    };
+    coppice::detail::this_worker = p.joiner;
+    fork(*p.joiner, forked);
+    p.joiner->deque.share();
+    thread thief([&] { steal_once(*p.thief, *p.joiner); });
+    while (frame::runner_of(forked.state.load(std::memory_order_relaxed)) == nullptr)
+      coppice::detail::relax();
+    check(!take_back_or_wait(*p.joiner, forked), "it was stolen");
+    check(inner.value == 42, "what it waited for has run");
+    thief.join();
+  }
+  coppice::detail::this_worker = nullptr;
 }
 
 }  // namespace
