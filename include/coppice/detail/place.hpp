@@ -107,9 +107,11 @@ COPPICE_INLINE inline spot spot::own_branch(const place& p) noexcept {
   return s;
 }
 
-// The count has wrapped.
+// The count has wrapped. After 2^32 children the last 65536 ordinals come again and again: two children share
+// a path, and none that is later is taken for one that is earlier than the first 2^32.
 COPPICE_COLD inline void spot::carry(spot before, std::uint16_t children) noexcept {
-  ++before.at()->carries[before.branch()];
+  std::uint16_t& carried = before.at()->carries[before.branch()];
+  if (carried != UINT16_MAX) ++carried;
   word_ = before.word_ + (std::uint64_t{children} << count_shift);
 }
 
