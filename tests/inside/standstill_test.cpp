@@ -14,12 +14,12 @@ using coppice::detail::stood_still;
 constexpr auto between = 100ms;
 
 // Two jobs that stand still, and a worker that has polled before it slept.
-constexpr standstill_look before{.came = 7, .live = 2, .workers = {10s}};
+constexpr standstill_look first_look{.came = 7, .live = 2, .workers = {10s}};
 constexpr standstill_look now{.came = 7, .live = 2, .workers = {10s + 1ms}};
 
 TEST(standstill, IsWhatJobsDoThatHaveNotEndedWhileNobodyUsesTheProcessor) {
-  EXPECT_TRUE(stood_still(before, now, between));
-  EXPECT_TRUE(stood_still(before, before, between));
+  EXPECT_TRUE(stood_still(first_look, now, between));
+  EXPECT_TRUE(stood_still(first_look, first_look, between));
 }
 
 TEST(standstill, IsNoneWithoutJobs) {
@@ -28,14 +28,15 @@ TEST(standstill, IsNoneWithoutJobs) {
 }
 
 TEST(standstill, IsNoneWhereTheProcessorIsUsed) {
-  EXPECT_FALSE(
-      stood_still(before, {.came = 7, .live = 2, .workers = {before.workers.used + between / 2}}, between));
+  EXPECT_FALSE(stood_still(
+      first_look, {.came = 7, .live = 2, .workers = {first_look.workers.used + between / 2}}, between));
 }
 
 // A worker that leaves takes its processor time with it, as much as the others have used meanwhile or not.
 TEST(standstill, IsNoneWhereAWorkerHasLeft) {
   for (const auto used : {6s, 10s})
-    EXPECT_FALSE(stood_still(before, {.came = 7, .live = 2, .workers = {.used = used, .left = 1}}, between));
+    EXPECT_FALSE(
+        stood_still(first_look, {.came = 7, .live = 2, .workers = {.used = used, .left = 1}}, between));
 }
 
 TEST(standstill, IsNoneOfAJobThatHasJustCome) {
@@ -45,12 +46,13 @@ TEST(standstill, IsNoneOfAJobThatHasJustCome) {
 }
 
 TEST(standstill, IsNoneWhereAJobHasEnded) {
-  EXPECT_FALSE(stood_still(before, {.came = 8, .live = 2, .workers = {10s}}, between)) << "and one has come";
-  EXPECT_FALSE(stood_still(before, {.came = 7, .live = 1, .workers = {10s}}, between));
+  EXPECT_FALSE(stood_still(first_look, {.came = 8, .live = 2, .workers = {10s}}, between))
+      << "and one has come";
+  EXPECT_FALSE(stood_still(first_look, {.came = 7, .live = 1, .workers = {10s}}, between));
 }
 
 TEST(standstill, OfOldJobsIsNotEndedByOneThatComes) {
-  EXPECT_TRUE(stood_still(before, {.came = 9, .live = 4, .workers = {10s}}, between));
+  EXPECT_TRUE(stood_still(first_look, {.came = 9, .live = 4, .workers = {10s}}, between));
 }
 
 }  // namespace
