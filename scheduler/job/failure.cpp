@@ -152,7 +152,8 @@ task_error describe(const failure& f) {
   try {
     std::rethrow_exception(f.exception);
   } catch (const std::exception& x) {
-    e.message = x.what();
+    const char* const text = x.what();
+    e.message = text != nullptr ? text : e.type;
   } catch (const char* text) {
     e.message = text != nullptr ? text : "(null)";
   } catch (const std::string& text) {

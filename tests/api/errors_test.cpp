@@ -4,7 +4,9 @@
 
 #include <coppice/coppice.hpp>
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <ranges>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -28,6 +30,12 @@ using support::report_of;
 class failing : public support::on_workers {};
 
 enum class plain_value { seven = 7 };
+struct derived_text : std::string {
+  using std::string::string;
+};
+struct textless : std::exception {
+  const char* what() const noexcept override { return nullptr; }
+};
 
 TEST_ON_WORKERS(failing, C03AnyTypeIsAcceptedAndItsTypeAndTextAreKept) {
   const auto report = report_of(
@@ -75,8 +83,28 @@ TEST_ON_WORKERS(failing, C03AnErrorAndItsKindNameTheSameType) {
   EXPECT_EQ(types_of(std::string("string")), same("std::string"));
   EXPECT_EQ(types_of(static_cast<const char*>(text)), same("char const*"));
   EXPECT_EQ(types_of(static_cast<char*>(text)), same("char*"));
+  EXPECT_EQ(types_of(nullptr), same("decltype(nullptr)"));
+  EXPECT_EQ(types_of(derived_text{"derived"}).first.find("std::string"), std::string::npos);
   EXPECT_EQ(types_of(std::out_of_range("standard")), same("std::out_of_range"));
   EXPECT_EQ(types_of(42), same("int"));
+}
+
+TEST_ON_WORKERS(failing, C03AnExceptionWithoutATextIsToldByItsType) {
+  auto job = scheduler().submit([] { throw textless(); });
+  const auto& error = job.wait().errors.at(0);
+  EXPECT_NE(error.type.find("textless"), std::string::npos) << error.type;
+  EXPECT_EQ(error.message, error.type);
+  try {
+    job.get();
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const coppice::job_error& e) {
+    EXPECT_NE(std::string(e.what()).find(error.type), std::string::npos) << e.what();
+  }
+  const auto throws = [](int) -> int { throw textless(); };
+  const auto message_of = [](auto stream) { return stream.next()->error().message; };
+  EXPECT_EQ(message_of(scheduler().map(std::views::iota(0, 1), throws)), error.type);
+  coppice::fifo_pool pool({.workers = 1});
+  EXPECT_EQ(message_of(pool.map(std::views::iota(0, 1), throws)), error.type);
 }
 
 TEST_ON_WORKERS(failing, C04FailRecordsAFailureAndTheBodyGoesOn) {
