@@ -31,9 +31,9 @@ COPPICE_API bool cancel_job(std::string reason);
 
 /// Records a failure of this task without the cost of a throw; the body goes on. A second call, or a throw
 /// after it, makes a secondary error. A join or group that waits for this task throws std::system_error(code,
-/// message).
+/// message), or with an empty message std::system_error(code).
 ///
-/// Throws: std::system_error(code, message) outside of a task, std::bad_alloc in one.
+/// Throws: that error outside of a task, std::bad_alloc in one.
 COPPICE_API void fail(std::error_code code, std::string message = {});
 
 /// Time left until the job's deadline, at least zero; nanoseconds::max() without a deadline.

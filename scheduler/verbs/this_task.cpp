@@ -21,6 +21,11 @@ detail::task_frame* running_task() noexcept {
   return w != nullptr ? w->task : nullptr;
 }
 
+// With an empty message the text would begin with the colon that divides it from the code's.
+std::system_error error_of(std::error_code code, const std::string& message) {
+  return message.empty() ? std::system_error(code) : std::system_error(code, message);
+}
+
 }  // namespace
 
 bool stop_requested() noexcept {
@@ -47,9 +52,9 @@ bool cancel_job(std::string reason) {
 
 void fail(std::error_code code, std::string message) {
   detail::task_frame* const t = running_task();
-  if (t == nullptr) throw std::system_error(code, message);
+  if (t == nullptr) throw error_of(code, message);
   detail::failure f;
-  f.exception = std::make_exception_ptr(std::system_error(code, message));
+  f.exception = std::make_exception_ptr(error_of(code, message));
   f.path = detail::path_of(detail::this_worker->where());
   f.worker = detail::this_worker->index;
   f.after_cancel = t->job->stopping();

@@ -171,6 +171,19 @@ TEST(failing_serially, C04FailOutsideOfATaskThrowsSystemError) {
   }
 }
 
+TEST_ON_WORKERS(failing, C04FailWithoutAMessageSaysTheCodeInWords) {
+  const std::error_code code = std::make_error_code(std::errc::io_error);
+  const auto report = report_of(scheduler(), [&] { coppice::this_task::fail(code); });
+  EXPECT_EQ(report.errors.at(0).message, code.message());
+  try {
+    coppice::this_task::fail(code);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const std::system_error& e) {
+    EXPECT_EQ(e.code(), code);
+    EXPECT_EQ(e.what(), code.message()) << "outside of a task";
+  }
+}
+
 // A closure whose destructor throws, once, if it was not moved from.
 class bursting {
  public:
