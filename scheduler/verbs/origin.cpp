@@ -90,6 +90,7 @@ std::unique_ptr<failure> capture(worker& w, const task_frame& t, spot here, cons
     f->worker = origin.worker;
     f->when = origin.when;
     f->after_cancel = origin.after_cancel;
+    if (*origin.phase != '\0') phase = origin.phase;
   } else {
     f->path = path_of(here);
     f->name = name_of(t);
@@ -130,7 +131,7 @@ void rethrow_failure(worker& w, failure* kept) {
   const std::unique_ptr<failure> f(kept);
   std::exception_ptr exception = f->exception;
   keep_origin(w, {std::move(f->exception), std::move(f->path), std::move(f->name), f->worker, f->when,
-                  f->after_cancel});
+                  f->after_cancel, f->phase});
   std::rethrow_exception(std::move(exception));
 }
 

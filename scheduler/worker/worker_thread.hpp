@@ -68,6 +68,7 @@ struct exception_origin {
   unsigned worker = 0;  // who ran it
   std::chrono::steady_clock::time_point when = {};
   bool after_cancel = false;
+  const char* phase = "";                     // as in `failure`
   const task_frame* task = nullptr;           // in whose code it left a join
   std::unique_ptr<exception_origin> outer{};  // of code that waits, in a handler, while that task runs
 };

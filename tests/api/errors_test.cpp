@@ -234,6 +234,26 @@ TEST_ON_WORKERS(failing, C08ADestructorOfAClosureMayThrowAndIsRecorded) {
   EXPECT_EQ(support::tracked::live(), 0) << "also of a closure on the heap";
 }
 
+TEST_ON_WORKERS(failing, C08WhatADestructorThrewIsToldAsThatAlsoWhenAGroupHasThrownItOn) {
+  const auto message_of = [&](auto body) {
+    return report_of(scheduler(), body, collecting()).errors.at(0).message;
+  };
+  const auto waits = [] {
+    coppice::task_group group;
+    group.spawn(bursting());
+    group.wait();
+  };
+  const std::string told = "destructor of the closure: burst";
+  EXPECT_EQ(message_of(waits), told);
+  EXPECT_EQ(message_of([&] { coppice::join(waits, [] {}); }), told);
+  EXPECT_EQ(message_of([&] {
+              coppice::task_group group;
+              group.spawn(waits);
+              group.wait();
+            }),
+            told);
+}
+
 TEST_ON_WORKERS(failing, C08ABodyAndADestructorThatBothThrowAreOnePrimaryAndOneSecondaryError) {
   const auto report = report_of(
       scheduler(), [] { spawn(bursting(true)); }, collecting());
