@@ -85,7 +85,7 @@ class fifo_task {
 
  private:
   friend class fifo_pool;
-  explicit fifo_task(detail::fifo_result<T>& node) noexcept : node_(&node) {}
+  explicit fifo_task(detail::fifo_result<T>& node) noexcept : node_(std::addressof(node)) {}
 
   detail::fifo_result<T>* node_ = nullptr;
 };

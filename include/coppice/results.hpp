@@ -19,6 +19,7 @@
 #include <coppice/result.hpp>
 #include <cstddef>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <ranges>
 #include <stdexcept>

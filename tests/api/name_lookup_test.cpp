@@ -163,6 +163,18 @@ int all_verbs() {
 // The spawns, twice; the branches, and what they return; what blocks, and what it returns; the loops.
 constexpr int expected = 2 * 5 + 5 + 6 + 2 + 5000 + 10000 + 15;
 
+// A stream of numbers and a stage after it.
+template <class Pool>
+int streamed(Pool& pool) {
+  struct one {
+    number operator()(number n) const { return {n.value}; }
+  };
+  int sum = 0;
+  for (auto& r : pool.map(pool.map(std::vector<number>(100, number{1}), one{}), one{}))
+    sum += r.value().value;
+  return sum;
+}
+
 }  // namespace users
 
 namespace {
@@ -179,6 +191,15 @@ TEST_ON_WORKERS(names, OfAProgramAreNotTakenForTheLibrarys) {
   support::checked(job);
   EXPECT_EQ(sum, users::expected + 4);
   EXPECT_EQ(scheduler().run(users::adds<100>{sum}).value, 1);
+  EXPECT_EQ(users::streamed(scheduler()), 100);
+}
+
+TEST(names_in_a_fifo_pool, OfAProgramAreNotTakenForTheLibrarys) {
+  std::atomic<int> sum{0};
+  coppice::fifo_pool pool({.workers = 1});
+  EXPECT_EQ(pool.submit(users::adds<100>{sum}).get().value, 1);
+  EXPECT_EQ(pool.try_submit(users::adds<1>{sum}).task.get().value, 1);
+  EXPECT_EQ(users::streamed(pool), 100);
 }
 
 TEST(names_serially, OfAProgramAreNotTakenForTheLibrarys) { EXPECT_EQ(users::all_verbs(), users::expected); }

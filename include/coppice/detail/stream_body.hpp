@@ -62,7 +62,7 @@ class range_stream final : public stream_of<T> {
   template <class W, class G>
   range_stream(std::unique_ptr<stream_pool> pool, W&& view, G&& f, stream_options&& options)
       : stream_of<T>(std::move(pool), std::move(options), false) {
-    ::new (static_cast<void*>(&parts_.made)) parts(std::forward<W>(view), std::forward<G>(f));
+    ::new (static_cast<void*>(std::addressof(parts_.made))) parts(std::forward<W>(view), std::forward<G>(f));
     has_parts_ = true;
   }
   ~range_stream() noexcept override { end_parts(); }
@@ -166,7 +166,7 @@ class stage_stream final : public stream_of<T> {
   template <class G>
   stage_stream(std::unique_ptr<stream_pool> pool, results<U>&& source, G&& f, stream_options&& options)
       : stream_of<T>(std::move(pool), std::move(options), true) {
-    ::new (static_cast<void*>(&f_.made)) F(std::forward<G>(f));
+    ::new (static_cast<void*>(std::addressof(f_.made))) F(std::forward<G>(f));
     has_f_ = true;
     source_ = std::move(source);
   }
