@@ -225,7 +225,8 @@ template <class... Bodies>
 /// Threads: any. Branches may run on any worker; the caller goes on on its own thread.
 /// Blocks: until all branches have ended; meanwhile only descendants of the awaited branch run on this
 /// thread. Throws: what a branch threw; cancelled, if the job is cancelled and a branch was not run;
-/// recursion_too_deep. Cost: no allocation; nine stores beside a call's own, no fence, no
+/// recursion_too_deep, on a worker: elsewhere, also in a task of a fifo_pool, joins that are nested too deep
+/// overflow the stack as calls do. Cost: no allocation; nine stores beside a call's own, no fence, no
 /// read-modify-write for a branch that nobody steals. Source: van Dijk and van de Pol, Lace (2014); see
 /// detail/deque.hpp for what was changed.
 template <class F, class G, class... Rest>

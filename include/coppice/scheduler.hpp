@@ -101,6 +101,10 @@ class COPPICE_API scheduler {
   /// moved in is a stage before this one, and holds no worker while it has nothing; values are f's inputs,
   /// errors pass f by unless it takes a `result`.
   ///
+  /// Neither the input nor the stream waits for what f spawns by coppice::spawn: such a child may outlive
+  /// both and what f refers to, its errors go to the unobserved error handler, and no cancel of the stream
+  /// reaches it once f has returned. Spawn into a task_group in f, and wait for that there.
+  ///
   /// Threads: any; f is called by several workers at a time. Blocks: not at all.
   /// Throws: std::invalid_argument for a capacity of 0, serial_first and an empty callable;
   /// scheduler_stopped; std::bad_alloc; what moving throws.
