@@ -69,7 +69,8 @@ class job {
     return core_->report();
   }
 
-  /// Gives up waiting at `when`; cancels nothing. True: the job is quiet.
+  /// Gives up waiting at `when`; cancels nothing. True: the job is quiet. Errors still go to the handler of
+  /// unobserved ones unless wait() or get() follows.
   ///
   /// Threads: any. A task runs nothing meanwhile and lends its core: with no spare worker left to take it, or
   /// `max_spare_workers` of 0, a job of the same scheduler that no other worker has is not begun until then.

@@ -327,9 +327,7 @@ bool job_core::wait_until(std::chrono::steady_clock::time_point when) {
     const waiting_caller me;
     if (!me.polls(*this, state(), when)) sleep();
   }
-  if (!done()) return false;
-  state().observed.store(true, memory_order_relaxed);
-  return true;
+  return done();  // which is no look at the report
 }
 
 const job_report& job_core::report() noexcept { return state().made_report(); }
