@@ -27,7 +27,8 @@ inline namespace v0 {
 
 class scheduler;
 
-/// The handle of a job. Destroying one that was not waited for cancels the job and joins it.
+/// The handle of a job. Destroying one that was not waited for cancels the job and joins it: it waits also
+/// for a job that is still queued, until a worker has come to skip it.
 template <class T>
 class job {
  public:
@@ -88,7 +89,8 @@ class job {
     return core_->take();
   }
 
-  /// Cancels the job: tasks that wait are skipped, running ones finish. True for the one call that did it.
+  /// Cancels the job: tasks that wait are skipped, running ones finish. True for the one call that did it. A
+  /// job that is still queued is over when its turn has come, as one whose deadline passes there is.
   ///
   /// Threads: any. Takes no lock that a task can hold.
   bool cancel(std::string reason = {}) { return checked().cancel(std::move(reason)); }

@@ -19,7 +19,6 @@
 #include <coppice/result.hpp>
 #include <cstddef>
 #include <iterator>
-#include <memory>
 #include <optional>
 #include <ranges>
 #include <stdexcept>
@@ -118,7 +117,7 @@ class results {
     return *this;
   }
   ~results() {
-    if (core_ != nullptr) core_->abandon();
+    if (auto* const mine = std::exchange(core_, nullptr)) mine->abandon();
   }
 
   /// The next result; empty at the end, for ever.

@@ -93,6 +93,8 @@ class scheduler_stream final : public stream_pool {
     if (!inside || this_worker == nullptr || !home_.runs_on_this_thread()) return false;
     worker& w = *this_worker;
     worker_thread& me = worker_thread::of(w);
+    // Before a step is taken from the queue: what the end of a job runs may wait for that step.
+    flush_counts(w);
     job_core* job = nullptr;
     {
       // Beside another step, or if a result has come, this step's input may be the one that waits for the
@@ -105,7 +107,6 @@ class scheduler_stream final : public stream_pool {
     }
     if (job == nullptr) {
       // What this worker still has is for others while it stands still.
-      flush_counts(w);
       me.share_all_and_wake();
       return false;
     }
