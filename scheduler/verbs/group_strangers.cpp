@@ -44,13 +44,8 @@ class line {
   frame *first_ = nullptr, *last_ = nullptr;
 };
 
-// There is room: as many have been taken.
-void push(worker& w, frame& f) noexcept {
-  deque_index index = 0;
-  if (!w.deque.push_below_bound(f, &index)) w.deque.push_into_reserve(f);
-}
-void push_all(worker& w, line& frames) noexcept {
-  while (frame* const f = frames.take_oldest()) push(w, *f);
+void put_back_all(worker& w, line& frames) noexcept {
+  while (frame* const f = frames.take_oldest()) w.deque.put_back(*f);
 }
 
 }  // namespace
@@ -85,12 +80,12 @@ bool group_core::move_below(worker& w, frame& stranger) noexcept {
     ends_at_branch = f->state.load(memory_order_relaxed) != frame::loose;
     if (!is_stranger(*f)) ++children;
     if (ends_at_branch)
-      push(w, *f);  // where it was
+      w.deque.put_back(*f);
     else
       all.add_older(*f);
   }
   if (ends_at_branch && children - 1 < local_) {
-    push_all(w, all);
+    put_back_all(w, all);
     return w.deque.pop() == nullptr;  // unless a thief was quicker
   }
   for (group_core* g = w.innermost_group; g != nullptr; g = g->outer_) {
@@ -100,12 +95,12 @@ bool group_core::move_below(worker& w, frame& stranger) noexcept {
   line own;
   while (frame* const f = all.take_oldest())
     if (is_stranger(*f))
-      push(w, *f);
+      w.deque.put_back(*f);
     else
       own.add_newer(*f);
   made_at_ = floor_ = w.deque.top();
   worker_thread::of(w).floor = floor_;
-  push_all(w, own);
+  put_back_all(w, own);
   if (w.attention.load(memory_order_relaxed) != 0) answer_quietly(w);
   return true;
 }

@@ -87,7 +87,7 @@ bool bundle_newest(worker_thread& me, frame& newest, deque_index floor) noexcept
       if (room != nullptr) b = ::new (room) bundle{{&run_bundle, frame::loose}, &newest, 0};
     }
     if (b == nullptr || f->state.load(memory_order_relaxed) != frame::loose) {
-      push(me, *f);  // where it was
+      me.deque.put_back(*f);
       break;
     }
     link(*oldest, f);
@@ -97,7 +97,7 @@ bool bundle_newest(worker_thread& me, frame& newest, deque_index floor) noexcept
   if (b == nullptr) return me.deque.push_into_reserve(newest);
   link(*oldest, nullptr);
   b->size = size;
-  push(me, *b);
+  me.deque.put_back(*b);
   add_as_only_writer(me.stats.bundled, std::uint64_t{1}, memory_order_relaxed);
   return true;
 }

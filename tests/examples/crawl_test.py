@@ -764,11 +764,13 @@ class Test(unittest.TestCase):
 
     def test_the_demo_crawls_a_folder_named_from_where_it_is_called(self):
         """In a repository of its own, whose setup has nothing to do and whose build gives it this crawl."""
-        demo = pathlib.Path(__file__).resolve().parents[2] / "scripts/demo_crawl"
-        for path, text in [("scripts/demo_crawl", demo.read_text()), ("scripts/setup", "#!/bin/sh\n"),
+        scripts = pathlib.Path(__file__).resolve().parents[2] / "scripts"
+        for path, text in [("scripts/demo_crawl", (scripts / "demo_crawl").read_text()),
+                           ("scripts/lib/common.sh", (scripts / "lib/common.sh").read_text()),
+                           ("scripts/setup", "#!/bin/sh\n"),
                            ("bin/cmake", "#!/bin/sh\nmkdir -p build/release/examples\n"
                                          f"ln -sf '{examples.PROGRAMS}/crawl' build/release/examples/crawl\n")]:
-            (self.folder / path).parent.mkdir(exist_ok=True)
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / path).write_text(text)
             (self.folder / path).chmod(0o755)
         (self.folder / "caller/docs").mkdir(parents=True)

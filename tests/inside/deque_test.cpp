@@ -194,6 +194,10 @@ TEST(split_deque, WhatHasBeenInTheReserveMakesNoRoomForOthers) {
     EXPECT_FALSE(d.has_room()) << round;
   }
   EXPECT_EQ(d.size(), 5U);
+  EXPECT_TRUE(d.push_into_reserve(items[5]));
+  EXPECT_EQ(d.pop(), &items[5]);
+  d.put_back(items[5]);
+  EXPECT_EQ(d.size(), 6U) << "and what was popped may come back to where it was";
 }
 
 // One owner pushes and pops in a pattern that grows and shrinks, thieves steal and expose. Each item is taken

@@ -98,6 +98,9 @@ class basic_split_deque {
     return true;
   }
 
+  // No more of them than have been popped since the last push: there is room, in the reserve too.
+  void put_back(frame& f) noexcept { put(head_.load(memory_order_relaxed), f); }
+
   // False: the deque is full, unless has_room() says otherwise. Else *index is the frame's, for
   // pop_if_private().
   bool push_below_bound(frame& f, deque_index* index) noexcept {
