@@ -474,9 +474,9 @@ TEST(streams_that_stop, C33WhatAnInputHasForkedMayDestroyTheReader) {
   enum class by { branch, child, job };
   for (const by who : {by::branch, by::child, by::job}) {
     {
-      coppice::scheduler pool({.workers = 2});
       std::latch made{1}, gone{1};
       std::optional<results<int>> stream;
+      coppice::scheduler pool({.workers = 2});  // ends first, when what the input does is done
       const auto destroy = [&] {
         stream.reset();
         gone.count_down();
