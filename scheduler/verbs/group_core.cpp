@@ -81,6 +81,12 @@ deque_index group_core::floor_of(const worker& w) noexcept {
   return g != nullptr ? std::max(std::min(g->made_at_, g->floor_), floor) : floor;
 }
 
+void group_core::lower_floors(worker& w) noexcept {
+  const deque_index newest = w.deque.top() - 1;
+  for (group_core* g = w.innermost_group; g != nullptr; g = g->outer_)
+    if (g->floor_ != no_floor) g->floor_ = std::min(g->floor_, newest);
+}
+
 // If all children are elsewhere, what lies here is older than they are, or none of their kin.
 void group_core::begin_wait() noexcept { floor_ = std::min(floor_, owner_->deque.top()); }
 

@@ -135,7 +135,9 @@ COPPICE_COLD bool put_aside(worker& w, task_frame& node) noexcept {
     w.at_once_left = children_between_looks;
     return false;
   }
-  return bundle_newest(me, node, group_core::floor_of(w));
+  if (!bundle_newest(me, node, group_core::floor_of(w))) return false;
+  group_core::lower_floors(w);
+  return true;
 }
 
 }  // namespace

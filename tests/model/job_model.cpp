@@ -101,6 +101,21 @@ MODEL(GroupOnAFullDequeWaitsForItsOwnChildren, (long_within(0))) {
   check(job.wait().succeeded == 8, "all are counted");
 }
 
+// The bundle takes in what was spawned between the group and its first child, and comes to lie where that was.
+MODEL(GroupFindsItsChildInABundleThatBeginsBelowIt, (long_within(0))) {
+  scheduler s(workers(1));
+  int inner = 0;
+  auto job = s.submit([&] {
+    for (int i = 0; i < 3; ++i) coppice::spawn([] {});
+    coppice::task_group group;
+    coppice::spawn([] {});
+    group.spawn([&inner] { ++inner; });
+    group.wait();
+    check(inner == 1, "it has ended");
+  });
+  check(job.wait().succeeded == 6, "all are counted");
+}
+
 // Nor a branch, which its join takes back by name.
 MODEL(BranchOnAFullDequeIsNotBundled, (long_within(0))) {
   scheduler s(workers(1));

@@ -56,6 +56,9 @@ class COPPICE_API group_core {
   static bool has_children_of(const worker& w, const task_frame& t) noexcept;
   // Above this index lies only what was forked since the last group was made or wait begun.
   static deque_index floor_of(const worker& w) noexcept;
+  // The newest frame has taken in older ones, and children of groups among them: no wait's floor lies above
+  // it.
+  static void lower_floors(worker& w) noexcept;
 
   // order(stopped): acquire; pairs with the release in child_failed() and in the destructor.
   bool stopped() const noexcept { return stopped_.load(memory_order_acquire); }
