@@ -1,30 +1,17 @@
 """scripts/check_floors: what it finds in a copy of the sources in which one thing was changed."""
 
-import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from changed_copy import ROOT, ChangedCopy
+
 MAP = "scheduler/README.md"
 CREW = "scheduler/worker/crew.hpp"
 
 
-class Test(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.copy = Path(folder.name)
-        for name in ("include", "scheduler", "bench"):
-            shutil.copytree(ROOT / name, self.copy / name, ignore=shutil.ignore_patterns("results", "notes"))
-
-    def change(self, file, old, new):
-        path = self.copy / file
-        text = path.read_text(encoding="utf-8")
-        self.assertTrue(old in text, f"the test is out of date: {file} no longer has {old!r}")
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+class Test(ChangedCopy):
+    FOLDERS = ("include", "scheduler", "bench")
 
     def findings(self):
         command = [sys.executable, "-B", ROOT / "scripts/check_floors", "--root", self.copy]

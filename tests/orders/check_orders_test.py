@@ -1,27 +1,22 @@
 """scripts/check_orders: what it finds in a copy of the sources in which one thing was changed."""
 
-import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from changed_copy import ROOT, ChangedCopy
+
 DEQUE = "include/coppice/detail/deque.hpp"
 PARKER = "scheduler/worker/parker.hpp"
 SLAB = "scheduler/stores/slab.cpp"
 DEQUE_TABLES = "scheduler/worker/deque.md"
 
 
-class Test(unittest.TestCase):
+class Test(ChangedCopy):
+    FOLDERS = ("include", "scheduler", "tests/model")
+
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.copy = Path(folder.name)
-        for name in ("include", "scheduler"):
-            shutil.copytree(ROOT / name, self.copy / name)
-        shutil.copytree(ROOT / "tests/model", self.copy / "tests/model")
+        super().setUp()
         self.before = self.findings()
 
     def findings(self):
@@ -31,12 +26,6 @@ class Test(unittest.TestCase):
         self.assertIn(found.returncode, (0, 1), found.stderr)
         lines = [line.split(":", 2) for line in found.stdout.splitlines() if "check_orders:" not in line]
         return sorted(f"{name}:{text}" for name, _, text in lines)
-
-    def change(self, file, old, new):
-        path = self.copy / file
-        text = path.read_text(encoding="utf-8")
-        self.assertTrue(old in text, f"the test is out of date: {file} no longer has {old!r}")
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
     def found(self, file, part):
         after = self.findings()
