@@ -16,6 +16,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <coppice/coppice.hpp>
 #include <latch>
@@ -67,9 +68,14 @@ class standing_tasks {
   standing_tasks(coppice::scheduler& s, unsigned n)
       : job_(s.submit([this, n] {
           for (unsigned i = 0; i < n; ++i)
-            coppice::spawn([this] { coppice::blocking([this] { go_.wait(); }); });
+            coppice::spawn([this] {
+              coppice::blocking([this] {
+                stand_.fetch_add(1, std::memory_order_relaxed);
+                go_.wait();
+              });
+            });
         })) {
-    while (s.stats().standing != n) std::this_thread::yield();
+    while (stand_.load(std::memory_order_relaxed) != n) std::this_thread::yield();
   }
   ~standing_tasks() {
     go_.count_down();
@@ -78,6 +84,7 @@ class standing_tasks {
 
  private:
   std::latch go_{1};
+  std::atomic<unsigned> stand_ = 0;  // not the scheduler's count: one without spare workers has none
   coppice::job<void> job_;
 };
 

@@ -16,7 +16,7 @@ void visit(bench::crawl_work& work, const crawl::url& at) {
 }  // namespace
 
 void bench::crawl_coppice(crawl_work& work, unsigned threads) {
-  const unsigned workers = std::min(threads, coppice::scheduler().workers());
+  const unsigned workers = std::min(threads, work.cores());
   coppice::scheduler scheduler({.workers = workers, .max_spare_workers = threads - workers});
   scheduler.run([&work] { visit(work, work.start()); });
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <coppice/coppice.hpp>
 #include <cstdint>
 #include <mutex>
 #include <stdexcept>
@@ -41,8 +42,11 @@ class crawl_work {
   }
 
   std::uint64_t pages() const { return pages_.load(std::memory_order_relaxed); }
+  unsigned cores() const { return cores_; }
 
  private:
+  // As coppice counts them; asked before the time is taken, on all runtimes.
+  const unsigned cores_ = coppice::scheduler().workers();
   const crawl::url start_;
   crawl::fetcher fetcher_;
   const crawl::site site_;
