@@ -42,8 +42,14 @@ struct result_node final : stream_node {
 template <class T>
 class stream_of : public stream_core {
  public:
+  // What could not be moved out comes first.
   result_node<T>* next_node() {
     return unmoved != nullptr ? std::exchange(unmoved, nullptr) : static_cast<result_node<T>*>(next());
+  }
+  result_node<T>* try_next_node(stream_core& reader, bool& ended) {
+    ended = false;
+    return unmoved != nullptr ? std::exchange(unmoved, nullptr)
+                              : static_cast<result_node<T>*>(try_next(reader, ended));
   }
   result_node<T>* current = nullptr;  // of the iterators; the stream's
   result_node<T>* unmoved = nullptr;  // could not be moved out, and comes once more; the stream's

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <latch>
+#include <memory>
 #include <numeric>
 #include <optional>
 #include <ranges>
@@ -331,17 +332,23 @@ struct throws_once_when_moved {
   throws_once_when_moved& operator=(throws_once_when_moved&&) = delete;
 };
 
-TYPED_TEST(streams, C33AResultThatCannotBeMovedOutIsTheNextOneStill) {
-  std::latch all_there{1};
-  int given = 0;
-  auto source = generated([&]() -> std::optional<int> {
+// Two results, 0 and 1, both there before they are read.
+template <class Pool>
+coppice::results<throws_once_when_moved> two_of_them(Pool& pool) {
+  auto all_there = std::make_shared<std::latch>(1);
+  auto source = generated([all_there, given = 0]() mutable -> std::optional<int> {
     if (given < 2) return given++;
-    all_there.count_down();
+    all_there->count_down();
     return std::nullopt;
   });
-  auto stream = this->pool().map(std::move(source), [](int i) { return throws_once_when_moved(i); },
-                                 {.concurrency = 1});
-  all_there.wait();
+  auto stream =
+      pool.map(std::move(source), [](int i) { return throws_once_when_moved(i); }, {.concurrency = 1});
+  all_there->wait();
+  return stream;
+}
+
+TYPED_TEST(streams, C33AResultThatCannotBeMovedOutIsTheNextOneStill) {
+  auto stream = two_of_them(this->pool());
   throws_once_when_moved::now = true;
   EXPECT_THROW(stream.next(), std::runtime_error);
   EXPECT_EQ(stream.next()->value().value, 0);
@@ -350,6 +357,17 @@ TYPED_TEST(streams, C33AResultThatCannotBeMovedOutIsTheNextOneStill) {
   EXPECT_FALSE(stream.done());
   EXPECT_EQ(stream.begin()->value().value, 1);
   EXPECT_FALSE(stream.next());
+}
+
+TYPED_TEST(streams, C33AResultThatCannotBeMovedOutIsTheNextInputOfAStage) {
+  auto stream = two_of_them(this->pool());
+  throws_once_when_moved::now = true;
+  EXPECT_THROW(stream.next(), std::runtime_error);
+  auto stage = this->pool().map(std::move(stream), [](throws_once_when_moved t) { return t.value; },
+                                {.concurrency = 1});
+  EXPECT_EQ(stage.next()->value(), 0);
+  EXPECT_EQ(stage.next()->value(), 1);
+  EXPECT_FALSE(stage.next());
 }
 
 }  // namespace

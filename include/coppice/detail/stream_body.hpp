@@ -179,7 +179,7 @@ class stage_stream final : public stream_of<T> {
     auto& node = static_cast<result_node<T>&>(base);
     item_scope scope(*this);
     bool ended = source_.core_ == nullptr;
-    auto* const read = ended ? nullptr : static_cast<result_node<U>*>(source_.core_->try_next(*this, ended));
+    auto* const read = ended ? nullptr : source_.core_->try_next_node(*this, ended);
     if (read == nullptr) return ended ? pulled::end : pulled::nothing;
     handed in(*read);
     source_.core_->give_back(read);
