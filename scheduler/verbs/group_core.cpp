@@ -127,12 +127,6 @@ error_set* unkept() noexcept {
   return &none;
 }
 
-struct free_kept {
-  void operator()(error_set* errors) const noexcept {
-    if (errors != unkept()) delete errors;
-  }
-};
-
 void keep_as_secondary(task_frame& t, error_set& errors) noexcept {
   job_state& job = job_state::of(*t.job);
   const std::lock_guard hold(job.lock);
@@ -195,6 +189,7 @@ void group_core::outside_child_failed() noexcept {
 
 void group_core::child_failed(error_set&& errors, error_policy policy) noexcept {
   const std::lock_guard hold(lock_);
+  leaves_something_.store(true, memory_order_relaxed);
   if (errors_ == nullptr || errors_ == unkept()) {
     auto* const made = new (std::nothrow) error_set(job_state::of(*task_->job).options.keep_errors);
     errors_ = made != nullptr ? made : unkept();
@@ -217,18 +212,40 @@ bool group_core::stops_at(spot s) const noexcept {
 
 void group_core::hold(task_frame& child) noexcept {
   const std::lock_guard hold(lock_);
+  leaves_something_.store(true, memory_order_relaxed);
   add_held(held_, child);
 }
 
-// All children have ended: those of them that are earlier than the first failure the serial run would have
-// run.
-void group_core::settle_held() noexcept {
-  if (held_ == nullptr) return;
-  const failure* const first = errors_ != nullptr ? errors_->first() : nullptr;
+// What children have left with their group, which begins anew. Those that others spawn meanwhile, threads
+// outside and tasks elsewhere, leave theirs under the lock: here, or for the next wait.
+struct group_core::left_behind {
+  explicit left_behind(group_core& g) noexcept {
+    if (!g.leaves_something_.load(memory_order_relaxed)) return;
+    const std::lock_guard hold(g.lock_);
+    g.leaves_something_.store(false, memory_order_relaxed);
+    g.stopped_.store(false, memory_order_relaxed);
+    g.earlier_ones_go_on_ = false;
+    errors = std::exchange(g.errors_, nullptr);
+    held = std::exchange(g.held_, nullptr);
+  }
+  ~left_behind() {
+    if (errors != unkept()) delete errors;
+  }
+  left_behind(const left_behind&) = delete;
+  left_behind& operator=(const left_behind&) = delete;
+
+  error_set* errors = nullptr;
+  task_frame* held = nullptr;
+};
+
+// Held children that are earlier than the first failure the serial run would have run.
+void group_core::settle_held(left_behind& left) noexcept {
+  if (left.held == nullptr) return;
+  const failure* const first = left.errors != nullptr ? left.errors->first() : nullptr;
   task_frame* certain = nullptr;
   task_frame* unwanted = nullptr;
-  while (held_ != nullptr) {
-    task_frame& child = *take_held(held_);
+  while (left.held != nullptr) {
+    task_frame& child = *take_held(left.held);
     const bool runs = first == nullptr || may_be_earlier(path_of(child), first->path);
     add_held(runs ? certain : unwanted, child);
   }
@@ -251,8 +268,8 @@ void group_core::drop(worker& w, task_frame* held) noexcept {
     child.run(&child, w);
     if (counted_here) release_lineage(w, &parent);
   }
-  const std::unique_ptr<error_set, free_kept> errors(std::exchange(nobody.errors_, nullptr));
-  if (errors != nullptr) keep_as_secondary(*nobody.task_, *errors);
+  const left_behind left(nobody);
+  if (left.errors != nullptr) keep_as_secondary(*nobody.task_, *left.errors);
 }
 
 void group_core::refuse_unless_of_task() const {
@@ -286,19 +303,16 @@ void group_core::wait() {
   const task_frame* const t = current_task();
   if ((t != task_ && t != nullptr) || this_worker != owner_) refuse_wait_of(t);
   join_children();
-  settle_held();
+  left_behind left(*this);
+  settle_held(left);
   // What has ended here or elsewhere counts no more. A thread outside may spawn all the while: its part
   // stays.
   const std::int64_t sleeps = remote_.load(memory_order_relaxed) & 1;
   if (local_ != 0 || sleeps != 0) remote_.fetch_add(2 * local_ - sleeps, memory_order_relaxed);
   local_ = 0;
   made_at_ = std::min(made_at_, std::exchange(floor_, no_floor));
-  const bool lost = lost_.load(memory_order_relaxed);
-  lost_.store(false, memory_order_relaxed);
-  stopped_.store(false, memory_order_relaxed);
-  earlier_ones_go_on_ = false;
-  const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));
-  if (errors != nullptr) rethrow_leftmost(*owner_, *task_, *errors);
+  const bool lost = lost_.load(memory_order_relaxed) && lost_.exchange(false, memory_order_relaxed);
+  if (left.errors != nullptr) rethrow_leftmost(*owner_, *task_, *left.errors);
   if (lost || task_->job->stops(owner_->where())) throw cancelled{};
 }
 
@@ -335,12 +349,12 @@ group_core::~group_core() {
       stopped_.store(true, memory_order_release);
     join_children();
   }
-  settle_held();
+  left_behind left(*this);
+  settle_held(left);
   group_core** made = &owner_->innermost_group;
   while (*made != this) made = &(*made)->outer_;
   *made = outer_;
-  const std::unique_ptr<error_set, free_kept> errors(std::exchange(errors_, nullptr));
-  if (errors == nullptr || errors->total() == 0) return;
+  if (left.errors == nullptr || left.errors->total() == 0) return;
   // Nobody has waited. If the scope is left by an exception, that one goes before; else these are the task's
   // errors.
   const bool unwinding = std::uncaught_exceptions() > uncaught_;
@@ -348,9 +362,9 @@ group_core::~group_core() {
   const std::lock_guard hold(job.lock);
   try {
     task_extra& extra = job.extra_of(*task_);
-    (unwinding ? extra.secondary : extra.unwaited).merge(*errors, unwinding);
+    (unwinding ? extra.secondary : extra.unwaited).merge(*left.errors, unwinding);
   } catch (const std::bad_alloc&) {
-    job.what_happens().errors.merge(*errors, unwinding);
+    job.what_happens().errors.merge(*left.errors, unwinding);
   }
 }
 

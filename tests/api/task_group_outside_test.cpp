@@ -261,6 +261,38 @@ TEST_ON_WORKERS(grouping_from_outside, AWaitAmongChildrenThatAThreadOutsideSpawn
   });
 }
 
+// After a failure the group takes no child until it was waited for, so each failure has a wait of its own.
+TEST_ON_WORKERS(grouping_from_outside, C11AWaitAmongChildrenThatFailOutsideThrowsEachFailureOnce) {
+  task_group* theirs = nullptr;
+  std::latch made{1};
+  std::atomic<bool> over{false};
+  int failed = 0, thrown = 0;
+  std::thread outside([&] {  // on any core: a thread that a task makes stays on that of its worker
+    made.wait();
+    while (failed < support::scaled(2000)) {
+      failed += theirs->spawn([] { throw failure("outside"); });
+      std::this_thread::yield();
+    }
+    over = true;
+  });
+  scheduler().run([&] {
+    task_group group;
+    theirs = &group;
+    made.count_down();
+    for (bool last = false; !last;) {
+      last = over;
+      try {
+        group.wait();
+      } catch (const failure&) {
+        ++thrown;
+      }
+      std::this_thread::yield();
+    }
+  });
+  outside.join();
+  EXPECT_EQ(thrown, failed);
+}
+
 TEST_ON_WORKERS(grouping_from_outside, C15AThreadOutsideSpawnsNothingIntoTheGroupOfACancelledJob) {
   std::atomic<bool> ran{false};
   report_of(scheduler(), [&] {

@@ -119,7 +119,8 @@ class COPPICE_API group_core {
   bool is_stranger(const frame& f) const noexcept;
   bool move_below(worker& w, frame& stranger) noexcept;
   COPPICE_COLD bool stops_at(spot s) const noexcept;
-  void settle_held() noexcept;
+  struct left_behind;
+  void settle_held(left_behind& left) noexcept;
 
   // Read by all.
   alignas(cache_line) worker* const owner_;
@@ -130,6 +131,7 @@ class COPPICE_API group_core {
   atomic<bool> stopped_;  // from the start if it was made outside of tasks: tasks that spawn look closer
   atomic<bool> lost_{false};
   atomic<bool> serial_failed_{false};
+  atomic<bool> leaves_something_{false};  // written under lock_: what is below is to be looked at
   mutable mutex lock_;
   // The owner's, at every spawn.
   alignas(cache_line) std::int64_t local_ = 0;
