@@ -203,9 +203,11 @@ class job_core::ends final : public wait_condition {
 
 namespace {
 
+// What waits for an inner job is above it, which takes one look.
 bool descends_from(const job_core* j, const job_core& ancestor) noexcept {
-  while (j != nullptr && j != &ancestor) j = job_state::of(*j).parent;
-  return j != nullptr;
+  const std::uint32_t depth = job_state::of(ancestor).depth;
+  while (j != nullptr && job_state::of(*j).depth > depth) j = job_state::of(*j).parent;
+  return j == &ancestor;
 }
 
 // A wait that may go on needs no memory: the words are made for one that may not.

@@ -175,6 +175,7 @@ void job_state::adopt_by(job_core& outer) noexcept {
     const std::lock_guard hold(p.lock);
     outer.acquire();
     parent = &outer;
+    depth = p.depth + 1;
     sibling_after = p.first_child;
     if (p.first_child != nullptr) p.first_child->sibling_before = this;
     p.first_child = this;

@@ -105,6 +105,7 @@ struct job_state : injected {
   bool inherited_over_fork() const noexcept { return forks != platform::forks(); }
   // Who reads the report: the handle, or for a detached job the scheduler; exceptions with it in them.
   atomic<std::uint32_t> readers{1};
+  std::uint32_t depth = 0;  // in the tree of jobs; with `parent`
   const error_policy policy;
   kept_options options;
   job_state* first_child = nullptr;     // under this job's lock
