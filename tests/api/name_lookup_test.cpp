@@ -25,6 +25,7 @@ namespace users {
 NAMES(add_rare_child);
 NAMES(answer_before);
 NAMES(as_tuple);
+NAMES(call);
 NAMES(count_child);
 NAMES(distance_of);
 NAMES(each_child);
@@ -36,6 +37,7 @@ NAMES(is_empty_callable);
 NAMES(join);
 NAMES(leave_join);
 NAMES(make_node);
+NAMES(member_of);
 NAMES(push_at_bound);
 NAMES(run_branches);
 NAMES(run_task);
@@ -58,6 +60,7 @@ NAMES_WITH_ARGUMENTS(call_branch);
 NAMES_WITH_ARGUMENTS(join_serially);
 NAMES_WITH_ARGUMENTS(join_slowly);
 NAMES_WITH_ARGUMENTS(join_up_to);
+NAMES_WITH_ARGUMENTS(keep_result);
 NAMES_WITH_ARGUMENTS(pick);
 NAMES_WITH_ARGUMENTS(result_at);
 NAMES_WITH_ARGUMENTS(run_serially);
@@ -163,15 +166,15 @@ int all_verbs() {
 // The spawns, twice; the branches, and what they return; what blocks, and what it returns; the loops.
 constexpr int expected = 2 * 5 + 5 + 6 + 2 + 5000 + 10000 + 15;
 
-// A stream of numbers and a stage after it.
+// A stream of numbers and two stages after it.
 template <class Pool>
 int streamed(Pool& pool) {
   struct one {
     number operator()(number n) const { return {n.value}; }
   };
   int sum = 0;
-  for (auto& r : pool.map(pool.map(std::vector<number>(100, number{1}), one{}), one{}))
-    sum += r.value().value;
+  auto ones = pool.map(pool.map(std::vector<number>(100, number{1}), one{}), one{});
+  for (auto& r : pool.map(std::move(ones), &number::value)) sum += r.value();
   return sum;
 }
 

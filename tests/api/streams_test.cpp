@@ -118,10 +118,40 @@ TYPED_TEST(streams, VoidReferencesAndMoveOnlyTypesPass) {
   auto owned =
       pool.map(cells, [own = std::make_unique<int>(5)](int i) { return std::make_unique<int>(i + *own); });
   for (auto& r : owned) EXPECT_EQ(*std::move(r).value(), 7);
-  std::vector<std::string> texts{"a", "bc"};
-  std::size_t letters = 0;
-  for (auto& r : pool.map(texts, &std::string::size)) letters += r.value();
-  EXPECT_EQ(letters, 3u);
+}
+
+TYPED_TEST(streams, AMemberIsThatOfTheInputOrOfWhatItPointsOrRefersTo) {
+  struct word : std::string {
+    using std::string::string;
+    int weight = 5;
+  };
+  auto& pool = this->pool();
+  const auto sum = [&](auto&& inputs, auto member) {
+    std::size_t total = 0;
+    for (auto& r : pool.map(std::forward<decltype(inputs)>(inputs), member))
+      total += static_cast<std::size_t>(r.value());
+    return total;
+  };
+  std::vector<word> words{"a", "bc"};
+  EXPECT_EQ(sum(words, &std::string::size), 3u);
+  EXPECT_EQ(sum(words, &word::weight), 10u);
+  EXPECT_EQ(sum(std::vector{&words[0], &words[1]}, &std::string::size), 3u);
+  EXPECT_EQ(sum(std::vector{std::ref(words[0]), std::ref(words[1])}, &word::weight), 10u);
+  std::vector<std::unique_ptr<const word>> owned;
+  for (const word& w : words) owned.push_back(std::make_unique<const word>(w));
+  EXPECT_EQ(sum(owned, &std::string::size), 3u);
+  EXPECT_EQ(sum(std::move(owned), &word::weight), 10u);
+}
+
+TYPED_TEST(streams, WhatIsReferredToAsToBeMovedIsKept) {
+  struct owner {
+    std::unique_ptr<int> number;
+  };
+  auto& pool = this->pool();
+  auto owners = pool.map(std::views::iota(0, 100), [](int i) { return owner{std::make_unique<int>(i)}; });
+  int sum = 0;
+  for (auto& r : pool.map(std::move(owners), &owner::number)) sum += *r.value();
+  EXPECT_EQ(sum, 4950) << "a member of an input that is gone";
 }
 
 TYPED_TEST(streams, AnEmptySourceGivesTheEndAtOnce) {

@@ -30,13 +30,25 @@ template <class R>
 using input_of =
     std::conditional_t<stays<R>, std::ranges::range_reference_t<R>, std::ranges::range_value_t<R>>;
 
-// std::invoke, whose header is a heavy one.
+// As std::invoke, whose header is a heavy one: the member of x, or of what x points or refers to.
+template <class C, class M, class X>
+decltype(auto) member_of(M C::*member, X&& x) {
+  if constexpr (!std::is_base_of_v<C, std::remove_cvref_t<X>>) {
+    if constexpr (requires { *std::forward<X>(x); })
+      return detail::member_of(member, *std::forward<X>(x));
+    else
+      return detail::member_of(member, x.get());
+  } else if constexpr (std::is_function_v<M>) {
+    return (std::forward<X>(x).*member)();
+  } else {
+    return std::forward<X>(x).*member;
+  }
+}
+
 template <class F, class X>
 decltype(auto) call(F& f, X&& x) {
-  if constexpr (std::is_member_object_pointer_v<F>)
-    return std::forward<X>(x).*f;
-  else if constexpr (std::is_member_function_pointer_v<F>)
-    return (std::forward<X>(x).*f)();
+  if constexpr (std::is_member_pointer_v<F>)
+    return detail::member_of(f, std::forward<X>(x));
   else
     return f(std::forward<X>(x));
 }
@@ -124,11 +136,11 @@ class range_stream final : public stream_of<T> {
     if (how == pulled::end) return how;
     if (!this->began(node, scope, how == pulled::last_item)) return how;
     try {
-      keep_result<T>(node, node.sequence, [&]() -> decltype(auto) {
+      detail::keep_result<T>(node, node.sequence, [&]() -> decltype(auto) {
         if constexpr (stays<V>)
-          return call(parts_.made.f, static_cast<std::ranges::range_reference_t<V>>(**input));
+          return detail::call(parts_.made.f, static_cast<std::ranges::range_reference_t<V>>(**input));
         else
-          return call(parts_.made.f, std::move(*input));
+          return detail::call(parts_.made.f, std::move(*input));
       });
     } catch (...) {
       this->item_failed(node);
@@ -222,14 +234,15 @@ class stage_stream final : public stream_of<T> {
         node.kept.emplace(result<T>::with_error(input.index, input.shared_error()));
         return;
       }
-      keep_result<T>(node, input.index, [&]() -> decltype(auto) {
+      detail::keep_result<T>(node, input.index, [&]() -> decltype(auto) {
         if constexpr (std::is_void_v<U>)
           return (f_.made)();
         else
-          return call(f_.made, std::move(input).value());
+          return detail::call(f_.made, static_cast<U&&>(input.value()));
       });
     } else {
-      keep_result<T>(node, input.index, [&]() -> decltype(auto) { return call(f_.made, std::move(input)); });
+      detail::keep_result<T>(node, input.index,
+                             [&]() -> decltype(auto) { return detail::call(f_.made, std::move(input)); });
     }
   }
 
@@ -270,15 +283,20 @@ decltype(auto) stage_result() {
     return std::type_identity<std::invoke_result_t<F&, U&&>>();
 }
 
+// What is kept of what a function returns. What it refers to as to be moved may go with the input.
+template <class T>
+using kept_value =
+    std::remove_cv_t<std::conditional_t<std::is_rvalue_reference_v<T>, std::remove_reference_t<T>, T>>;
+
 template <class R, class F>
 struct stream_types {
   using view = std::views::all_t<R>;
-  using value = std::remove_cv_t<std::invoke_result_t<F&, input_of<view>>>;
+  using value = kept_value<std::invoke_result_t<F&, input_of<view>>>;
   using body = range_stream<view, F, value>;
 };
 template <class U, class F>
 struct stream_types<results<U>, F> {
-  using value = std::remove_cv_t<typename decltype(stage_result<F, U>())::type>;
+  using value = kept_value<typename decltype(stage_result<F, U>())::type>;
   using body = stage_stream<U, F, value>;
 };
 
