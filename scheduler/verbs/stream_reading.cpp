@@ -19,7 +19,7 @@ namespace {
 // When a reader lets results gather: stream_core::wait(). 2 cores, 2026: waking costs 5 us, and a nap takes
 // 100.
 constexpr std::chrono::microseconds short_wait{50}, short_nap{150};
-constexpr unsigned many_short_waits = 8;
+constexpr unsigned many_short_waits = 8, many_long_naps = 2;
 constexpr std::size_t window_for_naps = 256, worth_a_nap = 32;
 
 // What a task waits for its stream is no work of the task.
@@ -266,7 +266,9 @@ void stream_core::wait(unique_lock& lock, bool kept) {
             (works() || !pool.stands_here());
   const measured_wait timed = not_work();
   if (napped_) {
-    nap(lock);
+    // A loan costs some 10 us: worth it where results take their time.
+    const lent_core meanwhile(long_naps_ >= many_long_naps ? detail::this_worker : nullptr);
+    long_naps_ = nap(lock) ? 0 : long_naps_ + 1;
     return;
   }
   const auto since = clock::now();
@@ -298,11 +300,13 @@ void stream_core::wait(unique_lock& lock, bool kept) {
 }
 
 // With the mutex held, but not meanwhile. Half a window is enough: then the steps go on beside the reader.
-void stream_core::nap(unique_lock& lock) {
+// False: not so many have come.
+bool stream_core::nap(unique_lock& lock) {
   outbox_.want_from(read_in_all_ + options_.capacity / 2);
   napping_ = true;
-  moved_.wait_until(lock, clock::now() + short_nap, [this] { return !napping_; });
+  const bool enough = moved_.wait_until(lock, clock::now() + short_nap, [this] { return !napping_; });
   napping_ = false;
+  return enough;
 }
 
 stream_node* stream_core::try_next(stream_core& reader, bool& ended) {

@@ -243,7 +243,7 @@ class COPPICE_API stream_core {
   void stop_late_sources();
   stream_pool& pool_to_stand_in() noexcept;
   void wait(unique_lock& lock, bool kept);
-  void nap(unique_lock& lock);
+  bool nap(unique_lock& lock);
   void append(stream_node& node) noexcept;
   unread take_unread() noexcept;
   void leave(unique_lock& lock) noexcept;
@@ -303,7 +303,7 @@ class COPPICE_API stream_core {
   stream_node *read_ = nullptr, *last_read_ = nullptr;
   std::size_t taken_ = 0;  // of those, how many
   stream_trail given_back_;
-  unsigned short_waits_ = 0;  // in a row
+  unsigned short_waits_ = 0, long_naps_ = 0;  // in a row
   bool napped_ = false;
   // Of stages before: the next one, where its reader last looked.
   std::chrono::steady_clock::time_point source_deadline_ = clock::time_point::max();
