@@ -155,6 +155,51 @@ TEST_ON_WORKERS(looping, C13ALoopInACancelledJobThrows) {
   EXPECT_EQ(report.result, coppice::outcome::cancelled);
 }
 
+// Wherever the cancel comes: what returns is whole.
+TEST_ON_WORKERS(looping, C13NoAlgorithmReturnsAsIfWhatACancelSkippedWereDone) {
+  unsigned whole = 0, cancelled = 0;
+  const auto cancels_at = [](std::atomic<int>& n, int at) {
+    if (++n == at) coppice::this_task::cancel_job("in the middle");
+  };
+  const auto run = [&](const auto& algorithm) {
+    const auto report = support::report_of(scheduler(), algorithm);
+    ++(report.result == coppice::outcome::completed ? whole : cancelled);
+  };
+  for (int i = 0; i < support::scaled(60); ++i) {
+    const int at = 1 + i * 977 % 5000;
+    std::atomic<int> mapped{0}, compared{0}, visited{0};
+    run([&] {
+      EXPECT_EQ(coppice::parallel_reduce(
+                    0, 5000, 0,
+                    [&](int) {
+                      cancels_at(mapped, at);
+                      return 1;
+                    },
+                    std::plus<>()),
+                5000);
+    });
+    std::vector<int> numbers(20'000);
+    for (std::size_t k = 0; k < numbers.size(); ++k) numbers[k] = static_cast<int>(k * 7919 % 20'000);
+    run([&] {
+      coppice::parallel_sort(numbers.begin(), numbers.end(), [&](int a, int b) {
+        cancels_at(compared, 20 * at);
+        return a < b;
+      });
+      EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end()));
+    });
+    run([&] {
+      coppice::walk_tree(
+          1,
+          [](int n) {
+            return n < 512 ? std::vector{2 * n, 2 * n + 1} : std::vector<int>();
+          },
+          [&](int) { cancels_at(visited, 1 + at % 1023); });
+      EXPECT_EQ(visited, 1023);
+    });
+  }
+  EXPECT_GT(cancelled, whole) << "the test is about cancels";
+}
+
 TEST(looping_serially, OutsideOfATaskTheLoopRunsInOrder) {
   std::vector<int> order;
   parallel_for(3, 7, [&](int i) { order.push_back(i); });

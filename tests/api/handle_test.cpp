@@ -95,6 +95,22 @@ TEST_ON_WORKERS(handles, AnEmptyOrMovedFromOrDetachedHandleSaysSo) {
   }
 }
 
+// What the handler asks of the scheduler takes its locks.
+TEST_ON_WORKERS(handles, C28TheHandlerOfUnobservedErrorsIsCalledUnderNoLock) {
+  static coppice::scheduler* asked = nullptr;  // the handler is a plain function
+  static std::atomic<int> heard;
+  asked = &scheduler();
+  heard = 0;
+  coppice::set_unobserved_error_handler([](const coppice::job_report&) {
+    asked->stats();
+    asked->describe();
+    asked->submit([] { ++heard; }).detach();
+  });
+  for (int i = 0; i < 20; ++i) scheduler().submit([] { throw failure("unheard"); }).detach();
+  while (heard != 20) std::this_thread::yield();
+  coppice::set_unobserved_error_handler(nullptr);
+}
+
 TEST_ON_WORKERS(handles, ASecondWaitGivesTheSameReport) {
   auto j = scheduler().submit([] { throw failure("once"); });
   const coppice::job_report* const first = &j.wait();

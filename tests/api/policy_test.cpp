@@ -4,6 +4,7 @@
 #include <atomic>
 #include <coppice/coppice.hpp>
 #include <cstdint>
+#include <latch>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -371,6 +372,37 @@ TEST_ON_WORKERS(policies, WhenIsAskedForEachErrorAndDecides) {
                                  {.errors = policy});
   EXPECT_EQ(stopped.result, outcome::failed);
   EXPECT_TRUE(stopped.cancel);
+}
+
+// What a decision asks of its job and of its scheduler takes their locks.
+TEST_ON_WORKERS(policies, C28ADecisionIsMadeUnderNoLock) {
+  static coppice::scheduler* asked = nullptr;  // the decision is a plain function
+  static coppice::job<void> job;
+  static std::atomic<std::uint64_t> decisions;
+  asked = &scheduler();
+  decisions = 0;
+  std::latch known{1};
+  job = scheduler().submit(
+      [&] {
+        known.wait();
+        for (int i = 0; i < 50; ++i) spawn([] { throw failure("counted"); });
+      },
+      {.errors = error_policy::when([](const coppice::task_error&, const coppice::error_count&) {
+         ++decisions;
+         EXPECT_FALSE(job.done());
+         static_cast<void>(job.stop_token().stop_requested());
+         asked->stats();
+         asked->describe();
+         asked->submit([] {}).detach();
+         job.cancel("decided");
+         return false;
+       })});
+  known.count_down();
+  const coppice::job_report report = job.wait();
+  job = {};
+  ASSERT_TRUE(report.cancel);
+  EXPECT_EQ(report.cancel->reason, "decided");
+  EXPECT_EQ(report.errors_total, decisions);
 }
 
 TEST(policies_refused, PoliciesThatMakeNoSenseAreRefusedByName) {

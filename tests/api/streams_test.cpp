@@ -154,6 +154,21 @@ TYPED_TEST(streams, WhatIsReferredToAsToBeMovedIsKept) {
   EXPECT_EQ(sum, 4950) << "a member of an input that is gone";
 }
 
+TYPED_TEST(streams, C01AFunctionThatCannotBeMovedInLeavesItsSourceUnchanged) {
+  struct stays {
+    stays() = default;
+    stays(const stays&) { throw std::domain_error("stays"); }
+    int operator()(int i) const { return i; }
+  };
+  auto& pool = this->pool();
+  EXPECT_THROW(pool.map(std::views::iota(0, 5), stays()), std::domain_error);
+  auto source = pool.map(std::views::iota(0, 5), [](int i) { return i; });
+  EXPECT_THROW(pool.map(std::move(source), stays()), std::domain_error);
+  int sum = 0;
+  for (auto& r : source) sum += r.value();
+  EXPECT_EQ(sum, 10);
+}
+
 TYPED_TEST(streams, AnEmptySourceGivesTheEndAtOnce) {
   auto& pool = this->pool();
   auto stream = pool.map(std::vector<int>{}, [](int i) { return i; });

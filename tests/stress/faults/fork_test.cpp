@@ -62,7 +62,7 @@ bool is_refused(std::unique_ptr<coppice::scheduler>& s) {
                    refuses([&] { s->run([] {}); }) && refuses([&] { s->stop(); }) &&
                    refuses([&] { s->stop(coppice::stop_mode::cancel); }) &&
                    refuses([&] { s->stop_until(clock_type::now()); }) && refuses([&] { s->stats(); }) &&
-                   refuses([&] { s->describe(); });
+                   refuses([&] { s->describe(); }) && refuses([&] { s->resize(3); });
   s.reset();
   return all;
 }
@@ -330,11 +330,14 @@ TEST(fork, C37AFifoPoolRefusesInTheChildAndWorksOnInTheParent) {
     EXPECT_TRUE(holds_in_child([&] {
       auto closure = [v = std::make_unique<int>(1)] { return *v; };
       const auto copied = [] {};
-      const bool all = refuses([&] { pool->submit(std::move(closure)); }) && CLAIM(closure() == 1) &&
-                       refuses([&] { pool->submit(copied); }) &&
-                       CLAIM(pool->try_submit([] {}).status == coppice::admission::stopped) &&
-                       refuses([&] { pool->stop(); }) && refuses([&] { pool->stats(); }) &&
-                       refuses([&] { runs->wait(); }) && CLAIM(ended->get() == 5);
+      const bool all =
+          refuses([&] { pool->submit(std::move(closure)); }) && CLAIM(closure() == 1) &&
+          refuses([&] { pool->submit(copied); }) &&
+          CLAIM(pool->try_submit([] {}).status == coppice::admission::stopped) &&
+          CLAIM(pool->submit_until([] {}, clock_type::now()).status == coppice::admission::stopped) &&
+          refuses([&] { pool->stop(); }) && refuses([&] { pool->stats(); }) &&
+          refuses([&] { pool->stop_until(clock_type::now()); }) && refuses([&] { pool->resize(3); }) &&
+          refuses([&] { runs->wait(); }) && CLAIM(ended->get() == 5);
       runs.reset();
       ended.reset();
       pool.reset();
