@@ -107,11 +107,12 @@ COPPICE_INLINE inline spot spot::own_branch(const place& p) noexcept {
   return s;
 }
 
-// The count has wrapped. After 2^32 children the last 65536 ordinals come again and again: two children share
-// a path, and none that is later is taken for one that is earlier than the first 2^32.
+// The count has wrapped. After nearly 2^32 children the last 65536 ordinals come again and again: two
+// children share a path, and none that is later is taken for one that is earlier than those. The branches of
+// a join there have higher ones, of which none is a path's mark of a gap.
 COPPICE_COLD inline void spot::carry(spot before, std::uint16_t children) noexcept {
   std::uint16_t& carried = before.at()->carries[before.branch()];
-  if (carried != UINT16_MAX) ++carried;
+  if (carried != UINT16_MAX - 1) ++carried;
   word_ = before.word_ + (std::uint64_t{children} << count_shift);
 }
 
