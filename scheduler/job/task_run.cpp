@@ -181,7 +181,7 @@ void task_run::deliver() noexcept {
   if (failed && how_ != task_end::skipped) how_ = task_end::failed;
   if (all.total() == 0) return;
   if (t_.group != nullptr)
-    t_.group->child_failed(std::move(all), job.job.policy());
+    t_.group->child_failed(std::move(all));
   else
     job.record(std::move(all), t_);
 }

@@ -20,6 +20,7 @@ namespace detail {
 
 group_core::group_core() noexcept
     : owner_(forking_worker),
+      crew_(owner_ != nullptr ? &worker_thread::of(*owner_).all : nullptr),
       task_(owner_ != nullptr ? owner_->task : nullptr),
       uncaught_(std::uncaught_exceptions()),
       outer_(owner_ != nullptr ? std::exchange(owner_->innermost_group, this) : nullptr),
@@ -58,7 +59,16 @@ class group_core::all_children_end final : public wait_condition {
   group_core& g_;
 };
 
-void group_core::child_ended_elsewhere() noexcept {
+void group_core::child_ended_elsewhere(const worker* w) noexcept {
+  if (w != nullptr && &static_cast<const worker_thread*>(w)->all == crew_) [[likely]]
+    return count_end();
+  // Once the owner has seen this end, its scheduler may be gone before it is woken. So it stays for the lock.
+  const std::lock_guard hold(lock_);
+  leaves_something_.store(true, memory_order_relaxed);
+  count_end();
+}
+
+void group_core::count_end() noexcept {
   worker* const owner = owner_;
   // order(children): acq_rel; pairs with over() and sleep(). After this the group may be gone.
   const std::int64_t before = remote_.fetch_sub(2, memory_order_acq_rel);
@@ -70,7 +80,7 @@ void group_core::child_starts_strand(worker& w) noexcept {
   // From the frame's name to the group's, unless nobody is to leap here.
   if (me.strand_of.load(memory_order_relaxed) != nullptr) me.strand_of.store(this, memory_order_relaxed);
   // The owner steals from its own scheduler only: what another one's worker runs is that one's.
-  if (&me.all != &worker_thread::of(*owner_).all) return;
+  if (&me.all != crew_) return;
   // order(run): release; pairs with the acquire in all_children_end::runner().
   runner_.store(&w, memory_order_release);
 }
@@ -171,7 +181,7 @@ void group_core::child_begins_outside() noexcept {
 }
 
 void group_core::child_ended_outside() noexcept {
-  if (owner_ != nullptr && !inherited_over_fork()) child_ended_elsewhere();
+  if (owner_ != nullptr && !inherited_over_fork()) child_ended_elsewhere(nullptr);
 }
 
 // A thread outside has run a child of a task's group: the task has the error, at its own place.
@@ -180,14 +190,18 @@ void group_core::outside_child_failed() noexcept {
   job_state& job = job_state::of(*task_->job);
   failure f;
   f.exception = std::current_exception();
-  f.path = path_of(*task_);
+  {
+    // The task may take over its ancestors meanwhile.
+    const std::lock_guard hold(job.lock);
+    f.path = path_of(*task_);
+  }
   f.after_cancel = task_->job->stopping();
   error_set all(job.options.keep_errors);
   all.add(f);
-  child_failed(std::move(all), job.job.policy());
+  child_failed(std::move(all));
 }
 
-void group_core::child_failed(error_set&& errors, error_policy policy) noexcept {
+void group_core::child_failed(error_set&& errors) noexcept {
   const std::lock_guard hold(lock_);
   leaves_something_.store(true, memory_order_relaxed);
   if (errors_ == nullptr || errors_ == unkept()) {
@@ -199,6 +213,7 @@ void group_core::child_failed(error_set&& errors, error_policy policy) noexcept 
     }
   }
   errors_->merge(errors, false);
+  const error_policy& policy = task_->job->policy();  // whoever's the child is
   earlier_ones_go_on_ = policy.keeps_what_is_earlier();
   // order(stopped): release; pairs with the acquire in stopped().
   if (policy.stops_at_failure()) stopped_.store(true, memory_order_release);

@@ -30,8 +30,10 @@ bool hold_at(spot here, task_frame& child) noexcept {
     return true;
   }
   group_core* const group = static_cast<task_frame*>(at)->group;
-  if (group != nullptr) group->hold(child);
-  return group != nullptr;
+  // The wait for another job's group is none of this job's: the serial run of this one does not go on there.
+  if (group == nullptr || group->task()->job != child.job) return false;
+  group->hold(child);
+  return true;
 }
 
 }  // namespace

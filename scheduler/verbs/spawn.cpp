@@ -45,7 +45,9 @@ void take_over_ancestors(worker& w, task_frame& t) {
   }
   if (line.empty()) return;
   std::reverse(line.begin(), line.end());
+  task_frame* ended = t.parent();
   {
+    // Also for a thread outside, whose child of a group of t fails at t's place.
     job_state& job = job_state::of(*t.job);
     const std::lock_guard hold(job.lock);
     task_path& between = job.extra_of(t).between;
@@ -53,10 +55,9 @@ void take_over_ancestors(worker& w, task_frame& t) {
     const std::uint64_t depth = length_of(path_of(*above));
     shorten(line, depth < shown_at_each_end ? shown_at_each_end - static_cast<std::size_t>(depth) : 0);
     between = std::move(line);
+    // Nothing has been let go before this; nothing throws from here on.
+    t.up = place::link(*above, place_kind::task);
   }
-  // Nothing has been let go before this; nothing throws from here on.
-  task_frame* ended = t.parent();
-  t.up = place::link(*above, place_kind::task);
   // The last of them was counted by what is now the parent; that does not count children of its own groups.
   if (is_outlived_by_parent(t)) release_lineage(w, above);
   // Code of users runs, and finds the links as they stay.

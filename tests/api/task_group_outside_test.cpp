@@ -293,6 +293,37 @@ TEST_ON_WORKERS(grouping_from_outside, C11AWaitAmongChildrenThatFailOutsideThrow
   EXPECT_EQ(thrown, failed);
 }
 
+// What a serial_first job holds back waits for a failure of its own, and not for the wait of another job's
+// group: that runs elsewhere, and may come after the job.
+TEST_ON_WORKERS(grouping_from_outside, C36AWaitGoesOnWithNothingThatAnotherJobHasHeldBack) {
+  coppice::scheduler other({.workers = 1});
+  for (const bool fails : {false, true})
+    for (coppice::scheduler* const its : {&other, &scheduler()}) {
+      std::thread::id waiter, runner;
+      int ran = 0;
+      scheduler().run([&] {
+        waiter = std::this_thread::get_id();
+        task_group group;
+        auto inner = its->submit(
+            [&] {
+              if (fails) group.spawn([] { throw failure("earlier"); });
+              group.spawn([&] {
+                coppice::spawn([&] {
+                  runner = std::this_thread::get_id();
+                  ++ran;
+                });
+              });
+            },
+            {.errors = coppice::error_policy::serial_first()});
+        const coppice::job_report report = inner.wait();
+        EXPECT_EQ(report.succeeded + report.failed + report.skipped, report.spawned);
+        EXPECT_EQ(support::failure_of([&] { group.wait(); }), fails ? "earlier" : "");
+      });
+      if (!fails) EXPECT_EQ(ran, 1);
+      if (its == &other) EXPECT_NE(runner, waiter);
+    }
+}
+
 TEST_ON_WORKERS(grouping_from_outside, C15AThreadOutsideSpawnsNothingIntoTheGroupOfACancelledJob) {
   std::atomic<bool> ran{false};
   report_of(scheduler(), [&] {

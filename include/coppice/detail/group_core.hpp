@@ -6,7 +6,8 @@
 //
 // Orders
 //   remote_   fetch_sub(acq_rel) of a child's end, its last access to the group; pairs with the acquire in
-//             over(): what the children did is seen after wait().
+//             over(): what the children did is seen after wait(). Who is not of the owner's crew, and so does
+//             not keep the owner, ends it under `lock_`, which the owner passes before it goes on.
 //   stopped_  store(release) of whoever stops the group; pairs with the acquire in stopped().
 #pragma once
 
@@ -24,6 +25,7 @@ inline namespace v0 {
 namespace detail {
 
 class error_set;
+struct crew;
 
 class COPPICE_API group_core {
  public:
@@ -84,7 +86,7 @@ class COPPICE_API group_core {
     if (is_made_by(w)) [[likely]]
       child_ended_here();
     else
-      child_ended_elsewhere();
+      child_ended_elsewhere(&w);
   }
   // The piece that will wait, if the job is measured.
   piece* timed() const noexcept { return timed_; }
@@ -92,7 +94,7 @@ class COPPICE_API group_core {
   void child_skipped() noexcept {
     if (!lost_.load(memory_order_relaxed)) lost_.store(true, memory_order_relaxed);
   }
-  void child_failed(error_set&& errors, error_policy policy) noexcept;
+  void child_failed(error_set&& errors) noexcept;
   void child_starts_strand(worker& w) noexcept;
 
   // Keeps a child of one of the group's children until it is known which of those the serial run would have
@@ -110,8 +112,9 @@ class COPPICE_API group_core {
   bool inherited_over_fork() const noexcept;
   void refuse_inherited() const;
   [[noreturn]] void refuse_wait_of(const task_frame* t) const;  // null: of no task
-  void child_ended_elsewhere() noexcept;
-  // order(children): acquire; pairs with the fetch_sub in child_ended_elsewhere().
+  void child_ended_elsewhere(const worker* w) noexcept;         // null: no worker
+  void count_end() noexcept;
+  // order(children): acquire; pairs with the fetch_sub in count_end().
   bool over() const noexcept { return local_ + (remote_.load(memory_order_acquire) >> 1) == 0; }
   void begin_wait() noexcept;
   void join_children() noexcept;
@@ -124,6 +127,7 @@ class COPPICE_API group_core {
 
   // Read by all.
   alignas(cache_line) worker* const owner_;
+  const crew* const crew_;  // the owner's
   task_frame* const task_;
   const int uncaught_;
   group_core* outer_;  // the group that the owner made before this one and has not destroyed
