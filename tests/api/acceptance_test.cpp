@@ -7,6 +7,8 @@
 #include <chrono>
 #include <coppice/coppice.hpp>
 #include <cstdint>
+#include <functional>
+#include <latch>
 #include <mutex>
 #include <new>
 #include <string>
@@ -59,29 +61,26 @@ TEST_ON_WORKERS(at_size, C24Of1000TasksTheMultiplesOf29FailExactlyEachOf200Times
 
 TEST_ON_WORKERS(with_a_million, C24AMillionFailuresAreCountedExactlyAndDoNotGrowMemory) {
   const std::uint64_t tasks = support::sanitized ? 20'000 : 1'000'000;
-  const auto failing = [&](std::uint64_t number) {
-    return report_of(
-        scheduler(),
+  std::size_t grown = ~std::size_t{0};
+  const auto failing = [&] {
+    const std::size_t before = support::resident_bytes();
+    auto job = scheduler().submit(
         [=] {
-          for (std::uint64_t i = 0; i < number; ++i)
+          for (std::uint64_t i = 0; i < tasks; ++i)
             spawn([] { coppice::this_task::fail(std::make_error_code(std::errc::io_error)); });
         },
         collecting());
+    coppice::job_report report = job.wait();
+    support::check(report);
+    const std::size_t after = support::resident_bytes();  // while the job is kept
+    grown = std::min(grown, after > before ? after - before : 0);
+    return report;
   };
-  const auto first = failing(tasks);
-  // What the allocator and a worker's slab keep varies by a megabyte, and rises to the most that was ever
-  // needed at a time; a record for each failure would be ten, in every round.
-  const auto second = failing(tasks);
-  if (!support::sanitized) {
-    std::size_t grown = ~std::size_t{0};
-    for (int round = 0; round < 10 && grown >= std::size_t{1} << 20; ++round) {
-      const auto before = support::resident_bytes();
-      failing(tasks / 10);
-      const auto after = support::resident_bytes();
-      grown = std::min(grown, after > before ? after - before : 0);
-    }
-    EXPECT_LT(grown, std::size_t{1} << 20);
-  }
+  const auto first = failing();
+  const auto second = failing();
+  // What the allocator and a worker's slab keep varies by megabytes; a record for each failure takes
+  // hundreds.
+  if (!support::sanitized) EXPECT_LT(grown, std::size_t{16} << 20);
   for (const coppice::job_report* r : {&first, &second}) {
     EXPECT_EQ(r->errors_total, tasks);
     EXPECT_EQ(r->failed, tasks);
@@ -216,22 +215,38 @@ TEST_ON_WORKERS(at_size, C31ABinaryTreeOfDepth20RunsThroughADoorForOne) {
   EXPECT_EQ(leaves, 1 << spawned_depth);
 }
 
-TEST_ON_WORKERS(with_a_million, C07C15AMillionQueuedTasksAreSkippedAndTheirClosuresGoneBeforeTheJoin) {
+// A full deque runs children at once, 32 levels deep (detail/config.hpp); what the lowest one spawns is
+// queued, however much it is. The other workers stand meanwhile, so that nobody takes it.
+TEST_ON_WORKERS(with_a_million, C07C15AMillionQueuedTasksAreSkippedAndTheirClosuresGoneBeforeTheWaitReturns) {
   const int tasks = support::scaled(1'000'000);
-  std::chrono::nanoseconds took{0};
+  std::latch all_stand(scheduler().workers() - 1), go_on(1);
+  std::vector<coppice::job<void>> others;
+  for (unsigned i = 1; i < scheduler().workers(); ++i)
+    others.push_back(scheduler().submit([&] {
+      all_stand.count_down();
+      go_on.wait();
+    }));
   std::atomic<std::uint64_t> ran{0};
-  const auto report = report_of(scheduler(), [&] {
-    coppice::task_group group;
-    for (int i = 0; i < tasks; ++i) group.spawn([&ran, held = support::tracked(i)] { ++ran; });
-    const auto begun = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point begun;
+  std::function<void(int)> below = [&](int level) {
+    if (level > 0) return static_cast<void>(spawn([&below, level] { below(level - 1); }));
+    for (int i = 0; i < tasks; ++i) spawn([&ran, held = support::tracked(i)] { ++ran; });
+    begun = std::chrono::steady_clock::now();
     coppice::this_task::cancel_job("enough");
-    EXPECT_THROW(group.wait(), coppice::cancelled);
-    took = std::chrono::steady_clock::now() - begun;
-    EXPECT_EQ(support::tracked::live(), 0);
+  };
+  all_stand.wait();
+  auto job = scheduler().submit([&] {
+    for (int i = 0; i < 10'000; ++i) spawn([] {});
+    below(32);
   });
-  EXPECT_EQ(report.spawned, static_cast<std::uint64_t>(tasks) + 1);
-  EXPECT_EQ(report.succeeded + report.skipped, report.spawned);
-  const auto rate = report.skipped == 0 ? 0 : took.count() / static_cast<std::int64_t>(report.skipped);
+  const coppice::job_report report = support::checked(job);
+  const auto took = std::chrono::steady_clock::now() - begun;
+  EXPECT_EQ(support::tracked::live(), 0);
+  go_on.count_down();
+  for (auto& other : others) other.wait();
+  EXPECT_EQ(ran, 0U);
+  EXPECT_GE(report.skipped, static_cast<std::uint64_t>(tasks));
+  const auto rate = std::chrono::nanoseconds(took).count() / static_cast<std::int64_t>(report.skipped);
   RecordProperty("nanoseconds_for_each_skipped_task", std::to_string(rate));
 }
 

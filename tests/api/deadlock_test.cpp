@@ -98,8 +98,7 @@ TEST_ON_WORKERS(waiting_in_circles, C30WaitsThatMeetWithoutACircleAreNot) {
       coppice::job<int> last = s.submit([] { return 1; }, {.shield = true});
       std::atomic<int> seen{0};
       auto wait_for_last = [&] {
-        while (!last.done())
-          if (last.wait_until(std::chrono::steady_clock::now())) break;
+        last.wait();
         ++seen;
       };
       auto left = s.submit(wait_for_last);

@@ -297,9 +297,9 @@ TEST(fifo_pool, WorkersBearTheirNameAndNumber) {  // C7
 // A child process, because the limit counts all processes of a user and cannot be raised again.
 int start_a_pool_beyond_the_thread_limit() {
   if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) return 77;  // root has no limit
+  const auto before = threads_at_rest();
   const rlimit limit{8, 8};
   if (setrlimit(RLIMIT_NPROC, &limit) != 0) return 77;
-  const auto before = threads_at_rest();
   try {
     fifo_pool pool({.workers = 64});
     return 1;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <coppice/coppice.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -167,6 +168,26 @@ TYPED_TEST(streams, C01AFunctionThatCannotBeMovedInLeavesItsSourceUnchanged) {
   int sum = 0;
   for (auto& r : source) sum += r.value();
   EXPECT_EQ(sum, 10);
+}
+
+// Each input takes longer than a step may, so that one step after the other does it.
+TYPED_TEST(streams, C33AStreamRunsAheadOfItsReaderUntilItsWindowIsFull) {
+  constexpr int window = 4;
+  std::latch full{window};
+  auto stream =
+      this->pool().map(std::views::iota(0, 2 * window),
+                       [&](int i) {
+                         const auto begun = std::chrono::steady_clock::now();
+                         while (std::chrono::steady_clock::now() - begun < 2 * coppice::detail::step_time) {
+                         }
+                         if (i < window) full.count_down();
+                         return i;
+                       },
+                       {.capacity = window, .concurrency = 1});
+  full.wait();
+  int sum = 0;
+  for (auto& r : stream) sum += r.value();
+  EXPECT_EQ(sum, window * (2 * window - 1));
 }
 
 TYPED_TEST(streams, AnEmptySourceGivesTheEndAtOnce) {

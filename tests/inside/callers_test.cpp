@@ -105,14 +105,17 @@ std::vector<int> cpus_of_this_process() {
   return cpus;
 }
 
+// On a CPU of its own: a core may have several, and its worker be on each of them.
+coppice::scheduler_options only_worker() { return {.workers = 1, .pin = coppice::pinning::pu}; }
+
 int cpu_of_the_only_worker() {
-  coppice::scheduler scheduler({.workers = 1});
+  coppice::scheduler scheduler(only_worker());
   return scheduler.run([] { return sched_getcpu(); });
 }
 
 /// How often the only worker has yielded while a thread on that CPU had it run jobs, one after the other.
 int yields_for_a_caller_on(int cpu) {
-  coppice::scheduler scheduler({.workers = 1});
+  coppice::scheduler scheduler(only_worker());
   yields_of_workers = 0;
   std::thread([&] {
     bind_this_thread_to(cpu);
@@ -136,7 +139,7 @@ TEST(callers, WhoComesBackToAnotherCoreIsWorthNoYield) {
 
 /// A scheduler with one worker, and where that is.
 struct one_worker {
-  coppice::scheduler scheduler{{.workers = 1}};
+  coppice::scheduler scheduler{only_worker()};
   int cpu = -1;
   coppice::detail::crew* crew = nullptr;
 
