@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import pty
 import re
 import resource
 import shutil
@@ -271,15 +272,20 @@ class Test(unittest.TestCase):
         self.assertTrue(text.startswith("20 tasks accepted, 20 done, 0 failed, 0 not done\n"), text)
 
     def interrupted(self, times, nap):
+        """Interrupted when some tasks wait; a second time when it says that it drains."""
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
         command = [str(examples.PROGRAMS / "background_pool"), "--nap", nap, "--workers", "2"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-            time.sleep(0.3)  # so that there are tasks; how many does not matter
-            child.send_signal(signal.SIGINT)
-            said = child.stderr.readline().decode()
-            self.assertRegex(said, r"^draining \d+ tasks; Ctrl-C to skip")
-            if times == 2:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs) as child:
+            os.close(theirs)
+            said = ""
+            for awaited in (r"([5-9]|\d\d+) waiting", r"draining \d+ tasks; Ctrl-C to skip")[:times]:
+                while not re.search(awaited, said):
+                    said += os.read(ours, 4096).decode()
                 child.send_signal(signal.SIGINT)
             text = child.stdout.read().decode()
+            said += examples.read_terminal(ours).decode()
+        self.assertRegex(said, r"draining \d+ tasks; Ctrl-C to skip")
         return child.returncode, text
 
     def test_background_pool_drains_at_the_first_interrupt(self):
