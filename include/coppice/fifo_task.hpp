@@ -153,6 +153,8 @@ class COPPICE_API fifo_node {
 template <class T>
 class fifo_result : public fifo_node {
  public:
+  fifo_result() = default;
+  ~fifo_result() noexcept override = default;
   T take() {
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     if constexpr (std::is_reference_v<T>) {

@@ -36,6 +36,8 @@ namespace detail {
 template <class T>
 struct result_node final : stream_node {
   std::optional<result<T>> kept;
+  result_node() = default;
+  ~result_node() noexcept override = default;  // also where T says that its own may throw
 };
 
 // A stream as its reader knows it.

@@ -190,6 +190,21 @@ TYPED_TEST(streams, C33AStreamRunsAheadOfItsReaderUntilItsWindowIsFull) {
   EXPECT_EQ(sum, window * (2 * window - 1));
 }
 
+struct may_throw_as_it_ends {
+  int value = 0;
+  ~may_throw_as_it_ends() noexcept(false) {}  // NOLINT: no default one says so
+};
+
+// Which clang alone tells from those that say nothing.
+TYPED_TEST(streams, ResultsMaySayThatTheirEndMayThrow) {
+  auto& pool = this->pool();
+  int sum = 0;
+  for (auto& r : pool.map(std::views::iota(0, 5), [](int i) { return may_throw_as_it_ends{i}; }))
+    sum += r.value().value;
+  EXPECT_EQ(sum, 10);
+  EXPECT_EQ(pool.submit([] { return may_throw_as_it_ends{3}; }).get().value, 3);
+}
+
 TYPED_TEST(streams, AnEmptySourceGivesTheEndAtOnce) {
   auto& pool = this->pool();
   auto stream = pool.map(std::vector<int>{}, [](int i) { return i; });

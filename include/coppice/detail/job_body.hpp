@@ -43,6 +43,7 @@ class job_value : public job_core {
 
  protected:
   using job_core::job_core;
+  ~job_value() noexcept override = default;  // also where T says that its own may throw
   void drop_value() noexcept final { value_.reset(); }
   std::optional<stored> value_;
 };
