@@ -31,6 +31,8 @@ namespace detail {
 // Whether the scheduler has a watchdog.
 bool is_watched(const scheduler_core& s) noexcept;
 
+class stream_core;
+
 // What a job keeps of its options.
 struct kept_options {
   explicit kept_options(job_options&& o)
@@ -111,6 +113,7 @@ struct job_state : injected {
   job_state* first_child = nullptr;     // under this job's lock
   job_state* sibling_before = nullptr;  // under the parent's lock
   job_state* sibling_after = nullptr;
+  stream_core* stream = nullptr;  // under this job's lock: whose step it is, until that ends
   wait_node waits;  // under the lock of all waits
 
   alignas(cache_line) shard_room first_shard;
@@ -202,6 +205,14 @@ inline job_state& job_core::state() const noexcept {
 inline job_core* current_job() noexcept {
   const task_frame* const t = current_task();
   return t != nullptr ? t->job : nullptr;
+}
+// This deadline, or that of the job whose code this thread runs, if it is earlier.
+inline std::optional<std::chrono::steady_clock::time_point> deadline_within_current_job(
+    std::optional<std::chrono::steady_clock::time_point> own) noexcept {
+  job_core* const job = current_job();
+  if (job == nullptr) return own;
+  const auto& latest = job_state::of(*job).options.deadline;
+  return latest && (!own || *latest < *own) ? latest : own;
 }
 // The job at whose end, or that of one of its tasks, this thread runs code of users that belongs to no task,
 // or null. As the current one it cannot be over before that code goes on.

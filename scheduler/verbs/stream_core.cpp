@@ -102,12 +102,9 @@ void stream_door::stop_streams(const char* why) noexcept {
 
 namespace {
 
-// A shielded stream hears of no stop of the job in which it is made; that one's deadline is its own.
+// The job in which it is made may be over before it, or may not stop it.
 stream_options with_deadline_of_job(stream_options&& options) noexcept {
-  job_core* const outer = options.shield ? current_job() : nullptr;
-  if (outer == nullptr) return std::move(options);
-  const auto& latest = job_state::of(*outer).options.deadline;
-  if (latest && (!options.deadline || *latest < *options.deadline)) options.deadline = latest;
+  options.deadline = deadline_within_current_job(options.deadline);
   return std::move(options);
 }
 

@@ -30,11 +30,11 @@ class scheduler_stream final : public stream_pool {
       : home_(home),
         door_(home.streams),
         outer_(current_job()),
-        options_{options.name, error_policy::collect_all(), options.deadline, options.keep_errors,
-                 options.shield} {
+        options_{options.name, error_policy::collect_all(), deadline_within_current_job(options.deadline),
+                 options.keep_errors, options.shield} {
     if (this_worker != nullptr && this_worker->attention.is_below_limit(stack_address_here()))
       refuse_recursion();
-    if (options.deadline) home_.timer.start();  // may throw
+    if (options_.deadline) home_.timer.start();  // may throw
     if (outer_ != nullptr) outer_->acquire();
   }
   ~scheduler_stream() override {
@@ -59,6 +59,7 @@ class scheduler_stream final : public stream_pool {
       home_.leave_door();
       throw;
     }
+    job_state::of(*made).stream = &core;
     {
       const std::lock_guard hold(lock_);
       steps_.push_back(made);
@@ -235,6 +236,11 @@ class scheduler_stream final : public stream_pool {
       const auto mine = std::find(steps_.begin(), steps_.end(), job);
       if (mine == steps_.end()) return;
       steps_.erase(mine);
+    }
+    {
+      job_state& state = job_state::of(*job);
+      const std::lock_guard hold(state.lock);
+      state.stream = nullptr;
     }
     job->release();
   }

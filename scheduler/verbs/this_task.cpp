@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <coppice/detail/job_core.hpp>
+#include <coppice/detail/stream_core.hpp>
 #include <coppice/this_task.hpp>
 #include <exception>
+#include <mutex>
+#include <string>
 #include <utility>
 
 #include "job/job_state.hpp"
@@ -45,9 +48,22 @@ std::stop_token stop_token() {
 bool cancel_job(std::string reason) {
   const detail::task_frame* const t = running_task();
   if (t == nullptr) return false;
-  return detail::job_state::of(*t->job).request_stop(
-      detail::stop_reason::cancelled, detail::to_text(detail::path_of(detail::this_worker->where())),
-      std::move(reason));
+  detail::job_state& state = detail::job_state::of(*t->job);
+  std::string by = detail::to_text(detail::path_of(detail::this_worker->where()));
+  detail::stream_core* stream = nullptr;
+  {
+    // A step of a stream is a job to the scheduler only.
+    const std::lock_guard hold(state.lock);
+    stream = state.stream;
+    if (stream != nullptr) stream->acquire();
+  }
+  if (stream == nullptr)
+    return state.request_stop(detail::stop_reason::cancelled, std::move(by), std::move(reason));
+  struct let_go {
+    detail::stream_core& stream;
+    ~let_go() { stream.release(); }
+  } const held{*stream};
+  return stream->cancel(detail::stream_stop::cancelled, std::move(by), std::move(reason));
 }
 
 void fail(std::error_code code, std::string message) {

@@ -1,6 +1,8 @@
 // Streams that are made and read by tasks.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <barrier>
 #include <chrono>
 #include <coppice/coppice.hpp>
 #include <cstddef>
@@ -105,6 +107,63 @@ TEST_ON_WORKERS(streams_in_jobs, C17WhoCancelsInAStreamIsItsInputWithItsReason) 
   ASSERT_TRUE(stream.report().cancel);
   EXPECT_EQ(stream.report().cancel->by, "root/2");
   EXPECT_EQ(stream.report().cancel->reason, "found it");
+}
+
+// Two inputs run on the two workers when one of them cancels.
+TEST(streams_in_jobs_of_two, C14C19ACancelByAnInputStopsTheStreamAtOnce) {
+  coppice::scheduler two({.workers = 2});
+  std::barrier both_run(2);
+  std::latch cancelled(1);
+  std::atomic<int> begun{0};
+  auto stream = two.map(std::views::iota(0),
+                        [&](int i) {
+                          ++begun;
+                          both_run.arrive_and_wait();
+                          if (i == 0) {
+                            EXPECT_TRUE(coppice::this_task::cancel_job("the first"));
+                            EXPECT_TRUE(coppice::this_task::stop_requested());
+                            cancelled.count_down();
+                          } else {
+                            cancelled.wait();
+                            EXPECT_TRUE(coppice::this_task::stop_requested());
+                            EXPECT_FALSE(coppice::this_task::cancel_job("the second"));
+                          }
+                          return i;
+                        },
+                        {.capacity = 8});
+  while (stream.next()) continue;
+  EXPECT_EQ(begun, 2) << "none begins after it";
+  ASSERT_TRUE(stream.report().cancel);
+  EXPECT_EQ(stream.report().cancel->by, "root/0");
+  EXPECT_EQ(stream.report().cancel->reason, "the first");
+  EXPECT_EQ(stream.report().cancel->running, 2U);
+}
+
+TEST_ON_WORKERS(streams_in_jobs, C21AStreamThatOutlivesItsJobHasItsDeadlineStill) {
+  using namespace std::chrono_literals;
+  auto& s = scheduler();
+  coppice::fifo_pool other({.workers = 1});
+  const auto made_in_a_job = [&](auto& pool, auto deadline, bool shield) {
+    return s
+        .submit(
+            [&] {
+              return pool.map(std::views::iota(0), [](int) { return coppice::this_task::remaining(); },
+                              {.capacity = 4, .shield = shield});
+            },
+            {.deadline = std::chrono::steady_clock::now() + deadline})
+        .get();
+  };
+  const auto expect_its_end = [&](auto& pool) {
+    for (const bool shield : {false, true}) {
+      auto stream = made_in_a_job(pool, 20ms, shield);
+      while (stream.next()) continue;
+      EXPECT_EQ(stream.report().result, outcome::deadline_exceeded);
+    }
+  };
+  expect_its_end(s);
+  expect_its_end(other);
+  EXPECT_LE(made_in_a_job(s, 1h, false).next()->value(), 1h);
+  EXPECT_LE(made_in_a_job(s, 1h, true).next()->value(), 1h);
 }
 
 TEST_ON_WORKERS(streams_in_jobs, C21TheDeadlineOfTheJobIsThatOfItsStreams) {
