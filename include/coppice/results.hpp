@@ -82,11 +82,11 @@ class stage_stream;
 /// Lifetime: a source that was given as an lvalue, and what the function refers to, must live until the
 /// stream has ended or is destroyed. The pool need not: what it has finished can be read when it is gone.
 /// Stop: destroying it before its end cancels it: no further input is taken, running ones finish and are
-/// thrown away; errors among what nobody read go to the unobserved error handler. Its own function and source
-/// may do that too, on a scheduler also in branches, children and jobs of theirs: then function, source and
-/// results die on the thread that is the last to use them.
-/// Stopping the pool, or cancelling the job in which the stream was made, cancels it; what is finished can
-/// still be read.
+/// thrown away; if there are errors among what nobody read, the unobserved error handler gets the stream's
+/// report, with those that were read. Its own function and source may do that too, on a scheduler also in
+/// branches, children and jobs of theirs: then function, source and results die on the thread that is the
+/// last to use them. Stopping the pool, or cancelling the job in which the stream was made, cancels it; what
+/// is finished can still be read.
 template <class T>
 class results {
  public:
