@@ -8,12 +8,14 @@
 // COPPICE_API marks what the compiled library offers to other binaries.
 #if defined(COPPICE_SHARED) && defined(__GNUC__)
 #define COPPICE_API __attribute__((visibility("default")))
+#define COPPICE_API_ALIGNED(bytes) alignas(bytes) [[gnu::visibility("default")]]  // g++ wants this order
 #else
 #define COPPICE_API
+#define COPPICE_API_ALIGNED(bytes) alignas(bytes)
 #endif
 
 // Out of the way of the fork's few instructions.
-#define COPPICE_COLD [[gnu::cold, gnu::noinline]]
+#define COPPICE_COLD __attribute__((cold, noinline))
 
 // A lambda that is a part of its function.
 #define COPPICE_INLINE __attribute__((always_inline))

@@ -46,7 +46,7 @@ enum class stop_reason : std::uint32_t { none, cancelled, deadline, failed, righ
 
 // In the order of its cache lines: what each job needs lies in two, with a small value and closure. A line
 // goes to the worker's core and back.
-class COPPICE_API alignas(cache_line) job_core {
+class COPPICE_API_ALIGNED(cache_line) job_core {
  public:
   job_core(const job_core&) = delete;
   job_core& operator=(const job_core&) = delete;
