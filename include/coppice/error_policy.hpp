@@ -1,16 +1,16 @@
 // What a job does when an error leaves one of its tasks: stop, go on, or stop when there are too many. Plain
 // data; any thread.
 //
-//   scheduler.submit(search, {.errors = coppice::error_policy::serial_first()});
+//   auto found = scheduler.submit(search, {.errors = coppice::error_policy::serial_first()});
 //
 //   // The hundredth stops it; more than a tenth, of 50 at least.
-//   scheduler.submit(crawl, {.errors = coppice::error_policy::after(100)});
-//   scheduler.submit(import, {.errors = coppice::error_policy::fraction(0.1, 50)});
+//   auto pages = scheduler.submit(crawl, {.errors = coppice::error_policy::after(100)});
+//   auto rows = scheduler.submit(import, {.errors = coppice::error_policy::fraction(0.1, 50)});
 //
 //   const auto memory_ends = [](const coppice::task_error& e, const coppice::error_count&) {
 //     return e.type == "std::bad_alloc";
 //   };
-//   scheduler.submit(build, {.errors = coppice::error_policy::when(memory_ends)});
+//   auto built = scheduler.submit(build, {.errors = coppice::error_policy::when(memory_ends)});
 #pragma once
 
 #include <coppice/detail/config.hpp>

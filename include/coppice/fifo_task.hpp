@@ -20,6 +20,7 @@
 #include <variant>
 
 #include <coppice/detail/config.hpp>
+#include <coppice/detail/empty_callable.hpp>
 #include <coppice/stop.hpp>
 
 namespace coppice::inline v0 {
@@ -217,23 +218,13 @@ class fifo_closure final : public fifo_result<std::invoke_result_t<F>> {
   };
 };
 
-/// Types with an empty state that must not be called: pointers, std::function and its like. Lambdas
-/// compare with nullptr too, by converting to a pointer, but have no operator bool of their own.
-template <class F>
-concept fifo_nullable = std::is_pointer_v<F> || requires(const F& f) {
-  f.operator bool();
-  { f == nullptr } -> std::convertible_to<bool>;
-};
-
 /// Keeping one of these leaves f as it is, so that it can be done before the pool has said yes.
 template <class F>
 concept fifo_copied = std::is_lvalue_reference_v<F> || std::is_trivially_copyable_v<std::decay_t<F>>;
 
 template <class F>
 void require_callable(const F& f) {
-  if constexpr (fifo_nullable<F>) {
-    if (f == nullptr) throw_empty_callable();
-  }
+  if (is_empty_callable(f)) throw_empty_callable();
 }
 
 }  // namespace detail

@@ -52,18 +52,18 @@ struct scheduler_options {
   /// fails. More than 65536 is taken for 65536, which `describe()` says.
   unsigned max_spare_workers = 256;
 
-  /// When all workers have stood still for so long although jobs have not ended, what each of them runs,
-  /// where and since when is printed on stderr, once. 0: never, unless `COPPICE_STALL_MS` says so; more than
-  /// a day is taken for a day. While it is on each spawned task and each stolen branch is written down, which
-  /// costs about a microsecond; while it is off nothing.
-  std::chrono::milliseconds stall_after{0};
-
   /// Names the threads: `coppice-00`, `coppice-01`, ... The system keeps 15 characters.
   std::string name = "coppice";
 
   /// A machine to simulate, for tests: an hwloc synthetic description, or an hwloc XML export
   /// (recognised by its leading `<`). Its workers run unpinned. Empty: this machine.
   std::string topology = {};
+
+  /// When all workers have stood still for so long although jobs have not ended, what each of them runs,
+  /// where and since when is printed on stderr, once. 0: never, unless `COPPICE_STALL_MS` says so; more than
+  /// a day is taken for a day. While it is on each spawned task and each stolen branch is written down, which
+  /// costs about a microsecond; while it is off nothing.
+  std::chrono::milliseconds stall_after{0};
 };
 
 }  // namespace coppice::inline v0

@@ -52,7 +52,7 @@ class loop {
     if (end - begin <= leaf_) {
       // One counter: bodies of a nanosecond feel a second one.
       const I last = detail::advanced(first_, end);
-      for (I i = detail::advanced(first_, begin); i != last; ++i) body_(i);
+      for (I i = detail::advanced(first_, begin); i != last; ++i) static_cast<void>(body_(i));
       return;
     }
     const std::uint64_t middle = begin + (end - begin) / 2;
@@ -84,7 +84,7 @@ void parallel_for(I first, I last, F body) {
   const std::uint64_t n = detail::distance_of(first, last);
   if (n == 0) return;
   if (detail::forking_worker == nullptr) {
-    for (std::uint64_t k = 0; k != n; ++k, void(++first)) body(first);
+    for (std::uint64_t k = 0; k != n; ++k, void(++first)) static_cast<void>(body(first));
     return;
   }
   this_task::throw_if_stopped();

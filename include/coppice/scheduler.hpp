@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <coppice/detail/empty_callable.hpp>
 #include <coppice/detail/job_body.hpp>
 #include <coppice/detail/stream_body.hpp>
 #include <coppice/job.hpp>
@@ -32,22 +33,6 @@
 namespace coppice {
 inline namespace v0 {
 namespace detail {
-
-// A null function pointer or an empty std::function. A lambda compares through its conversion, and is never
-// null.
-template <class F>
-bool is_empty_callable(const F& f) noexcept {
-  if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F>)
-    return f == nullptr;
-  else if constexpr (
-      requires {
-        { f == nullptr } -> std::convertible_to<bool>;
-      } &&
-      !requires { +f; })
-    return f == nullptr;
-  else
-    return false;
-}
 
 // Throws scheduler_stopped.
 COPPICE_API std::unique_ptr<stream_pool> stream_pool_of(scheduler_core& home, const stream_options& options);
@@ -150,9 +135,9 @@ class COPPICE_API scheduler {
   template <class F>
   auto launch(F&& f, job_options&& options) -> job<std::invoke_result_t<F>> {
     using value = std::invoke_result_t<F>;
-    detail::job_body<value, std::decay_t<F>>* made = nullptr;
+    detail::job_body<value, F>* made = nullptr;
     try {
-      made = new detail::job_body<value, std::decay_t<F>>(*core_, std::move(options), std::forward<F>(f));
+      made = new detail::job_body<value, F>(*core_, std::move(options), std::forward<F>(f));
     } catch (...) {
       detail::withdraw(*core_);
       throw;

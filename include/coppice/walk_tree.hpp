@@ -31,10 +31,13 @@ concept holds_elements =
 template <class Node, class Children, class Add>
 void each_child(const Node& node, Children& children, const Add& add) {
   for (auto&& child : children(node)) {
-    if constexpr (holds_elements<decltype(children(node))>)
-      add(Node(std::move(child)));
-    else
-      add(Node(std::forward<decltype(child)>(child)));
+    if constexpr (holds_elements<decltype(children(node))>) {
+      Node next(std::move(child));
+      add(std::move(next));
+    } else {
+      Node next(std::forward<decltype(child)>(child));
+      add(std::move(next));
+    }
   }
 }
 
@@ -54,7 +57,7 @@ class walk {
   static constexpr unsigned levels_on_stack = 256;
 
   void run_below(const Node& node, unsigned depth) {
-    visit_(node);
+    static_cast<void>(visit_(node));
     // A chain that is longer than any stack: every so many levels the children belong to the walk, not to
     // their parent, which need not stand below them.
     if (depth == levels_on_stack) {
@@ -94,7 +97,7 @@ void walk_serially(Node&& root, Children& children, Visit& visit) {
       continue;
     }
     const Node& node = here.nodes[here.next++];
-    visit(node);
+    static_cast<void>(visit(node));
     level below;
     detail::each_child(node, children, [&](Node&& child) { below.nodes.push_back(std::move(child)); });
     if (!below.nodes.empty()) levels.push_back(std::move(below));

@@ -111,6 +111,25 @@ TEST_ON_WORKERS(handles, C28TheHandlerOfUnobservedErrorsIsCalledUnderNoLock) {
   coppice::set_unobserved_error_handler(nullptr);
 }
 
+TEST_ON_WORKERS(handles, AClosureIsCalledAsItWasHandedIn) {
+  struct tells {
+    int operator()() & { return 1; }
+    int operator()() const& { return 2; }
+    int operator()() && { return 3; }
+  };
+  struct lvalues_only {
+    int operator()() & { return 4; }
+    int operator()() && = delete;
+  };
+  tells one;
+  const tells two;
+  lvalues_only four;
+  EXPECT_EQ(scheduler().run(one), 1);
+  EXPECT_EQ(scheduler().submit(two).get(), 2);
+  EXPECT_EQ(scheduler().run(std::move(one)), 3);
+  EXPECT_EQ(scheduler().try_submit(four).job.get(), 4);
+}
+
 TEST_ON_WORKERS(handles, ASecondWaitGivesTheSameReport) {
   auto j = scheduler().submit([] { throw failure("once"); });
   const coppice::job_report* const first = &j.wait();

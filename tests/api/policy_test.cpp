@@ -402,7 +402,8 @@ TEST_ON_WORKERS(policies, C28ADecisionIsMadeUnderNoLock) {
   job = {};
   ASSERT_TRUE(report.cancel);
   EXPECT_EQ(report.cancel->reason, "decided");
-  EXPECT_EQ(report.errors_total, decisions);
+  EXPECT_GE(decisions, 1U);
+  EXPECT_GE(report.errors_total, decisions) << "there is nothing to decide after the cancel";
 }
 
 TEST(policies_refused, PoliciesThatMakeNoSenseAreRefusedByName) {

@@ -139,7 +139,7 @@ TEST_F(inherited_masks, TheTimerAndTheWatchdogThatAWorkerHasStartedRunAnywhere) 
   using namespace std::chrono_literals;
   coppice::scheduler outer({.workers = 1});
   outer.run([&] {
-    coppice::scheduler inner({.workers = 1, .stall_after = 1h, .name = "inner"});
+    coppice::scheduler inner({.workers = 1, .name = "inner", .stall_after = 1h});
     inner.submit([] {}, {.deadline = std::chrono::steady_clock::now() + 1h}).get();
     EXPECT_TRUE(is_unbound("inner-timer"));
     EXPECT_TRUE(is_unbound("inner-watch"));

@@ -32,7 +32,7 @@ class standing_still : public support::without_leaks {};
 
 TEST_F(standing_still, C30TheWatchdogNamesWhatEveryWorkerRuns) {
   testing::internal::CaptureStderr();
-  coppice::scheduler s({.workers = 2, .stall_after = 20ms, .name = "still"});
+  coppice::scheduler s({.workers = 2, .name = "still", .stall_after = 20ms});
   std::latch never(1);
   auto job = s.submit(
       [&] {
@@ -55,7 +55,7 @@ TEST_F(standing_still, C30TheWatchdogNamesWhatEveryWorkerRuns) {
 // Each worker's task, name, path, age and deque; who sleeps, what is queued, who is blocked.
 TEST_F(standing_still, C30TheWatchdogSaysAllThatItKnowsOfAFullScheduler) {
   testing::internal::CaptureStderr();
-  coppice::scheduler s({.workers = 1, .injection_capacity = 2, .stall_after = 100ms, .name = "full"});
+  coppice::scheduler s({.workers = 1, .injection_capacity = 2, .name = "full", .stall_after = 100ms});
   std::atomic<bool> ready{false};
   std::latch never(1);
   auto job = s.submit(
@@ -93,7 +93,7 @@ TEST_F(standing_still, C30TheWatchdogSaysAllThatItKnowsOfAFullScheduler) {
 
 TEST_F(standing_still, C30TheWatchdogCountsWhoSleeps) {
   testing::internal::CaptureStderr();
-  coppice::scheduler s({.workers = 3, .stall_after = 100ms, .name = "asleep"});
+  coppice::scheduler s({.workers = 3, .name = "asleep", .stall_after = 100ms});
   std::latch never(1);
   auto job = s.submit([&] { never.wait(); }, {.name = "one"});
   while (s.stats().stalls == 0) std::this_thread::yield();

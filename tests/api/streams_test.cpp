@@ -231,6 +231,9 @@ TYPED_TEST(streams, AnEmptyFunctionIsRefused) {
   auto& pool = this->pool();
   EXPECT_THROW(pool.map(numbers(3), std::function<int(int)>()), std::invalid_argument);
   EXPECT_THROW(pool.map(numbers(3), static_cast<int (*)(int)>(nullptr)), std::invalid_argument);
+  EXPECT_THROW(
+      pool.map(std::vector<std::string>(3), static_cast<std::size_t (std::string::*)() const>(nullptr)),
+      std::invalid_argument);
   auto stage = pool.map(numbers(3), [](int i) { return i; });
   EXPECT_THROW(pool.map(std::move(stage), std::function<int(int)>()), std::invalid_argument);
   EXPECT_TRUE(stage.next()) << "it was not moved from";

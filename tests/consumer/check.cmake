@@ -36,7 +36,13 @@ elseif(WAY STREQUAL "package")
   build_project(-D CMAKE_PREFIX_PATH=${STAGE})
 
 elseif(WAY STREQUAL "subdirectory")
-  build_project(-D COPPICE_SOURCE=${SOURCE} -D BUILD_SHARED_LIBS=${SHARED} -D CMAKE_UNITY_BUILD_BATCH_SIZE=30)
+  # Shared where the one that is installed is static, and the other way round.
+  if(SHARED)
+    set(other OFF)
+  else()
+    set(other ON)
+  endif()
+  build_project(-D COPPICE_SOURCE=${SOURCE} -D BUILD_SHARED_LIBS=${other} -D CMAKE_UNITY_BUILD_BATCH_SIZE=30)
 
 elseif(WAY STREQUAL "pkg_config")
   set(ENV{PKG_CONFIG_PATH} ${STAGE}/${LIBDIR}/pkgconfig)

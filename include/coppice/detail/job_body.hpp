@@ -48,32 +48,39 @@ class job_value : public job_core {
   std::optional<stored> value_;
 };
 
+// The closure is called as F was handed in, so an lvalue is called as an lvalue; a function by its pointer.
 template <class T, class F>
 class job_body final : public job_value<T> {
+  using stored_closure = std::decay_t<F>;
+  using called = std::conditional_t<std::is_function_v<std::remove_reference_t<F>>, stored_closure, F>;
+
  public:
   template <class G>
   job_body(scheduler_core& home, job_options&& options, G&& closure)
       : job_value<T>(home, std::move(options)) {
-    ::new (static_cast<void*>(std::addressof(closure_))) F(std::forward<G>(closure));
+    ::new (static_cast<void*>(std::addressof(closure_))) stored_closure(std::forward<G>(closure));
   }
   ~job_body() noexcept override {}  // NOLINT(modernize-use-equals-default): drop_body() has ended the closure
 
  private:
   void run_body() override {
     if constexpr (std::is_void_v<T>) {
-      std::move(closure_)();
+      static_cast<void>(call());
       this->value_.emplace();
     } else if constexpr (std::is_reference_v<T>) {
-      T value = std::move(closure_)();
+      T value = call();
       this->value_.emplace(std::addressof(value));
     } else {
-      this->value_.emplace(std::move(closure_)());
+      this->value_.emplace(call());
     }
   }
-  void drop_body() noexcept(std::is_nothrow_destructible_v<F>) override { closure_.~F(); }
+  void drop_body() noexcept(std::is_nothrow_destructible_v<stored_closure>) override {
+    closure_.~stored_closure();
+  }
+  decltype(auto) call() { return static_cast<called&&>(closure_)(); }
 
   union {
-    F closure_;
+    stored_closure closure_;
   };
 };
 
