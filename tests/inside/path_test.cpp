@@ -32,14 +32,6 @@ TEST(task_path, IsPrintedFromTheRoot) {
   EXPECT_EQ(to_text({3, 1}), "root/3/1");
 }
 
-// Of a task that spawns for ever.
-TEST(task_path, AChildAfterTheLastOrdinalIsNotTakenForAnEarlyOne) {
-  coppice::detail::place p{0, 0, {UINT16_MAX, 0}};
-  coppice::detail::spot here(p);
-  for (int i = 0; i < 0x10000; ++i) here.count_child();
-  EXPECT_GE(here.next_child(), 0xffff0000U);
-}
-
 TEST(task_path, AShortOneIsLeftAlone) {
   task_path path = counting(0, 64);
   shorten(path, 32);

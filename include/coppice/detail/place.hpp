@@ -112,7 +112,7 @@ COPPICE_INLINE inline spot spot::own_branch(const place& p) noexcept {
 // a join there have higher ones, of which none is a path's mark of a gap.
 COPPICE_COLD inline void spot::carry(spot before, std::uint16_t children) noexcept {
   std::uint16_t& carried = before.at()->carries[before.branch()];
-  if (carried != UINT16_MAX - 1) ++carried;
+  if (carried < UINT16_MAX - 1) ++carried;
   word_ = before.word_ + (std::uint64_t{children} << count_shift);
 }
 
