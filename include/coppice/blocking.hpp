@@ -2,8 +2,8 @@
 //
 // blocking may be called on any thread. Outside of a worker it only calls f.
 //
-//   std::string page = coppice::blocking([&] { return fetch(url); });  // another task runs on this core
-//   meanwhile
+//   // Another task runs on this core meanwhile.
+//   std::string page = coppice::blocking([&] { return fetch(url); });
 #pragma once
 
 #include <concepts>

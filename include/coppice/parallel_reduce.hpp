@@ -3,9 +3,8 @@
 // May be called on any thread. The tree of combinations depends on the length of the range only, not on the
 // number of workers or on who stole what: floating-point results are the same every time.
 //
-//   double total = coppice::parallel_reduce(std::size_t{0}, v.size(), 0.0, [&](std::size_t i) { return v[i];
-//   },
-//                                           std::plus<>());
+//   double total = coppice::parallel_reduce(
+//       std::size_t{0}, v.size(), 0.0, [&](std::size_t i) { return v[i]; }, std::plus<>());
 #pragma once
 
 #include <coppice/join.hpp>

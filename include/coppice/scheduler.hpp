@@ -86,6 +86,8 @@ class COPPICE_API scheduler {
   /// moved in is a stage before this one, and holds no worker while it has nothing; values are f's inputs,
   /// errors pass f by unless it takes a `result`.
   ///
+  /// f is called with the elements of a forward range as they are, lvalues of a vector that was moved in too;
+  /// with those of an input range as rvalues, which are copied where the range gives lvalues.
   /// Neither the input nor the stream waits for what f spawns by coppice::spawn: such a child may outlive
   /// both and what f refers to, its errors go to the unobserved error handler, and no cancel of the stream
   /// reaches it once f has returned. Spawn into a task_group in f, and wait for that there.

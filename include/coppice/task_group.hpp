@@ -8,8 +8,10 @@
 //   std::atomic<std::uintmax_t> bytes = 0;
 //   coppice::task_group children;
 //   for (const auto& entry : fs::directory_iterator(dir))
-//     if (entry.is_directory()) children.spawn([&, path = entry.path()] { bytes += disk_usage(path); });
-//     else bytes += entry.file_size();
+//     if (entry.is_directory() && !entry.is_symlink())
+//       children.spawn([&, path = entry.path()] { bytes += disk_usage(path); });
+//     else if (entry.is_regular_file())
+//       bytes += entry.file_size();
 //   children.wait();
 #pragma once
 

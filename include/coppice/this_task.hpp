@@ -43,8 +43,7 @@ COPPICE_API std::chrono::nanoseconds remaining();
 COPPICE_API std::string path();
 
 /// The worker that runs this; -1 outside. Regular workers are numbered from 0, as in the names of their
-/// threads
-/// (`coppice-00`); spare workers, which run where others stand still, from 4096 (`coppice-s00`).
+/// threads (`coppice-00`); spare workers, which run where others stand still, from 4096 (`coppice-s00`).
 COPPICE_API int worker() noexcept;
 
 }  // namespace this_task

@@ -2,8 +2,9 @@
 //
 // May be called on any thread; outside of a task the walk is serial, a node before its children.
 //
-//   coppice::walk_tree(root, [](node* n) { return std::span(n->children); }, [&](node* n) { sum += n->weight;
-//   });
+//   std::atomic<long> sum = 0;
+//   coppice::walk_tree(
+//       root, [](node* n) { return std::span(n->children); }, [&](node* n) { sum += n->weight; });
 #pragma once
 
 #include <coppice/detail/worker.hpp>
