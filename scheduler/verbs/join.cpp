@@ -119,6 +119,9 @@ deque_index push_at_bound(worker& w, branch_head& f) noexcept {
 void answer_before(worker& w, branch_head& f, const join_level& level, bool pushed) {
   const bool stack_ends = w.attention.is_below_limit(stack_address(&f));
   if (!stack_ends && w.attention.load(memory_order_relaxed) == 0) return;
+  // Before anything that takes long, as the path of the error does: thieves would go on with it, on their own
+  // stacks.
+  if (stack_ends && pushed && w.deque.pop() == &f) pushed = false;
   try {
     if (answer_quietly(w)) throw cancelled{};
     if (stack_ends) refuse_recursion();
