@@ -43,11 +43,11 @@ class error_policy {
   /// Runs everything; join and task_group run every branch although an earlier one failed.
   static constexpr error_policy collect_all() noexcept { return error_policy(kind::never); }
   /// Stops what lies to the right of the failure, later in serial order, and nothing else. So the first error
-  /// of the report is the one that the serial run would have met first, on every schedule, also where
-  /// failures are caught inside the tree: a child that is spawned without a task_group, by a task of a group
-  /// or by a branch that was stolen, starts when that group or join is over and the serial run would have
-  /// spawned it; else it is skipped. A task_group whose scope is left runs its unstarted children, as the
-  /// serial run has.
+  /// of the report that is not secondary is the one that the serial run would have met, on every schedule,
+  /// also where failures are caught inside the tree: a child that is spawned without a task_group, by a task
+  /// of a group or by a branch that was stolen, starts when that group or join is over and the serial run
+  /// would have spawned it; else it is skipped. A task_group whose scope is left runs its unstarted children,
+  /// as the serial run has.
   ///
   /// Cost: after a failure a look at the place of each task that starts and of each fork that is stopped.
   static constexpr error_policy serial_first() noexcept { return error_policy(kind::serial); }

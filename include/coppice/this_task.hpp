@@ -26,7 +26,8 @@ COPPICE_API void throw_if_stopped();
 /// The job's token. Outside: one that never stops. Cost: a lock, at the first call for a job an allocation.
 COPPICE_API std::stop_token stop_token();
 
-/// Cancels the job of this task. True for the one call that did it. Outside: false.
+/// Cancels the job of this task; in a stream's function that stream. True for the one call that did it.
+/// Outside: false.
 COPPICE_API bool cancel_job(std::string reason);
 
 /// Records a failure of this task without the cost of a throw; the body goes on. A second call, or a throw
