@@ -67,8 +67,8 @@ struct job_report {
   std::uint64_t cancelled = 0;     ///< started, and left by the cancellation
   std::uint64_t skipped = 0;       ///< never started
   std::uint64_t errors_total = 0;  ///< exact, however many are kept
-  std::vector<task_error>
-      errors;  ///< the keep_errors earliest; the last of them gives way to the primary one
+  /// The keep_errors earliest; the last of them gives way to the primary one.
+  std::vector<task_error> errors;
   /// All errors by type, the most frequent first; of more than 64 types the rest is not told apart.
   std::vector<error_kind> kinds;
   std::optional<cancel_record> cancel;
