@@ -80,7 +80,9 @@ TEST_ON_WORKERS(with_a_million, C24AMillionFailuresAreCountedExactlyAndDoNotGrow
   const auto second = failing();
   // What the allocator and a worker's slab keep varies by megabytes; a record for each failure takes
   // hundreds.
-  if (!support::sanitized) EXPECT_LT(grown, std::size_t{16} << 20);
+  if (!support::sanitized) {
+    EXPECT_LT(grown, std::size_t{16} << 20);
+  }
   for (const coppice::job_report* r : {&first, &second}) {
     EXPECT_EQ(r->errors_total, tasks);
     EXPECT_EQ(r->failed, tasks);
