@@ -19,8 +19,8 @@
 #include <utility>
 #include <variant>
 
+#include <coppice/detail/callable.hpp>
 #include <coppice/detail/config.hpp>
-#include <coppice/detail/empty_callable.hpp>
 #include <coppice/stop.hpp>
 
 namespace coppice::inline v0 {
@@ -188,7 +188,6 @@ class fifo_result : public fifo_node {
 template <class F>
 class fifo_closure final : public fifo_result<std::invoke_result_t<F>> {
   using stored = std::decay_t<F>;
-  using called = std::conditional_t<std::is_function_v<std::remove_reference_t<F>>, stored, F>;
 
  public:
   explicit fifo_closure(F&& f) : closure_(std::forward<F>(f)) {}
@@ -197,7 +196,7 @@ class fifo_closure final : public fifo_result<std::invoke_result_t<F>> {
   void run() noexcept override {
     // The handler is left before settle(), so the exception cannot die here after wait() returned.
     try {
-      this->keep([this]() -> decltype(auto) { return static_cast<called&&>(closure_)(); });
+      this->keep([this]() -> decltype(auto) { return static_cast<called_as<F>&&>(closure_)(); });
     } catch (...) {
       this->error_ = std::current_exception();
     }

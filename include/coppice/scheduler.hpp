@@ -17,7 +17,7 @@
 
 #include <chrono>
 #include <concepts>
-#include <coppice/detail/empty_callable.hpp>
+#include <coppice/detail/callable.hpp>
 #include <coppice/detail/job_body.hpp>
 #include <coppice/detail/stream_body.hpp>
 #include <coppice/job.hpp>

@@ -181,8 +181,7 @@ void job_state::adopt_by(job_core& outer) noexcept {
     p.first_child = this;
     stop_too = outer.stopping() && !options.shield;
     why = p.reason();
-    if (p.options.deadline && (!options.deadline || *p.options.deadline < *options.deadline))
-      options.deadline = p.options.deadline;
+    options.deadline = earlier(options.deadline, p.options.deadline);
   }
   if (stop_too) stop_now(inherited(why), with_parent);
 }

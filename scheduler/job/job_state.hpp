@@ -114,7 +114,7 @@ struct job_state : injected {
   job_state* sibling_before = nullptr;  // under the parent's lock
   job_state* sibling_after = nullptr;
   stream_core* stream = nullptr;  // under this job's lock: whose step it is, until that ends
-  wait_node waits;  // under the lock of all waits
+  wait_node waits;                // under the lock of all waits
 
   alignas(cache_line) shard_room first_shard;
 
@@ -206,13 +206,17 @@ inline job_core* current_job() noexcept {
   const task_frame* const t = current_task();
   return t != nullptr ? t->job : nullptr;
 }
+// Of two deadlines that there may be.
+inline std::optional<std::chrono::steady_clock::time_point> earlier(
+    std::optional<std::chrono::steady_clock::time_point> a,
+    std::optional<std::chrono::steady_clock::time_point> b) noexcept {
+  return b && (!a || *b < *a) ? b : a;
+}
 // This deadline, or that of the job whose code this thread runs, if it is earlier.
 inline std::optional<std::chrono::steady_clock::time_point> deadline_within_current_job(
     std::optional<std::chrono::steady_clock::time_point> own) noexcept {
   job_core* const job = current_job();
-  if (job == nullptr) return own;
-  const auto& latest = job_state::of(*job).options.deadline;
-  return latest && (!own || *latest < *own) ? latest : own;
+  return job != nullptr ? earlier(own, job_state::of(*job).options.deadline) : own;
 }
 // The job at whose end, or that of one of its tasks, this thread runs code of users that belongs to no task,
 // or null. As the current one it cannot be over before that code goes on.

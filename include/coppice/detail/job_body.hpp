@@ -1,6 +1,7 @@
 // A job with its types: the value that the handle gets, and the closure that the root task runs.
 #pragma once
 
+#include <coppice/detail/callable.hpp>
 #include <coppice/detail/job_core.hpp>
 #include <memory>
 #include <new>
@@ -48,11 +49,9 @@ class job_value : public job_core {
   std::optional<stored> value_;
 };
 
-// The closure is called as F was handed in, so an lvalue is called as an lvalue; a function by its pointer.
 template <class T, class F>
 class job_body final : public job_value<T> {
   using stored_closure = std::decay_t<F>;
-  using called = std::conditional_t<std::is_function_v<std::remove_reference_t<F>>, stored_closure, F>;
 
  public:
   template <class G>
@@ -77,7 +76,7 @@ class job_body final : public job_value<T> {
   void drop_body() noexcept(std::is_nothrow_destructible_v<stored_closure>) override {
     closure_.~stored_closure();
   }
-  decltype(auto) call() { return static_cast<called&&>(closure_)(); }
+  decltype(auto) call() { return static_cast<called_as<F>&&>(closure_)(); }
 
   union {
     stored_closure closure_;

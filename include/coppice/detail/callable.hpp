@@ -1,4 +1,4 @@
-// Callables that have an empty state, in which they must not be called.
+// What a pool is given to call: whether it may be called, and as what.
 #pragma once
 
 #include <concepts>
@@ -23,6 +23,11 @@ bool is_empty_callable(const F& f) noexcept {
   else
     return false;
 }
+
+// What a kept callable is called as, that was handed in as F: an lvalue as an lvalue; a function by its
+// pointer.
+template <class F>
+using called_as = std::conditional_t<std::is_function_v<std::remove_reference_t<F>>, std::decay_t<F>, F>;
 
 }  // namespace detail
 }  // namespace v0
