@@ -23,14 +23,6 @@ process_wide<wait_graph> graph;
 wait_node& waits_of(job_core& j) noexcept { return job_state::of(j).waits; }
 std::string quoted(job_core& j) { return "job \"" + job_state::of(j).options.name + "\""; }
 
-const bool known_to_all_waits = (
-    platform::running_job = []() noexcept -> platform::party* {
-      job_core* const ending = ending_job();
-      job_core* const job = ending != nullptr ? ending : current_job();
-      return job != nullptr ? &waits_of(*job) : nullptr;
-    },
-    true);
-
 // Those who stood were other threads, which the child has not, and it gives their stacks to its own ones.
 const bool nobody_stands_in_children =
     (platform::at_fork(nullptr, nullptr, [] { graph->first_elsewhere = nullptr; }), true);
@@ -129,5 +121,12 @@ void wait_edge::leave() noexcept {
 }
 
 }  // namespace detail
+
+platform::party* platform::running_job() noexcept {
+  detail::job_core* const ending = detail::ending_job();
+  detail::job_core* const job = ending != nullptr ? ending : detail::current_job();
+  return job != nullptr ? &detail::waits_of(*job) : nullptr;
+}
+
 }  // namespace v0
 }  // namespace coppice

@@ -1,7 +1,5 @@
 #include "platform/fork.hpp"
 
-#include <pthread.h>
-
 #include <atomic>
 
 namespace coppice {
@@ -18,10 +16,6 @@ const bool watching =
     (at_fork(nullptr, nullptr, [] { times_forked.fetch_add(1, std::memory_order_relaxed); }), true);
 
 }  // namespace
-
-void at_fork(void (*before)(), void (*in_parent)(), void (*in_child)()) noexcept {
-  pthread_atfork(before, in_parent, in_child);
-}
 
 unsigned forks() noexcept {
   static_cast<void>(watching);

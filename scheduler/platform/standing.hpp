@@ -7,15 +7,12 @@ namespace coppice {
 inline namespace v0 {
 namespace platform {
 
-// Calls wait(what), with the core lent if the thread is a worker. Set by the worker floor when the program
-// starts; null: there are no workers.
-using lending = void (*)(void (*wait)(void*), void* what);
-inline constinit lending lend_core_during = nullptr;
+// Calls wait(what), with the core lent if the thread is a worker. The worker floor provides it, so it is
+// there from the program's first instruction, for a scheduler at namespace scope too. Holding no lock.
+void lend_core_during(void (*wait)(void*), void* what);
 
-// Holding no lock.
 template <class Wait>
 void stand_still(Wait wait) {
-  if (lend_core_during == nullptr) return wait();
   lend_core_during([](void* what) { (*static_cast<Wait*>(what))(); }, &wait);
 }
 

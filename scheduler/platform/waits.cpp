@@ -109,7 +109,6 @@ std::string chain_from(const party& awaited, const picture& all_parties) {
 }  // namespace
 
 constinit thread_local party* thread_party = nullptr;
-constinit party_of_thread running_job = nullptr;
 
 detail::mutex& waits_lock() noexcept { return all->lock; }
 

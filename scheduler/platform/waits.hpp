@@ -75,13 +75,9 @@ std::string why_endless(const party& waiting, const party& awaited);
 
 // The party that a thread is: set by threads of FIFO pools; asked for by running_party().
 extern constinit thread_local party* thread_party;
-// The job whose task runs on this thread. Set by the job floor when the program starts.
-using party_of_thread = party* (*)() noexcept;
-extern constinit party_of_thread running_job;
-inline party* running_party() noexcept {
-  if (thread_party != nullptr) return thread_party;
-  return running_job != nullptr ? running_job() : nullptr;
-}
+// The job whose task runs on this thread, or null. The job floor provides it.
+party* running_job() noexcept;
+inline party* running_party() noexcept { return thread_party != nullptr ? thread_party : running_job(); }
 
 // One wait, on the stack of who waits; nothing if that is no party. Holding no lock of a party.
 class wait_elsewhere {

@@ -17,22 +17,6 @@ namespace coppice {
 inline namespace v0 {
 namespace detail {
 
-namespace {
-
-// What a wait of another pool waits for may be the end of what this worker has run, or need its core.
-void lend_during(void (*wait)(void*), void* what) {
-  if (this_worker == nullptr) return wait(what);
-  worker_thread& me = worker_thread::of(*this_worker);
-  const measured_wait not_work(me.running);
-  flush_counts(me);
-  const lent_core meanwhile(&me);
-  wait(what);
-}
-
-const bool known_to_all_pools = (platform::lend_core_during = &lend_during, true);
-
-}  // namespace
-
 frame* worker_thread::help_with(wait_condition& condition) noexcept {
   const void* strand = nullptr;
   worker_thread* const who = condition.runner(strand);
@@ -197,5 +181,17 @@ void end_frame(frame& f, std::uintptr_t end_word) noexcept {
 }
 
 }  // namespace detail
+
+// What a wait of another pool waits for may be the end of what this worker has run, or need its core.
+void platform::lend_core_during(void (*wait)(void*), void* what) {
+  using namespace detail;
+  if (this_worker == nullptr) return wait(what);
+  worker_thread& me = worker_thread::of(*this_worker);
+  const measured_wait not_work(me.running);
+  flush_counts(me);
+  const lent_core meanwhile(&me);
+  wait(what);
+}
+
 }  // namespace v0
 }  // namespace coppice

@@ -49,7 +49,6 @@ bool deadline_clock_is_held() noexcept { return false; }
 deadline_waiter::deadline_waiter(void (*told)(void*), void* who) noexcept : told_(told), who_(who) {}
 deadline_waiter::~deadline_waiter() = default;
 
-void at_fork(void (*)(), void (*)(), void (*)()) noexcept {}
 unsigned forks() noexcept { return 0; }
 
 std::chrono::milliseconds stall_from_environment(std::chrono::milliseconds asked) { return asked; }
