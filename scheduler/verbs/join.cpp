@@ -117,7 +117,8 @@ deque_index push_at_bound(worker& w, branch_head& f) noexcept {
 }
 
 void answer_before(worker& w, branch_head& f, const join_level& level, bool pushed) {
-  const bool stack_ends = w.attention.is_below_limit(stack_address(&f));
+  const bool stack_ends =
+      w.attention.is_below_limit(stack_address_here());  // f may lie on a sanitizer's stack
   if (!stack_ends && w.attention.load(memory_order_relaxed) == 0) return;
   // Before anything that takes long, as the path of the error does: thieves would go on with it, on their own
   // stacks.
