@@ -23,7 +23,7 @@ void deadline_timer::start() {
 void deadline_timer::watch(job_core& job, time_point when) {
   const std::lock_guard hold(lock_);
   if (watched_.emplace(when, &job).second) job.acquire();
-  changed_.notify_one();
+  if (when < looks_at_) changed_.notify_one();
 }
 
 void deadline_timer::forget(job_core& job, time_point when) noexcept {
@@ -58,10 +58,12 @@ void deadline_timer::run() noexcept {
   unique_lock hold(lock_);
   while (!stopping_) {
     if (watched_.empty()) {
+      looks_at_ = time_point::max();
       changed_.wait(hold);
       continue;
     }
     const auto [when, job] = *watched_.begin();
+    looks_at_ = when;
     if (platform::deadline_now() < when) {
       platform::wait_for_deadline(changed_, hold, when);
       continue;

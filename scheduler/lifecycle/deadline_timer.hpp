@@ -48,6 +48,9 @@ class deadline_timer {
   mutex lock_;
   condition_variable changed_;
   std::set<std::pair<time_point, job_core*>> watched_;
+  // The thread looks at what is watched then, or sooner: a job that is over leaves that as it is. So many
+  // jobs with the same time limit, one after the other, wake it once in that time.
+  time_point looks_at_ = time_point::max();
   bool stopping_ = false;
   bool over_ = false;  // its thread ends, and another one may have the handle then
   std::optional<platform::thread> thread_;

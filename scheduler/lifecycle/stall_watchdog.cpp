@@ -33,8 +33,8 @@ void stall_watchdog::run() noexcept {
   unique_lock hold(lock_);
   standstill_look before;
   while (!stopping_) {
-    changed_.wait_until(hold, clock::now() + after_);
-    if (stopping_) return;
+    // A signal that this thread handles ends a sleep: what is seen then is too young to be told.
+    if (changed_.wait_until(hold, clock::now() + after_, [this] { return stopping_; })) return;
     try {
       const standstill_look now = look();
       if (!stood_still(std::exchange(before, now), now, after_)) {

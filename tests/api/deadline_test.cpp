@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "support/check.hpp"
+#include "support/process.hpp"
 #include "support/tracked.hpp"
 #include "support/workers.hpp"
 
@@ -49,6 +50,19 @@ coppice::job_report report_of_a_late(coppice::scheduler& s, F f, coppice::job_op
 
 void poll() {
   while (!this_task::stop_requested()) std::this_thread::yield();
+}
+
+// The timer sleeps until the first of them, whatever comes and goes before.
+TEST(timers, C21AreNotWokenByEachJobOfManyWithTheSameTimeLimit) {
+  coppice::scheduler s({.workers = 1, .name = "limited"});
+  const auto run_one = [&] { s.submit([] {}, {.deadline = clock_type::now() + 1h}).get(); };
+  run_one();
+  const pid_t timer = support::thread_named("limited-timer");
+  support::wait_until_asleep(timer, [] { return false; });
+  const auto before = support::sleeps_of(timer);
+  ASSERT_GT(before, 0U);
+  for (int i = 0; i < 200; ++i) run_one();
+  EXPECT_LE(support::sleeps_of(timer), before + 10);  // 1, and what the system does to it
 }
 
 TEST_ON_WORKERS(deadlines, C21AFarDeadlineChangesNothing) {

@@ -1,11 +1,14 @@
 // The watchdog, which says what stands still (C-30), and what a stop says was still running (C-35).
 #include <gtest/gtest.h>
 #include <regex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <coppice/coppice.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <latch>
 #include <string>
@@ -50,6 +53,32 @@ TEST_F(standing_still, C30TheWatchdogNamesWhatEveryWorkerRuns) {
   for (const char* word : {"\"still\" stands still", "reader", "writer", "root/0", "root/1", "job \"locked\"",
                            "submitters blocked"})
     EXPECT_NE(said.find(word), std::string::npos) << word << " in\n" << said;
+}
+
+// A signal ends the sleep of the thread that handles it. What it would see is a job that has not ended, a
+// moment later.
+TEST_F(standing_still, C30TheWatchdogDoesNotLookSoonerForASignal) {
+  struct sigaction counts {};
+  static std::atomic<int> handled{0};
+  counts.sa_handler = [](int) { ++handled; };
+  struct sigaction before {};
+  ASSERT_EQ(sigaction(SIGUSR1, &counts, &before), 0);
+  {
+    coppice::scheduler s({.workers = 1, .name = "patient", .stall_after = 1h});
+    const pid_t watch = support::thread_named("patient-watch");
+    std::latch over(1);
+    auto job = s.submit([&] { over.wait(); });
+    for (int i = 1; i <= 4; ++i) {
+      support::wait_until_asleep(watch, [] { return false; });
+      ASSERT_EQ(syscall(SYS_tgkill, getpid(), watch, SIGUSR1), 0);
+      while (handled < i) std::this_thread::yield();
+    }
+    support::wait_until_asleep(watch, [] { return false; });
+    EXPECT_EQ(s.stats().stalls, 0U);
+    over.count_down();
+    job.get();
+  }
+  sigaction(SIGUSR1, &before, nullptr);
 }
 
 // Each worker's task, name, path, age and deque; who sleeps, what is queued, who is blocked.

@@ -55,6 +55,26 @@ void wait_until_asleep(pid_t thread, const std::function<bool()>& over) {
   }
 }
 
+pid_t thread_named(const std::string& name) {
+  for (;; sched_yield()) {
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::ifstream file(task.path() / "comm");
+      std::string is;
+      if (std::getline(file, is) && is == name) return static_cast<pid_t>(std::stol(task.path().filename()));
+    }
+  }
+}
+
+std::uint64_t sleeps_of(pid_t thread) {
+  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/status");
+  const std::string wanted = "voluntary_ctxt_switches:";
+  for (std::string word; file >> word;) {
+    std::uint64_t n = 0;
+    if (word == wanted && file >> n) return n;
+  }
+  return 0;
+}
+
 namespace {
 std::size_t pages(int column) {
   std::ifstream file("/proc/self/statm");

@@ -5,7 +5,9 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <string>
 
 namespace support {
 
@@ -25,6 +27,13 @@ void wait_until_asleep(pid_t thread, const std::function<bool()>& over);
 
 /// This thread's number for wait_until_asleep.
 pid_t this_thread_number();
+
+/// The number of this process's thread that has this name (of which the system keeps 15 characters): waits
+/// until there is one.
+pid_t thread_named(const std::string& name);
+
+/// How often the thread has gone to sleep so far.
+std::uint64_t sleeps_of(pid_t thread);
 
 /// Resident memory in bytes.
 std::size_t resident_bytes();
