@@ -6,6 +6,7 @@
 #include "platform/environment.hpp"
 #include "platform/topology_plan.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <mutex>
@@ -22,11 +23,28 @@ struct topology::state {
 
   // Written by workers as they start.
   mutable std::mutex mutex;
-  unsigned refused = 0;
+  std::vector<bool>
+      refused;  // of each place: its worker's last binding was; so were those of spare ones there
   std::string first_refusal;
 
   state(std::shared_ptr<const machine> where, unsigned workers, pinning how, std::optional<double> limit)
-      : here(std::move(where)), pin(how), quota(limit), plan(make_plan(here->facts(), workers, pin, quota)) {}
+      : here(std::move(where)),
+        pin(how),
+        quota(limit),
+        plan(make_plan(here->facts(), workers, pin, quota)),
+        refused(plan.places.size()) {}
+
+  // Workers that stay in their places are not bound again.
+  void take_over_refusals(const state& before) {
+    const std::lock_guard lock(before.mutex);
+    for (std::size_t i = 0; i < std::min(refused.size(), before.refused.size()); ++i)
+      refused[i] = before.refused[i] && plan.places[i].pus == before.plan.places[i].pus;
+    if (refusals() != 0) first_refusal = before.first_refusal;
+  }
+
+  std::size_t refusals() const {
+    return static_cast<std::size_t>(std::count(refused.begin(), refused.end(), true));
+  }
 };
 
 namespace {
@@ -83,7 +101,9 @@ topology& topology::operator=(topology&&) noexcept = default;
 topology::~topology() = default;
 
 topology topology::with_workers(unsigned workers) const {
-  return topology(std::make_unique<state>(state_->here, workers, state_->pin, state_->quota));
+  auto made = std::make_unique<state>(state_->here, workers, state_->pin, state_->quota);
+  made->take_over_refusals(*state_);
+  return topology(std::move(made));
 }
 
 unsigned topology::workers() const noexcept { return state_->plan.workers; }
@@ -95,8 +115,9 @@ bool topology::pinned() const { return why_not_pinned().empty(); }
 std::string topology::why_not_pinned() const {
   if (!state_->plan.why_not_pinned.empty()) return state_->plan.why_not_pinned;
   const std::lock_guard lock(state_->mutex);
-  if (state_->refused == 0) return {};
-  return "the system refused " + std::to_string(state_->refused) + " of " + std::to_string(workers()) +
+  const std::size_t refused = state_->refusals();
+  if (refused == 0) return {};
+  return "the system refused " + std::to_string(refused) + " of " + std::to_string(workers()) +
          " bindings, " +
          (state_->first_refusal.empty() ? "without memory to keep the reason"
                                         : "first " + state_->first_refusal);
@@ -134,19 +155,21 @@ bool topology::bind(unsigned worker, thread::native who, std::string* why, Bind 
   const std::string& planned = state_->plan.why_not_pinned;
   if (!planned.empty()) unbind_thread(who);
   std::string refusal;
+  bool bound = false;
   try {
     const std::string& pus = place_of(worker).pus;
     refusal = planned.empty() ? refusal_of(how(pus), worker, pus) : planned;
-    if (planned.empty() && refusal.empty()) return true;
-    if (why != nullptr) *why = refusal;
+    bound = refusal.empty();
+    if (!bound && why != nullptr) *why = refusal;
   } catch (const std::bad_alloc&) {
     // Counted below.
   }
   if (planned.empty()) {
     const std::lock_guard lock(state_->mutex);
-    if (state_->refused++ == 0) state_->first_refusal = std::move(refusal);
+    if (!bound && state_->refusals() == 0) state_->first_refusal = std::move(refusal);
+    state_->refused[worker] = !bound;
   }
-  return false;
+  return bound;
 }
 
 std::vector<victim_group> topology::victims(unsigned worker) const {

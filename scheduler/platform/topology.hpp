@@ -57,7 +57,8 @@ class topology {
   topology& operator=(topology&&) noexcept;
   ~topology();
 
-  /// A new plan for the same machine, mask, quota and pinning, without loading hwloc again.
+  /// A new plan for the same machine, mask, quota and pinning, without loading hwloc again. Refusals of
+  /// places that stay the same are kept: those workers are not bound again.
   ///
   /// Throws: std::invalid_argument for more than max_workers; std::bad_alloc.
   topology with_workers(unsigned workers) const;
@@ -68,7 +69,7 @@ class topology {
   /// More workers than cores (than PUs with pinning::pu) or than the quota feeds: nobody may spin.
   bool oversubscribed() const noexcept;
 
-  /// Whether workers are to be bound, and no binding has been refused so far.
+  /// Whether workers are to be bound, and in no place the last binding was refused.
   bool pinned() const;
 
   /// Why not, for people; empty while pinned().

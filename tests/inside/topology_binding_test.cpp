@@ -185,13 +185,13 @@ TEST(topology_binding, RunsUnpinnedWhereTheKernelForbidsBinding) {
       return CLAIM(t.pinned(), t) && CLAIM(!t.bind_this_thread(0, &why), t) && CLAIM(!t.pinned(), t) &&
              CLAIM(why.ends_with(refusal_in_words(error)), t) &&
              CLAIM(t.why_not_pinned().starts_with("the system refused 1 of "), t) && CLAIM(says(t, why), t) &&
-             CLAIM(t.with_workers(0).pinned(), t);
+             CLAIM(!t.with_workers(0).pinned(), t);
     })) << refusal_in_words(error);
 }
 
 // hwloc's own injector: on a simulated machine that claims to be this one, binding to a CPU that
 // does not exist fails with EINVAL.
-TEST(topology_binding, CountsEachRefusalAndKeepsTheFirst) {
+TEST(topology_binding, CountsThePlacesThatWereRefusedAndKeepsTheFirstReason) {
   EXPECT_TRUE(holds_in_a_child([] {
     setenv("HWLOC_THISSYSTEM", "1", 1);
     topology_request request;
@@ -201,8 +201,11 @@ TEST(topology_binding, CountsEachRefusalAndKeepsTheFirst) {
     return CLAIM(t.pinned(), t) && CLAIM(!t.bind_this_thread(2, &why), t) &&
            CLAIM(why == "worker 2 to PU 40002: " + refusal_in_words(EINVAL), t) &&
            CLAIM(!t.bind_this_thread(3, nullptr), t) &&
+           CLAIM(!t.bind_thread(3, pthread_self(), nullptr), t) &&  // a spare worker in this place
            CLAIM(t.why_not_pinned() == "the system refused 2 of 4 bindings, first " + why, t) &&
-           CLAIM(says(t, "pinning: not pinned, the system refused 2 of 4"), t);
+           CLAIM(says(t, "pinning: not pinned, the system refused 2 of 4"), t) &&
+           CLAIM(says(t.with_workers(3), "the system refused 1 of 3 bindings, first " + why), t) &&
+           CLAIM(t.with_workers(2).pinned(), t);
   }));
 }
 
