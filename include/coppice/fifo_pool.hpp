@@ -216,6 +216,7 @@ class COPPICE_API fifo_pool {
   void join();
   std::uint64_t ran() const noexcept;
 
+  void start(seat& worker);
   void work(seat& own);
   bool await_task(std::unique_lock<std::mutex>& lock, seat& own);
   void run_next(std::unique_lock<std::mutex>& lock, seat& own);
@@ -244,6 +245,7 @@ class COPPICE_API fifo_pool {
   detail::fifo_node* tail_ = nullptr;
   std::size_t queued_ = 0;
   std::size_t in_hand_ = 0;  // outside the queue: being filled by a submitter, or skipped by a stop
+  std::size_t blocked_ = 0;  // submitters that wait for room; a stop refuses them all, when it begins
   std::uint64_t submitted_ = 0, taken_ = 0, skipped_ = 0, rejected_ = 0;
   bool stopping_ = false, cancelled_ = false;
   std::uint64_t ran_before_stop_ = 0, rejected_before_stop_ = 0;

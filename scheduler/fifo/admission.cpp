@@ -1,5 +1,4 @@
 // How a task comes into a fifo_pool: at once, or in two steps between which no lock is held.
-#include <atomic>
 #include <coppice/error.hpp>
 #include <coppice/fifo_pool.hpp>
 #include <cstdint>
@@ -10,6 +9,22 @@
 #include "platform/standing.hpp"
 
 namespace coppice::inline v0 {
+namespace {
+
+// Is counted while it lives.
+template <class Count>
+class one_of {
+ public:
+  explicit one_of(Count& all) noexcept : all_(all) { ++all_; }
+  ~one_of() { --all_; }
+  one_of(const one_of&) = delete;
+  one_of& operator=(const one_of&) = delete;
+
+ private:
+  Count& all_;
+};
+
+}  // namespace
 
 class fifo_pool::room final : public awaited {
  public:
@@ -30,11 +45,7 @@ class fifo_pool::room final : public awaited {
 // one who waits here search again; for all of them the room is the same. One who is told then, and goes,
 // makes the next one search: perhaps it has only waited for a circle of others.
 void fifo_pool::await_room_as(platform::party& me, std::unique_lock<std::mutex>& lock, const room& here) {
-  struct counted {
-    std::atomic<unsigned>& all;
-    explicit counted(std::atomic<unsigned>& n) noexcept : all(n) { ++all; }
-    ~counted() { --all; }
-  } const waiting(rooms_awaited_);
+  const one_of waiting(rooms_awaited_);
   const detail::fifo_room_party some(*this);
   while (!here.over()) {
     const std::uint64_t searched_at = room_lost_;
@@ -77,6 +88,7 @@ void fifo_pool::end_waits_for_room() noexcept {
 // With the mutex held: whether one more task may come.
 admission fifo_pool::await_room(std::unique_lock<std::mutex>& lock, const time_point* until) {
   if (room here(*this); until && !here.over()) {
+    const one_of blocked(blocked_);
     if (*until != for_ever) {
       stand_until(lock, here, *until);
     } else if (own_seat(this) != nullptr) {
@@ -86,6 +98,7 @@ admission fifo_pool::await_room(std::unique_lock<std::mutex>& lock, const time_p
     } else {
       not_full_.wait(lock, [&here] { return here.over(); });
     }
+    if (stopping_) return admission::stopped;  // whoever has begun the stop has counted it
   }
   if (!stopping_ && !full()) return admission::accepted;
   ++rejected_;

@@ -98,6 +98,17 @@ void fifo_pool::leave_to_parent() noexcept {
   }
 }
 
+void fifo_pool::start(seat& worker) {
+  try {
+    worker.thread = std::thread(&fifo_pool::work, this, std::ref(worker));
+  } catch (const std::system_error& refused) {
+    throw std::system_error(refused.code(), "coppice: fifo_pool '" + options_.name +
+                                                "': cannot start the thread of worker " +
+                                                std::to_string(worker.index) +
+                                                " (ask for fewer workers, or raise the process limits)");
+  }
+}
+
 void fifo_pool::resize(unsigned workers) {
   if (inherited_over_fork()) refuse_inherited();
   workers = checked_workers(workers);
@@ -112,7 +123,7 @@ void fifo_pool::resize(unsigned workers) {
       if (next.thread.joinable()) next.thread.join();  // it has left
       // It waits for the mutex, so that it finds itself present.
       lock.lock();
-      next.thread = std::thread(&fifo_pool::work, this, std::ref(next));
+      start(next);
       next.present = true;
       ++present_;
     }
@@ -157,6 +168,7 @@ void fifo_pool::begin_stop() noexcept {
   if (std::exchange(stopping_, true)) return;
   ran_before_stop_ = ran();
   rejected_before_stop_ = rejected_;
+  rejected_ += blocked_;  // they may wake when the report has been read
 }
 
 void fifo_pool::await_end(const time_point* until) {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "support/fifo.hpp"
+#include "support/scale.hpp"
 
 namespace {
 
@@ -87,6 +88,37 @@ TEST(fifo_pool, C34BlockedSubmittersWakeWithSchedulerStopped) {
       EXPECT_EQ(report.skipped, 1u);
       EXPECT_THROW(queued.get(), scheduler_stopped);
     }
+  }
+}
+
+// Whoever was blocked may not have run since.
+TEST(fifo_pool, C35AReportCountsEachSubmissionThatTheStopWakes) {
+  constexpr std::size_t blocked = 8;
+  for (int round = 0; round < support::scaled(50); ++round) {
+    fifo_pool pool({.workers = 1, .queue_capacity = 1});
+    std::latch begun(1), filled(1);
+    pool.submit([&] {
+      begun.count_down();
+      filled.wait();
+      yield_until([&pool] { return pool.try_submit([] {}).status == admission::stopped; });
+    });
+    begun.wait();
+    pool.submit([] {});
+    filled.count_down();
+    std::vector<std::thread> submitters;
+    std::vector<std::atomic<pid_t>> ids(blocked);
+    for (std::atomic<pid_t>& id : ids) {
+      submitters.emplace_back([&pool, &id] {
+        id = gettid();
+        EXPECT_THROW(pool.submit([] {}), scheduler_stopped);
+      });
+    }
+    for (const auto& id : ids) yield_until([&id] { return id != 0 && asleep(id); });
+    const auto report = pool.stop();
+    const auto in_all = pool.stats().rejected;
+    EXPECT_EQ(report.rejected, blocked + 1);
+    for (std::thread& submitter : submitters) submitter.join();
+    EXPECT_EQ(pool.stats().rejected, in_all);
   }
 }
 
