@@ -16,11 +16,10 @@ namespace detail {
 
 namespace {
 
-// When a reader lets results gather: stream_core::wait(). 2 cores, 2026: waking costs 5 us, and a nap takes
-// 100.
-constexpr std::chrono::microseconds short_wait{50}, short_nap{150};
-constexpr unsigned many_short_waits = 8, many_long_naps = 2;
-constexpr std::size_t window_for_naps = 256, worth_a_nap = 32;
+// When a reader lets results gather: stream_core::begin_wait(). 2 cores, 2026: a step that wakes a reader on
+// its core loses 10 us, and the clock, in a virtual machine, takes 75 us of that core.
+constexpr std::chrono::microseconds short_wait{200}, trial_nap{150}, whole_nap{1000};
+constexpr std::size_t window_for_naps = 64;
 
 // What a task waits for its stream is no work of the task.
 measured_wait not_work() noexcept {
@@ -204,8 +203,6 @@ void stream_core::set_apart() {
 
 // With the mutex held, which it releases; something is ready.
 void stream_core::fetch(unique_lock& lock) noexcept {
-  if (napped_ && unread_ < worth_a_nap) short_waits_ = 0;
-  napped_ = false;
   fetched_ = std::exchange(first_, nullptr);
   last_ = nullptr;
   after_change(lock, unread_ <= options_.capacity / 2 && wants_step());
@@ -241,37 +238,79 @@ stream_node* stream_core::next() {
       continue;
     }
     const std::uint64_t calls = calls_;
-    lock.unlock();
     const bool keeps = keeps_core();
-    if (helps(keeps)) continue;
+    begin_wait(keeps);
+    lock.unlock();
+    if (napped_) {
+      if (this_worker != nullptr) flush_counts(*this_worker);
+    } else if (helps(keeps)) {
+      end_wait();
+      continue;
+    }
     if (fed_by_stage_) stop_late_sources();
     lock.lock();
-    if (ready() || no_more() || calls_ != calls) continue;
-    wait(lock, keeps);
+    if (ready() || no_more() || calls_ != calls) {
+      napped_ = false;
+      continue;
+    }
+    napped_ ? nap(lock) : wait(lock, keeps);
   }
 }
 
-// With the mutex held, but not meanwhile.
+// With the mutex held: how the wait that begins now is to be, a step that the reader runs meanwhile included.
 //
-// To wake a thread costs more than a short input. So a reader that has waited shortly several times in a row
-// lets results gather for a moment in which nobody wakes it; if few came, it goes back to being woken. Not
-// one that would be the only one to run the steps.
+// To wake a thread costs more than a short input, and so does a step for each. A reader that has waited
+// shortly several times in a row lets results gather while nobody wakes it and others run the steps. Which of
+// the two brings more results in a time is measured, over all that happens from one wait to the next: where
+// the source waits for what the reader does with results, naps hold both up. A first nap is short, and may be
+// half as good; one that was not worth it makes the next run of waits twice as long.
+void stream_core::begin_wait(bool keeps) noexcept {
+  const auto now = clock::now();
+  const auto rate_since = [&](const pace& from) {
+    return static_cast<double>(read_in_all_ - from.read) / static_cast<double>((now - from.at).count() + 1);
+  };
+  if (napped_) {
+    const bool worth_it = rate_since(wait_) >= rate_of_waits_ * (tries_naps_ ? 0.5 : 0.9);
+    if (!worth_it) {
+      waits_before_nap_ = std::min(2 * waits_before_nap_, most_waits_before_nap);
+      short_waits_ = 0;
+    } else if (!tries_naps_) {
+      waits_before_nap_ = fewest_waits_before_nap;
+    }
+    tries_naps_ = !worth_it;
+  }
+  wait_ = {read_in_all_, now};
+  if (short_waits_ == 0) waits_ = wait_;
+  const bool naps = short_waits_ >= waits_before_nap_ && options_.capacity >= window_for_naps &&
+                    (works() || !(keeps || pool_to_stand_in().stands_here()));
+  if (naps && !napped_) rate_of_waits_ = rate_since(waits_);
+  napped_ = naps;
+}
+
+void stream_core::end_wait() noexcept {
+  if (clock::now() - wait_.at < short_wait)
+    ++short_waits_;
+  else
+    short_waits_ = 0;
+}
+
+// With the mutex held, but not meanwhile. Half a window is enough: then the steps go on beside the reader.
+void stream_core::nap(unique_lock& lock) {
+  const measured_wait timed = not_work();
+  const lent_core meanwhile(detail::this_worker);
+  outbox_.want_from(read_in_all_ + options_.capacity / 2);
+  napping_ = true;
+  moved_.wait_until(lock, wait_.at + (tries_naps_ ? trial_nap : whole_nap), [this] { return !napping_; });
+  napping_ = false;
+}
+
+// With the mutex held, but not meanwhile.
 //
 // `kept`: it keeps its core, as far as it knew when it looked for a step to run. If it does not lend it after
 // all, it looks again.
 void stream_core::wait(unique_lock& lock, bool kept) {
   stream_pool& pool = pool_to_stand_in();
-  if (napped_) short_waits_ = 0;  // nothing has come
-  napped_ = short_waits_ >= many_short_waits && options_.capacity >= window_for_naps &&
-            (works() || !pool.stands_here());
   const measured_wait timed = not_work();
-  if (napped_) {
-    // A loan costs some 10 us: worth it where results take their time.
-    const lent_core meanwhile(long_naps_ >= many_long_naps ? detail::this_worker : nullptr);
-    long_naps_ = nap(lock) ? 0 : long_naps_ + 1;
-    return;
-  }
-  const auto since = clock::now();
   {
     struct counted {
       unsigned& count;
@@ -293,20 +332,7 @@ void stream_core::wait(unique_lock& lock, bool kept) {
     const stood_in here(stands_in_, pool);
     stands_in_->stand(*this, lock);
   }
-  if (clock::now() - since < short_wait)
-    ++short_waits_;
-  else
-    short_waits_ = 0;
-}
-
-// With the mutex held, but not meanwhile. Half a window is enough: then the steps go on beside the reader.
-// False: not so many have come.
-bool stream_core::nap(unique_lock& lock) {
-  outbox_.want_from(read_in_all_ + options_.capacity / 2);
-  napping_ = true;
-  const bool enough = moved_.wait_until(lock, clock::now() + short_nap, [this] { return !napping_; });
-  napping_ = false;
-  return enough;
+  end_wait();
 }
 
 stream_node* stream_core::try_next(stream_core& reader, bool& ended) {

@@ -243,7 +243,9 @@ class COPPICE_API stream_core {
   void stop_late_sources();
   stream_pool& pool_to_stand_in() noexcept;
   void wait(unique_lock& lock, bool kept);
-  bool nap(unique_lock& lock);
+  void begin_wait(bool keeps) noexcept;
+  void end_wait() noexcept;
+  void nap(unique_lock& lock);
   void append(stream_node& node) noexcept;
   unread take_unread() noexcept;
   void leave(unique_lock& lock) noexcept;
@@ -303,8 +305,16 @@ class COPPICE_API stream_core {
   stream_node *read_ = nullptr, *last_read_ = nullptr;
   std::size_t taken_ = 0;  // of those, how many
   stream_trail given_back_;
-  unsigned short_waits_ = 0, long_naps_ = 0;  // in a row
-  bool napped_ = false;
+  // What it has read, and when: where its last wait began, and the run of short waits that it is in.
+  struct pace {
+    std::uint64_t read = 0;
+    std::chrono::steady_clock::time_point at;
+  };
+  pace wait_, waits_;
+  double rate_of_waits_ = 0;  // results in a nanosecond, before the last nap that follows a wait
+  static constexpr unsigned fewest_waits_before_nap = 8, most_waits_before_nap = 1U << 12;
+  unsigned short_waits_ = 0, waits_before_nap_ = fewest_waits_before_nap;  // in a row
+  bool napped_ = false, tries_naps_ = true;
   // Of stages before: the next one, where its reader last looked.
   std::chrono::steady_clock::time_point source_deadline_ = clock::time_point::max();
 
