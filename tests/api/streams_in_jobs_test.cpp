@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/scale.hpp"
 #include "support/streams.hpp"
 #include "support/workers.hpp"
 
@@ -321,6 +322,30 @@ TEST_ON_WORKERS(streams_in_jobs, C33AnInputThatWaitsForItsReaderHoldsNothingUpFo
                         {.ordered = true});
     read_the_first_then(stream, [&] { open.count_down(); });
   });
+}
+
+// After some short waits a reader lets results gather, of which no more than two come before it reads on.
+TEST_ON_WORKERS(streams_in_jobs, C33ASourceThatWaitsForTheReaderGoesOnThoughTheReaderLetsResultsGather) {
+  auto& s = scheduler();
+  const int n = support::scaled(3000);
+  std::atomic<int> read{0};
+  const auto read_all = [&] {
+    int given = 0;
+    read = 0;
+    auto stream = s.map(generated([&]() -> std::optional<int> {
+                          for (int r = read; r + 1 < given; r = read) read.wait(r);
+                          return given < n ? std::optional(given++) : std::nullopt;
+                        }),
+                        [](int i) { return i; });
+    for (auto& r : stream) {
+      EXPECT_EQ(r.value(), static_cast<int>(r.index));
+      ++read;
+      read.notify_one();
+    }
+    EXPECT_EQ(read, n);
+  };
+  s.run(read_all);
+  read_all();
 }
 
 // One worker stands still with the only loan, one is in an input that waits for the next, one reads: only the
