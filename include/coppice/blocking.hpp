@@ -36,12 +36,11 @@ class COPPICE_API standing_still {
 /// this worker's core. The task stays on its thread.
 ///
 /// Threads: any; what f forks or spawns is stealable, and f may call blocking itself.
-/// Blocks: as long as f does. At the bound of scheduler_options::max_spare_workers, and where the system has
-/// no more threads, the core stands still too, and scheduler_stats::kept counts it.
-/// Throws: what f throws.
-/// Stop: does not look; f may ask this_task::stop_token().
-/// Cost: two locks and no system call while there is nothing else to run; the wake-up of a thread, some 5 us
-/// of a core, when there is. Not worth it for less than that.
+/// Blocks: as long as f does. At the bound of scheduler_options::max_spare_workers the core stands still too,
+/// and scheduler_stats::kept counts it; so it does where the system has no more threads, which describe()
+/// says. Throws: what f throws. Stop: does not look; f may ask this_task::stop_token(). Cost: two locks and
+/// no system call while there is nothing else to run; the wake-up of a thread, some 5 us of a core, when
+/// there is. Not worth it for less than that.
 template <std::invocable F>
 auto blocking(F&& f) -> std::invoke_result_t<F> {
   const detail::standing_still here;

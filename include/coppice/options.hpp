@@ -14,7 +14,9 @@
 namespace coppice::inline v0 {
 
 /// What a worker is bound to. A worker that may not be bound runs unpinned and `describe()` says
-/// why, unless `scheduler_options::require_pinning` makes that an error.
+/// why, unless `scheduler_options::require_pinning` makes that an error. Threads and processes that a task
+/// starts inherit what its worker is bound to, as the system has it: a compiler run by `std::system` stays on
+/// one core.
 enum class pinning {
   core,  ///< one worker per core, bound to all hyperthreads of its core
   pu,    ///< one worker per hyperthread (processing unit, PU), bound to it
@@ -48,8 +50,9 @@ struct scheduler_options {
 
   /// How many workers may stand still at a time, in `blocking()` and in waits, with their cores lent to spare
   /// workers. Those are made when there is work for them, with a stack as the others', and kept. At the
-  /// bound, and where the system has no more threads, `blocking()` keeps its core and counts it; it never
-  /// fails. More than 65536 is taken for 65536, which `describe()` says.
+  /// bound, which `scheduler_stats::kept` counts, and where the system has no more threads, which
+  /// `describe()` says, `blocking()` keeps its core; it never fails. More than 65536 is taken for 65536,
+  /// which `describe()` says.
   unsigned max_spare_workers = 256;
 
   /// Names the threads: `coppice-00`, `coppice-01`, ... The system keeps 15 characters.

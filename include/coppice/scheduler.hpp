@@ -62,9 +62,11 @@ class COPPICE_API scheduler {
   /// Threads: any. From a worker of this scheduler the job becomes a child of the running one: it is
   /// cancelled with it unless shielded, and has no later deadline. Blocks: outside threads while
   /// injection_capacity roots wait, until there is room or the scheduler stops. A worker never blocks.
-  /// Throws: scheduler_stopped; std::invalid_argument for an empty callable; what moving the callable throws.
-  /// In all cases nothing was counted; f is untouched unless its own move threw. Cost: one allocation, one
-  /// lock; a system call if a worker must be woken.
+  /// Throws: scheduler_stopped; std::invalid_argument for an empty callable; recursion_too_deep where a
+  /// worker's stack is nearly used up; std::bad_alloc; std::system_error when the thread that meets deadlines
+  /// cannot be started, which the first one does; what moving the callable throws. In all cases nothing was
+  /// counted; f is untouched unless its own move threw. Cost: one allocation, one lock; a system call if a
+  /// worker must be woken.
   template <std::invocable F>
   auto submit(F&& f, job_options options = {}) -> job<std::invoke_result_t<F>> {
     if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
@@ -72,7 +74,7 @@ class COPPICE_API scheduler {
     return launch(std::forward<F>(f), std::move(options));
   }
 
-  /// As submit, but never blocks: says full or stopped instead.
+  /// As submit, but never blocks: says full or stopped instead. Throws: as submit, without scheduler_stopped.
   template <std::invocable F>
   auto try_submit(F&& f, job_options options = {}) -> submission<std::invoke_result_t<F>> {
     if (detail::is_empty_callable(f)) detail::refuse_empty_callable();
@@ -94,7 +96,8 @@ class COPPICE_API scheduler {
   ///
   /// Threads: any; f is called by several workers at a time. Blocks: not at all.
   /// Throws: std::invalid_argument for a capacity of 0, serial_first and an empty callable;
-  /// scheduler_stopped; std::bad_alloc; what moving throws.
+  /// scheduler_stopped; recursion_too_deep, std::bad_alloc and std::system_error as submit; what moving
+  /// throws.
   ///
   /// Stop: a stop takes no further input; what was taken is finished, or skipped, and can be read. In stats()
   /// and stop reports each step of a stream counts as a job of one task.

@@ -5,6 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#if __cplusplus < 202002L
+#error "coppice needs C++20: compile with -std=c++20 or later."
+#endif
+
 // COPPICE_API marks what the compiled library offers to other binaries.
 #if defined(COPPICE_SHARED) && defined(__GNUC__)
 #define COPPICE_API __attribute__((visibility("default")))
