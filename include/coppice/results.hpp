@@ -210,6 +210,3 @@ class results {
 
 }  // namespace v0
 }  // namespace coppice
-
-template <class T>
-inline constexpr bool std::ranges::enable_view<coppice::results<T>> = true;

@@ -34,12 +34,25 @@ using support::generated;
 using support::numbers;
 
 static_assert(std::ranges::input_range<results<int>>);
-static_assert(std::ranges::view<results<std::unique_ptr<int>>>);
+// Piped by its name, and moved. Were it a view, its name would have to be copied.
+static_assert(std::ranges::viewable_range<results<std::unique_ptr<int>>&>);
+static_assert(std::ranges::viewable_range<results<std::unique_ptr<int>>>);
 static_assert(!std::copyable<results<int>>);
 
 template <class Pool>
 class streams : public support::on_both_pools<Pool> {};
 TYPED_TEST_SUITE(streams, support::both_pools, support::pool_name);
+
+TYPED_TEST(streams, A1AreReadThroughViewsByNameAndMoved) {
+  auto& pool = this->pool(2);
+  const auto value = [](result<int>& r) { return r.value(); };
+  auto named = pool.map(numbers(10), [](int i) { return i; }, {.ordered = true});
+  int sum = 0;
+  for (const int i : named | std::views::transform(value) | std::views::take(4)) sum += i;
+  EXPECT_EQ(sum, 0 + 1 + 2 + 3);
+  for (const int i : std::move(named) | std::views::transform(value)) sum += i;
+  EXPECT_EQ(sum, 45);
+}
 
 TYPED_TEST(streams, A1A6TenInputsTwoWorkersTwiceTheInputAndAWrongOneIsAnError) {
   auto& pool = this->pool(2);
