@@ -324,10 +324,22 @@ TEST_ON_WORKERS(streams_in_jobs, C33AnInputThatWaitsForItsReaderHoldsNothingUpFo
   });
 }
 
+// The reader lends its core for a moment: a step that it runs itself takes one input, and is a job.
+TEST(streams_in_jobs_serially, AReaderOfShortInputsLeavesStepsOfManyToOthers) {
+  coppice::scheduler s({.workers = 1});
+  const int n = support::scaled(20000);
+  s.run([&] {
+    int sum = 0;
+    for (auto& r : s.map(std::views::iota(0, n), [](int) { return 1; })) sum += r.value();
+    EXPECT_EQ(sum, n);
+  });
+  EXPECT_LT(s.stats().jobs, static_cast<std::uint64_t>(n) / 2);
+}
+
 // After some short waits a reader lets results gather, of which no more than two come before it reads on.
 TEST_ON_WORKERS(streams_in_jobs, C33ASourceThatWaitsForTheReaderGoesOnThoughTheReaderLetsResultsGather) {
   auto& s = scheduler();
-  const int n = support::scaled(3000);
+  const int n = support::scaled(400);
   std::atomic<int> read{0};
   const auto read_all = [&] {
     int given = 0;
